@@ -28,7 +28,7 @@ internal static class Pool
 
     private static async Task<int> FreeAsync(LabNode node, CancellationToken cancellationToken)
     {
-        var outcome = await node.Ipamd!.AskAsync(["status", "--json"], cancellationToken);
+        var outcome = await node.Ipamd!.RunCommandAsync(["status", "--json"], cancellationToken);
         return outcome.Output.Length == 0 ? 0 : (int?)JsonNode.Parse(outcome.Output)?["pool"]?["available"] ?? 0;
     }
 }

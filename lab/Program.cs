@@ -4,18 +4,17 @@ using VpcCni.Lab.Cli;
 
 namespace VpcCni.Lab;
 
-/// <summary><c>vpc-lab</c>: see lab/README.md.</summary>
+/// <summary>Entry point of <c>vpc-lab</c>; see lab/README.md.</summary>
 internal static class Program
 {
     /// <summary>
-    /// A lab of many nodes needs a moment to remove itself after Ctrl-C; after this the runtime ends the process, and <c>down</c> removes
-    /// the rest.
+    /// Time that a lab has to remove itself after Ctrl-C. When it expires, the runtime ends the process and <c>down</c> removes the rest.
     /// </summary>
     private static readonly TimeSpan TerminationTimeout = TimeSpan.FromSeconds(25);
 
     private static Task<int> Main(string[] arguments)
     {
-        arguments = Background.EnterIfAsked(arguments);
+        arguments = Background.EnterIfRequested(arguments);
         var context = new CliContext(TimeProvider.System, Self(), AppContext.BaseDirectory);
         return LabCommands
             .Create(context)
@@ -23,7 +22,7 @@ internal static class Program
             .InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = TerminationTimeout });
     }
 
-    /// <summary>This program again: its own executable, or <c>dotnet</c> and the assembly.</summary>
+    /// <summary>The command that starts this program again: its executable, or <c>dotnet</c> and the assembly.</summary>
     private static string[] Self()
     {
         var executable = Environment.ProcessPath ?? throw new InvalidOperationException("this process has no executable");

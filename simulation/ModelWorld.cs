@@ -25,7 +25,7 @@ internal static class ModelWorld
                 {
                     if (armed == at)
                         armed = null;
-                    world.Settle();
+                    world.CompleteDueTransitions();
                     Arm();
                 }
             );

@@ -7,20 +7,21 @@ using VpcCni.Lab.Hosting;
 namespace VpcCni.Lab.Cli;
 
 /// <summary>
-/// <c>--detach</c>: starts this program again, in a session of its own with its output in a file, and waits until that one is ready.
+/// Implements <c>--detach</c>: starts this program again as a background process, which writes its output to a file, and waits until its
+/// lab is ready.
 /// </summary>
 internal static class Background
 {
-    /// <summary>Tells the second process that it is the one, and its log file: always its last argument.</summary>
+    /// <summary>Last argument of the background process, with the path of its log file.</summary>
     private const string Flag = "--in-background=";
 
-    private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(50);
 
     /// <summary>
-    /// In the second process: leaves the terminal and the caller's streams, so that nobody waits for their end. To be called before
-    /// anything touches the console, which would keep a copy of them. Returns the arguments without the flag.
+    /// In the background process, detaches from the terminal and the caller's streams, so that readers of those streams see their end. Must
+    /// be called before any use of the console, which would keep copies of them. Returns the arguments without the flag.
     /// </summary>
-    public static string[] EnterIfAsked(string[] arguments)
+    public static string[] EnterIfRequested(string[] arguments)
     {
         if (arguments is not [.. var rest, var last] || !last.StartsWith(Flag, StringComparison.Ordinal))
             return arguments;
@@ -28,7 +29,8 @@ internal static class Background
         return rest;
     }
 
-    /// <summary>In the first process.</summary>
+    /// <summary>Starts the background process and waits until its lab is ready. Returns the exit code.</summary>
+    /// <exception cref="LabException">The lab did not start; the message has the background process's output.</exception>
     public static async Task<int> StartAsync(
         CliContext context,
         ParseResult parsed,
@@ -39,7 +41,7 @@ internal static class Background
         var paths = context.PathsOf(parsed);
         LabStateFile.RequireFree(paths, new FabricNames(options.Name));
         Directory.CreateDirectory(paths.RunFolder);
-        // Opened before the start: a lab that fails removes the file, but not what we hold.
+        // A lab that fails to start removes the file, so open it before.
         using var log = new StreamReader(
             new FileStream(paths.BackgroundLog, FileMode.Create, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete)
         );
@@ -63,11 +65,11 @@ internal static class Background
                     );
                 }
 
-                if (await DecidedAsync(client, cancellationToken) is { } status)
+                if (await ReadDecidedStatusAsync(client, cancellationToken) is { } status)
                 {
                     if (status.KeptBecause is { } problem)
                     {
-                        await parsed.InvocationConfiguration.Error.WriteLineAsync(UpCommand.Kept(options.Name, paths, problem));
+                        await parsed.InvocationConfiguration.Error.WriteLineAsync(UpCommand.KeptMessage(options.Name, paths, problem));
                         return 1;
                     }
 
@@ -78,20 +80,21 @@ internal static class Background
                     return 0;
                 }
 
-                await Task.Delay(Poll, context.Time, cancellationToken);
+                await Task.Delay(PollInterval, context.Time, cancellationToken);
             }
         }
         catch (OperationCanceledException)
         {
-            Posix.Kill(child.Id, Posix.SigTerm); // interrupted while it starts: it removes what it has made
+            Posix.Kill(child.Id, Posix.SigTerm); // the child removes what it has created so far
             throw;
         }
     }
 
     /// <summary>
-    /// Null while it is starting; the child's own deadline for its daemons bounds the wait. Ready, or kept although it is not.
+    /// Returns the status of a lab that is ready, or is kept although it is not; null while it is starting. The child's deadline for its
+    /// daemons bounds the wait.
     /// </summary>
-    private static async Task<LabStatus?> DecidedAsync(ControlClient client, CancellationToken cancellationToken)
+    private static async Task<LabStatus?> ReadDecidedStatusAsync(ControlClient client, CancellationToken cancellationToken)
     {
         try
         {

@@ -5,22 +5,26 @@ using VpcCni.Lab.Hosting;
 
 namespace VpcCni.Lab.Cli;
 
-/// <summary>What the commands need of the process that they run in.</summary>
+/// <summary>What the commands need from their process, and the options that they share.</summary>
 /// <param name="Time">The clock.</param>
-/// <param name="SelfCommand">How to start this program again: the file and the arguments that come before its own.</param>
-/// <param name="BaseFolder">Where the program lies; ipamd and vpc-cni are looked for beside it and one folder up.</param>
+/// <param name="SelfCommand">The command that starts this program again: the file and the arguments before the program's own.</param>
+/// <param name="BaseFolder">The program's folder; ipamd and vpc-cni are searched there and in its parent.</param>
 internal sealed record CliContext(TimeProvider Time, IReadOnlyList<string> SelfCommand, string BaseFolder)
 {
-    /// <summary>Every command has it, so that several labs can run side by side.</summary>
+    /// <summary>Option of every command, so that several labs can run at the same time.</summary>
     public Option<string> NameOption { get; } =
         new("--name") { Description = "The lab's name", DefaultValueFactory = _ => new LabOptions().Name };
 
     public Option<string> RunFolderOption { get; } =
-        new("--run-dir") { Description = "Where labs keep sockets, logs and state", DefaultValueFactory = _ => new LabOptions().RunFolder };
+        new("--run-dir")
+        {
+            Description = "Folder of the labs' sockets, logs and state",
+            DefaultValueFactory = _ => new LabOptions().RunFolder,
+        };
 
     public Option<bool> JsonOption { get; } = new("--json") { Description = "Print JSON" };
 
-    /// <summary>The files of the lab that a command line means.</summary>
+    /// <summary>Paths of the lab that a command line names.</summary>
     public LabPaths PathsOf(ParseResult command)
     {
         var name = command.GetValue(NameOption)!;
@@ -31,13 +35,15 @@ internal sealed record CliContext(TimeProvider Time, IReadOnlyList<string> SelfC
 
     public ControlClient Connect(ParseResult command) => new(PathsOf(command), command.GetValue(NameOption)!);
 
-    /// <summary>A program that <c>make build</c> puts beside this one; null when it is not there.</summary>
+    /// <summary>Path of a program that <c>make build</c> puts next to this one; null if it does not exist.</summary>
     public string? FindBeside(string program) =>
         ((string[])[BaseFolder, Path.GetDirectoryName(BaseFolder.TrimEnd('/')) ?? "/"])
             .Select(folder => Path.Combine(folder, program))
             .FirstOrDefault(File.Exists);
 
-    /// <summary>A command whose refusals and failures are one message on standard error and exit code 1.</summary>
+    /// <summary>
+    /// Creates a command with the shared options. An expected failure prints one message to standard error and exits with code 1.
+    /// </summary>
     public Command Make(string name, string description, Func<ParseResult, CancellationToken, Task<int>> action, params Symbol[] symbols)
     {
         var command = new Command(name, description);
@@ -65,7 +71,7 @@ internal sealed record CliContext(TimeProvider Time, IReadOnlyList<string> SelfC
                 }
                 catch (OperationCanceledException)
                 {
-                    return 130; // interrupted, as a shell reports SIGINT
+                    return 130; // the exit code that a shell reports for SIGINT
                 }
             }
         );

@@ -5,16 +5,16 @@ using VpcCni.Lab.Hosting;
 
 namespace VpcCni.Lab.Cli;
 
-/// <summary><c>vpc-lab down</c>: ends a running lab, or removes what is left of one that crashed.</summary>
+/// <summary><c>vpc-lab down</c>: stops a running lab, or removes what a crashed one left.</summary>
 internal static class DownCommand
 {
     private static readonly TimeSpan StopDeadline = TimeSpan.FromSeconds(30);
-    private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(20);
+    private static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(20);
 
     public static Command Create(CliContext context) =>
         context.Make(
             "down",
-            "End a lab and remove everything it made",
+            "Stop a lab and remove everything it created",
             async (parsed, cancellationToken) =>
             {
                 var output = parsed.InvocationConfiguration.Output;
@@ -27,8 +27,8 @@ internal static class DownCommand
                 await output.WriteLineAsync(
                     removed.Namespaces.Count == 0 && !removed.Folder
                         ? running is null
-                            ? $"there is no lab '{names.Lab}', and nothing is left of one"
-                            : $"lab '{names.Lab}' (process {running.ProcessId}) ended and removed everything"
+                            ? $"there is no lab '{names.Lab}', and nothing to remove"
+                            : $"lab '{names.Lab}' (process {running.ProcessId}) stopped and removed everything"
                         : $"removed what was left of lab '{names.Lab}': {removed.Processes} processes, {removed.Namespaces.Count} "
                             + $"namespaces{(removed.Folder ? $", {paths.Folder}" : "")}"
                 );
@@ -36,7 +36,9 @@ internal static class DownCommand
             }
         );
 
-    /// <summary>The process removes everything itself on SIGTERM; when it does not, it is killed, and the caller sweeps up.</summary>
+    /// <summary>
+    /// Sends SIGTERM, on which the process removes everything. Kills the process after a deadline; the caller then removes the rest.
+    /// </summary>
     private static async Task StopAsync(CliContext context, LabState state, CancellationToken cancellationToken)
     {
         Posix.Kill(state.ProcessId, Posix.SigTerm);
@@ -49,7 +51,7 @@ internal static class DownCommand
                 return;
             }
 
-            await Task.Delay(Poll, context.Time, cancellationToken);
+            await Task.Delay(PollInterval, context.Time, cancellationToken);
         }
     }
 }

@@ -7,7 +7,7 @@ using VpcCni.Netlink;
 
 namespace VpcCni.Lab.Cli;
 
-/// <summary><c>vpc-lab exec</c>: runs a program in the network of a node or a pod, with the caller's terminal.</summary>
+/// <summary><c>vpc-lab exec</c>: runs a program in the network namespace of a node or a pod, with the caller's terminal.</summary>
 internal static class ExecCommand
 {
     public static Command Create(CliContext context)
@@ -23,12 +23,12 @@ internal static class ExecCommand
             "Run a program in the network of a node or a pod",
             async (parsed, cancellationToken) =>
             {
-                var words = parsed.GetValue(program)!;
+                var command = parsed.GetValue(program)!;
                 var (path, node) = await FindAsync(context, parsed, parsed.GetValue(target)!, cancellationToken);
                 using var network = NetworkNamespace.Open(path);
-                var start = node is null ? new ProcessStartInfo(words[0], words.Skip(1)) : OnNode(node, words);
+                var start = node is null ? new ProcessStartInfo(command[0], command.Skip(1)) : OnNode(node, command);
                 using var process = NamespaceProcess.Start(network, start);
-                // Ctrl-C reaches the program from the terminal as well; it decides what to do with it, and we wait for that.
+                // The terminal sends Ctrl-C to the program as well. The program decides whether to exit, so wait for it.
                 await process.WaitForExitAsync(CancellationToken.None);
                 return process.ExitCode;
             },
@@ -37,12 +37,14 @@ internal static class ExecCommand
         );
     }
 
-    /// <summary>As on a real node: our programs are on the PATH and find the files of this node's daemon.</summary>
-    private static ProcessStartInfo OnNode(NodeStatus node, string[] words)
+    /// <summary>
+    /// Sets up a program as on a real node: ipamd and vpc-cni are on the PATH, and the environment names the files of the node's daemon.
+    /// </summary>
+    private static ProcessStartInfo OnNode(NodeStatus node, string[] command)
     {
         var folder = Path.GetDirectoryName(node.IpamdProgram);
-        var ours = folder is null || words[0].Contains('/', StringComparison.Ordinal) ? null : Path.Combine(folder, words[0]);
-        var start = new ProcessStartInfo(File.Exists(ours) ? ours : words[0], words.Skip(1));
+        var installed = folder is null || command[0].Contains('/', StringComparison.Ordinal) ? null : Path.Combine(folder, command[0]);
+        var start = new ProcessStartInfo(File.Exists(installed) ? installed : command[0], command.Skip(1));
         foreach (var (name, value) in node.Environment)
             start.Environment[name] = value;
         if (folder is not null)
@@ -50,7 +52,7 @@ internal static class ExecCommand
         return start;
     }
 
-    /// <summary>The namespace, and the node where it is a node's.</summary>
+    /// <summary>Finds the namespace of a target, and the node if the target is one.</summary>
     private static async Task<(string Network, NodeStatus? Node)> FindAsync(
         CliContext context,
         ParseResult parsed,
@@ -72,7 +74,7 @@ internal static class ExecCommand
                 _ => status.Nodes.SelectMany(node => node.Pods).FirstOrDefault(pod => pod.Name == target)?.NetworkNamespace
                     ?? throw new LabException(
                         $"'{target}' is neither a node ({string.Join(", ", status.Nodes.Select(node => node.Name))}) nor a pod of "
-                            + $"lab '{status.Name}', nor router, internet or onprem"
+                            + $"lab '{status.Name}', nor one of router, internet and onprem"
                     ),
             },
             null

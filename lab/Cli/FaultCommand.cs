@@ -4,12 +4,12 @@ using VpcCni.Lab.Hosting;
 
 namespace VpcCni.Lab.Cli;
 
-/// <summary><c>vpc-lab fault</c>: makes EC2 fail, slow, stale or throttled, in a running lab.</summary>
+/// <summary><c>vpc-lab fault</c>: injects errors, latency, stale reads and throttling into the EC2 API of a running lab.</summary>
 internal static class FaultCommand
 {
     public static Command Create(CliContext context)
     {
-        var command = new Command("fault", "Make EC2 or the Kubernetes API fail or slow")
+        var command = new Command("fault", "Inject faults into the EC2 API or the Kubernetes API")
         {
             CreateError(context),
             CreateTiming(context),
@@ -21,18 +21,18 @@ internal static class FaultCommand
 
     private static Command CreateError(CliContext context)
     {
-        var operation = new Argument<string>("OPERATION") { Description = "E.g. AttachNetworkInterface; * for all" };
+        var operation = new Argument<string>("OPERATION") { Description = "For example AttachNetworkInterface; * for all" };
         var code = new Argument<string>("CODE")
         {
-            Description = "EC2's error code, e.g. RequestLimitExceeded, InsufficientFreeAddressesInSubnet, InternalError",
+            Description = "EC2's error code, for example RequestLimitExceeded, InsufficientFreeAddressesInSubnet, InternalError",
         };
-        var times = new Option<int>("--times") { Description = "How often; 0 for ever", DefaultValueFactory = _ => 1 };
-        var message = new Option<string?>("--message") { Description = "The error's text" };
-        var after = new Option<bool>("--after-effect") { Description = "The call takes effect and only its answer is lost" };
-        var anyCode = new Option<bool>("--any-code") { Description = "Also a code that EC2 does not document" };
+        var times = new Option<int>("--times") { Description = "Number of calls; 0 for no limit", DefaultValueFactory = _ => 1 };
+        var message = new Option<string?>("--message") { Description = "The error's message" };
+        var after = new Option<bool>("--after-effect") { Description = "Let the call take effect, and then return the error" };
+        var anyCode = new Option<bool>("--any-code") { Description = "Accept a code that EC2 does not document" };
         return context.Make(
             "error",
-            "Answer the next calls of an operation with an error",
+            "Return an error to the next calls of an operation",
             async (parsed, cancellationToken) =>
             {
                 using var lab = context.Connect(parsed);
@@ -47,7 +47,7 @@ internal static class FaultCommand
                 };
                 await lab.InjectAsync(fault, cancellationToken);
                 await parsed.InvocationConfiguration.Output.WriteLineAsync(
-                    $"armed: {fault.Operation} answers {fault.Code} {(fault.Times is { } left ? $"{left} times" : "for ever")}"
+                    $"armed: {fault.Operation} returns {fault.Code} {(fault.Times is { } left ? $"{left} times" : "until cleared")}"
                 );
                 return 0;
             },
@@ -64,16 +64,16 @@ internal static class FaultCommand
     {
         var attach = new Option<double?>("--attach") { Description = "ms until an attachment is complete" };
         var detach = new Option<double?>("--detach-latency") { Description = "ms until a detachment is complete" };
-        var describe = new Option<double?>("--describe-lag") { Description = "ms by which Describe calls are behind" };
-        var metadata = new Option<double?>("--metadata-lag") { Description = "ms by which the instance metadata is behind" };
+        var describe = new Option<double?>("--describe-lag") { Description = "ms by which the results of Describe calls are stale" };
+        var metadata = new Option<double?>("--metadata-lag") { Description = "ms by which the instance metadata is stale" };
         var rate = new Option<double?>("--rate") { Description = "calls per second before throttling; 0 for no limit" };
         return context.Make(
             "timing",
-            "Change how slow, how stale and how patient EC2 is",
+            "Change EC2's latency, staleness and rate limit",
             async (parsed, cancellationToken) =>
             {
                 using var lab = context.Connect(parsed);
-                await lab.RetimeAsync(
+                await lab.SetTimingAsync(
                     new TimingSpec
                     {
                         AttachMilliseconds = parsed.GetValue(attach),
@@ -96,7 +96,11 @@ internal static class FaultCommand
 
     private static Command CreateClear(CliContext context)
     {
-        var operation = new Argument<string?>("OPERATION") { Description = "Only faults of this one", Arity = ArgumentArity.ZeroOrOne };
+        var operation = new Argument<string?>("OPERATION")
+        {
+            Description = "Clear only this operation's faults",
+            Arity = ArgumentArity.ZeroOrOne,
+        };
         return context.Make(
             "clear",
             "Disarm faults",

@@ -5,21 +5,21 @@ using VpcCni.Lab.KubeApi;
 
 namespace VpcCni.Lab.Cli;
 
-/// <summary><c>vpc-lab fault kube</c>: makes the Kubernetes API of a running lab fail, lie, hang or go away.</summary>
+/// <summary><c>vpc-lab fault kube</c>: injects faults into the Kubernetes API of a running lab.</summary>
 internal static class KubeFaultCommand
 {
     public static Command Create(CliContext context) =>
-        new("kube", "Make the Kubernetes API fail")
+        new("kube", "Inject faults into the Kubernetes API")
         {
             CreateStatus(context),
             CreateSlow(context),
-            CreateKind(context, "garbage", KubeFaultKind.Garbage, "Answer with what is no JSON"),
-            CreateKind(context, "truncated", KubeFaultKind.Truncated, "Break off in the middle of an answer"),
-            CreateKind(context, "broken", KubeFaultKind.Broken, "Break the connection before anything happens"),
-            CreateKind(context, "lost-answer", KubeFaultKind.LostAnswer, "Do what is asked and break the connection"),
-            CreateKind(context, "stalled", KubeFaultKind.Stalled, "Never answer; a watch begins and stays silent"),
-            CreateAction(context, "close-watches", KubeAction.CloseWatches, "Break off all watches"),
-            CreateAction(context, "compact", KubeAction.Compact, "Forget the history: watches that resume get 410"),
+            CreateKind(context, "garbage", KubeFaultKind.Garbage, "Return a body that is not JSON"),
+            CreateKind(context, "truncated", KubeFaultKind.Truncated, "Close the connection in the middle of a response"),
+            CreateKind(context, "broken", KubeFaultKind.Broken, "Close the connection before the request takes effect"),
+            CreateKind(context, "lost-answer", KubeFaultKind.LostAnswer, "Let the request take effect, and close the connection"),
+            CreateKind(context, "stalled", KubeFaultKind.Stalled, "Never respond; a watch starts and sends nothing"),
+            CreateAction(context, "close-watches", KubeAction.CloseWatches, "Close all watches"),
+            CreateAction(context, "compact", KubeAction.Compact, "Drop the history, so that watches that resume get 410"),
             CreateOutage(context),
             CreateRotate(context),
             context.Make(
@@ -36,17 +36,17 @@ internal static class KubeFaultCommand
 
     private static Command CreateStatus(CliContext context)
     {
-        var code = new Argument<int>("CODE") { Description = "HTTP status, e.g. 429, 503, 410" };
-        var wait = new Option<double?>("--retry-after") { Description = "Seconds" };
-        var where = new Where();
+        var code = new Argument<int>("CODE") { Description = "HTTP status, for example 429, 503, 410" };
+        var wait = new Option<double?>("--retry-after") { Description = "Value of the Retry-After header, in seconds" };
+        var filter = new RequestFilter();
         return context.Make(
             "status",
-            "Answer with a failure",
+            "Return an error status",
             (parsed, cancellationToken) =>
                 InjectAsync(
                     context,
                     parsed,
-                    where.Read(parsed) with
+                    filter.Read(parsed) with
                     {
                         Kind = KubeFaultKind.Status,
                         Code = parsed.GetValue(code),
@@ -54,40 +54,40 @@ internal static class KubeFaultCommand
                     },
                     cancellationToken
                 ),
-            [code, wait, .. where.All]
+            [code, wait, .. filter.All]
         );
     }
 
     private static Command CreateSlow(CliContext context)
     {
-        var delay = new Argument<double>("MS") { Description = "How late the answers come" };
-        var where = new Where();
+        var delay = new Argument<double>("MS") { Description = "Delay of the responses, in ms" };
+        var filter = new RequestFilter();
         return context.Make(
             "slow",
-            "Answer late",
+            "Delay responses",
             (parsed, cancellationToken) =>
                 InjectAsync(
                     context,
                     parsed,
-                    where.Read(parsed) with
+                    filter.Read(parsed) with
                     {
                         Kind = KubeFaultKind.Slow,
                         DelayMilliseconds = parsed.GetValue(delay),
                     },
                     cancellationToken
                 ),
-            [delay, .. where.All]
+            [delay, .. filter.All]
         );
     }
 
     private static Command CreateKind(CliContext context, string name, KubeFaultKind kind, string description)
     {
-        var where = new Where();
+        var filter = new RequestFilter();
         return context.Make(
             name,
             description,
-            (parsed, cancellationToken) => InjectAsync(context, parsed, where.Read(parsed) with { Kind = kind }, cancellationToken),
-            [.. where.All]
+            (parsed, cancellationToken) => InjectAsync(context, parsed, filter.Read(parsed) with { Kind = kind }, cancellationToken),
+            [.. filter.All]
         );
     }
 
@@ -97,9 +97,9 @@ internal static class KubeFaultCommand
         state.AcceptOnlyFromAmong("on", "off");
         return context.Make(
             "outage",
-            "Refuse the nodes' connections, or listen again",
+            "Refuse the nodes' connections, or accept them again",
             (parsed, cancellationToken) =>
-                DoAsync(
+                RunActionAsync(
                     context,
                     parsed,
                     new KubeActionSpec(parsed.GetValue(state) == "on" ? KubeAction.BeginOutage : KubeAction.EndOutage),
@@ -111,12 +111,12 @@ internal static class KubeFaultCommand
 
     private static Command CreateRotate(CliContext context)
     {
-        var revoke = new Option<bool>("--revoke") { Description = "The old tokens end now" };
+        var revoke = new Option<bool>("--revoke") { Description = "Revoke the old tokens" };
         return context.Make(
             "rotate-tokens",
-            "Give every node a new token",
+            "Issue a new token to every node",
             (parsed, cancellationToken) =>
-                DoAsync(context, parsed, new KubeActionSpec(KubeAction.RotateTokens, parsed.GetValue(revoke)), cancellationToken),
+                RunActionAsync(context, parsed, new KubeActionSpec(KubeAction.RotateTokens, parsed.GetValue(revoke)), cancellationToken),
             revoke
         );
     }
@@ -125,7 +125,7 @@ internal static class KubeFaultCommand
         context.Make(
             name,
             description,
-            (parsed, cancellationToken) => DoAsync(context, parsed, new KubeActionSpec(action), cancellationToken)
+            (parsed, cancellationToken) => RunActionAsync(context, parsed, new KubeActionSpec(action), cancellationToken)
         );
 
     private static async Task<int> InjectAsync(
@@ -138,12 +138,12 @@ internal static class KubeFaultCommand
         using var lab = context.Connect(parsed);
         await lab.InjectKubernetesAsync(fault, cancellationToken);
         await parsed.InvocationConfiguration.Output.WriteLineAsync(
-            $"armed: {fault.Verb} {fault.Resource} {(fault.Times is { } left ? $"{left} times" : "for ever")}"
+            $"armed: {fault.Verb} {fault.Resource} {(fault.Times is { } left ? $"{left} times" : "until cleared")}"
         );
         return 0;
     }
 
-    private static async Task<int> DoAsync(
+    private static async Task<int> RunActionAsync(
         CliContext context,
         ParseResult parsed,
         KubeActionSpec action,
@@ -151,12 +151,12 @@ internal static class KubeFaultCommand
     )
     {
         using var lab = context.Connect(parsed);
-        await lab.DoToKubernetesAsync(action, cancellationToken);
+        await lab.RunKubernetesActionAsync(action, cancellationToken);
         return 0;
     }
 
-    /// <summary>Which requests a fault strikes, and how often.</summary>
-    private sealed class Where
+    /// <summary>Options that select the requests that a fault affects, and their number.</summary>
+    private sealed class RequestFilter
     {
         private readonly Option<string> _verb = new("--verb")
         {
@@ -165,12 +165,16 @@ internal static class KubeFaultCommand
         };
         private readonly Option<string> _resource = new("--resource")
         {
-            Description = "E.g. nodes, nodes/status, eniconfigs",
+            Description = "For example nodes, nodes/status, eniconfigs",
             DefaultValueFactory = _ => "*",
         };
-        private readonly Option<int> _times = new("--times") { Description = "How often; 0 for ever", DefaultValueFactory = _ => 1 };
+        private readonly Option<int> _times = new("--times")
+        {
+            Description = "Number of requests; 0 for no limit",
+            DefaultValueFactory = _ => 1,
+        };
 
-        public Where() => _verb.AcceptOnlyFromAmong("*", "get", "list", "watch", "create", "update", "patch", "delete");
+        public RequestFilter() => _verb.AcceptOnlyFromAmong("*", "get", "list", "watch", "create", "update", "patch", "delete");
 
         public IEnumerable<Symbol> All => [_verb, _resource, _times];
 

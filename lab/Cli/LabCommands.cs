@@ -4,11 +4,11 @@ using VpcCni.Lab.Cli.Demo;
 
 namespace VpcCni.Lab.Cli;
 
-/// <summary>The whole command line of <c>vpc-lab</c>.</summary>
+/// <summary>The command line of <c>vpc-lab</c>.</summary>
 internal static class LabCommands
 {
     public static RootCommand Create(CliContext context) =>
-        new("A VPC in a box: EC2 API, instance metadata and a real network of namespaces, on one machine.")
+        new("A VPC in a box: EC2 API, instance metadata, Kubernetes API and a real network of namespaces, on one machine.")
         {
             UpCommand.Create(context),
             PodCommands.CreateAdd(context),

@@ -5,7 +5,7 @@ using VpcCni.Lab.Hosting;
 
 namespace VpcCni.Lab.Cli;
 
-/// <summary><c>vpc-lab add</c> and <c>vpc-lab del</c>: a pod comes and goes through the real CNI plugin.</summary>
+/// <summary><c>vpc-lab add</c> and <c>vpc-lab del</c>: add and delete a pod through the real CNI plugin.</summary>
 internal static class PodCommands
 {
     public static Command CreateAdd(CliContext context)
@@ -13,7 +13,7 @@ internal static class PodCommands
         var (node, pod) = Arguments();
         return context.Make(
             "add",
-            "Add a pod to a node: makes its namespace and runs the CNI plugin",
+            "Add a pod to a node: create its namespace and run the CNI plugin",
             async (parsed, cancellationToken) =>
             {
                 using var lab = context.Connect(parsed);
@@ -36,7 +36,7 @@ internal static class PodCommands
         var (node, pod) = Arguments();
         return context.Make(
             "del",
-            "Delete a pod: runs the CNI plugin and removes the namespace",
+            "Delete a pod: run the CNI plugin and remove the namespace",
             async (parsed, cancellationToken) =>
             {
                 using var lab = context.Connect(parsed);
@@ -44,7 +44,7 @@ internal static class PodCommands
                 await parsed.InvocationConfiguration.Output.WriteLineAsync(
                     parsed.GetValue(context.JsonOption)
                         ? JsonSerializer.Serialize(reply, LabJson.Options)
-                        : $"{reply.Pod} is gone from {reply.Node} after {reply.Milliseconds} ms"
+                        : $"{reply.Pod} is deleted from {reply.Node} after {reply.Milliseconds} ms"
                 );
                 return 0;
             },
@@ -56,7 +56,7 @@ internal static class PodCommands
 
     private static (Argument<string> Node, Argument<string> Pod) Arguments() =>
         (
-            new Argument<string>("NODE") { Description = "E.g. node-1" },
-            new Argument<string>("NAMESPACE/POD") { Description = "E.g. default/web-0" }
+            new Argument<string>("NODE") { Description = "For example node-1" },
+            new Argument<string>("NAMESPACE/POD") { Description = "For example default/web-0" }
         );
 }

@@ -3,7 +3,7 @@ using System.CommandLine;
 
 namespace VpcCni.Lab.Cli;
 
-/// <summary><c>vpc-lab restart-ipamd</c>: kills a node's daemon without warning and starts it again.</summary>
+/// <summary><c>vpc-lab restart-ipamd</c>: kills a node's daemon with SIGKILL and starts it again.</summary>
 internal static class RestartCommand
 {
     public static Command Create(CliContext context)

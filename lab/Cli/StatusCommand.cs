@@ -5,7 +5,7 @@ using VpcCni.Lab.Hosting;
 
 namespace VpcCni.Lab.Cli;
 
-/// <summary><c>vpc-lab status</c>.</summary>
+/// <summary><c>vpc-lab status</c>: prints a <see cref="LabStatus"/> as text or JSON.</summary>
 internal static class StatusCommand
 {
     public static Command Create(CliContext context) =>

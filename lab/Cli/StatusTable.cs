@@ -3,7 +3,7 @@ using VpcCni.Lab.Hosting;
 
 namespace VpcCni.Lab.Cli;
 
-/// <summary>A lab's status as text for a terminal of 80 columns.</summary>
+/// <summary>Formats a lab's status for a terminal of 80 columns.</summary>
 internal static class StatusTable
 {
     private const int MaxPodsShown = 60;
@@ -20,14 +20,14 @@ internal static class StatusTable
             + $"{status.Ec2Endpoint}{(status.Listen is { } listen ? $" and {listen}" : "")}";
         if (status.Kubernetes is { } cluster)
             yield return $"kubeconfig {cluster.Kubeconfig}  {cluster.OpenWatches} "
-                + $"watches{(cluster.IsListening ? "" : "  OUTAGE: nodes are refused")}";
+                + $"watches{(cluster.IsListening ? "" : "  OUTAGE: connections from nodes are refused")}";
         if (status.FabricFailure is { } failure)
             yield return $"BROKEN: {failure}";
         yield return "";
         yield return "NODE     ADDRESS         SUBNET             TYPE         IPAMD     MiB  INSTANCE";
         foreach (var node in status.Nodes)
             yield return $"{node.Name, -8} {node.Address, -15} {node.Subnet, -18} {node.InstanceType, -12} {node.Ipamd, -8} "
-                + $"{node.IpamdResidentMebibytes, 4:F0}  {Short(node.InstanceId, 13)}";
+                + $"{node.IpamdResidentMebibytes, 4:F0}  {Truncate(node.InstanceId, 13)}";
 
         if (status.AllSubnets.Count > status.Subnets.Count)
         {
@@ -42,7 +42,7 @@ internal static class StatusTable
         yield return "NODE     ENI             LINK   STATE     PRIMARY         ADDR  /28  PODS  SPOOFED";
         foreach (var (node, eni) in status.Nodes.SelectMany(node => node.Enis.Select(eni => (node, eni))))
         {
-            yield return $"{node.Name, -8} {Short(eni.Id, 15), -15} {eni.Link, -6} {eni.AttachmentState, -9} {eni.PrimaryAddress, -15} "
+            yield return $"{node.Name, -8} {Truncate(eni.Id, 15), -15} {eni.Link, -6} {eni.AttachmentState, -9} {eni.PrimaryAddress, -15} "
                 + $"{eni.SecondaryAddresses.Count, 4} {eni.Prefixes.Count, 4} {eni.Pods, 5} {eni.Spoofed.Packets, 8}";
         }
 
@@ -54,7 +54,7 @@ internal static class StatusTable
             foreach (var (node, pod) in pods.Take(MaxPodsShown))
             {
                 var link = node.Enis.FirstOrDefault(eni => eni.Id == pod.EniId)?.Link ?? "none";
-                yield return $"{node.Name, -8} {Short(pod.Name, 32), -32} {pod.Address, -15} {link, -6} {pod.AddMilliseconds, 8:F1}";
+                yield return $"{node.Name, -8} {Truncate(pod.Name, 32), -32} {pod.Address, -15} {link, -6} {pod.AddMilliseconds, 8:F1}";
             }
 
             if (pods.Length > MaxPodsShown)
@@ -62,19 +62,19 @@ internal static class StatusTable
         }
 
         yield return "";
-        yield return $"dropped packets: {status.DroppedUnowned.Packets} for nobody's address, "
+        yield return $"dropped packets: {status.DroppedUnowned.Packets} for unowned addresses, "
             + $"{status.DroppedInternetOutbound.Packets} to and {status.DroppedInternetInbound.Packets} from the internet";
         yield return status.Ec2Calls.Count == 0 ? "EC2 calls: none" : $"EC2 calls: {status.Ec2Calls.Sum(call => call.Count)}";
         foreach (var call in status.Ec2Calls)
             yield return $"  {call.Operation, -34} {call.Outcome, -34} {call.Count, 7}";
         foreach (var fault in status.Faults)
-            yield return $"armed: {fault.Operation} answers {fault.Code} "
-                + $"{(fault.Times is { } times ? $"{times} more times" : "for ever")}"
-                + $"{(fault.AfterEffect ? ", after its effect" : "")}";
+            yield return $"armed: {fault.Operation} returns {fault.Code} "
+                + $"{(fault.Times is { } times ? $"{times} more times" : "until cleared")}"
+                + $"{(fault.AfterEffect ? ", after the call takes effect" : "")}";
         foreach (var fault in status.Kubernetes?.Faults ?? [])
             yield return $"armed: Kubernetes API, {fault.Verb} {fault.Resource}: {fault.Kind} {fault.Code} "
-                + $"{(fault.Times is { } times ? $"{times} more times" : "for ever")}";
+                + $"{(fault.Times is { } times ? $"{times} more times" : "until cleared")}";
     }
 
-    private static string Short(string text, int length) => text.Length <= length ? text : text[..(length - 1)] + "~";
+    private static string Truncate(string text, int length) => text.Length <= length ? text : text[..(length - 1)] + "~";
 }

@@ -7,7 +7,7 @@ using VpcCni.Lab.Hosting;
 
 namespace VpcCni.Lab.Cli;
 
-/// <summary><c>vpc-lab up</c>: builds a lab and runs it until it is told to stop, here or in the background.</summary>
+/// <summary><c>vpc-lab up</c>: builds a lab and runs it until it is stopped, in the foreground or in the background.</summary>
 internal static class UpCommand
 {
     public static Command Create(CliContext context)
@@ -15,7 +15,7 @@ internal static class UpCommand
         var defaults = new LabOptions();
         var nodes = new Option<IReadOnlyList<int>>("--nodes")
         {
-            Description = "How many nodes, or a number for each subnet: 2,1",
+            Description = "Number of nodes, or a number for each subnet: 2,1",
             CustomParser = ParseNodes,
             DefaultValueFactory = _ => defaults.Nodes,
         };
@@ -42,8 +42,8 @@ internal static class UpCommand
             DefaultValueFactory = _ => [],
             CustomParser = result => [.. result.Tokens.Select(token => ParseNetwork(token.Value, result)).OfType<IPNetwork>()],
         };
-        var latency = new Option<double>("--ec2-latency") { Description = "How long every EC2 call takes, in ms" };
-        var attach = new Option<double>("--attach-latency") { Description = "How long attaching and detaching an ENI takes, in ms" };
+        var latency = new Option<double>("--ec2-latency") { Description = "Latency of every EC2 call, in ms" };
+        var attach = new Option<double>("--attach-latency") { Description = "Time to attach or detach an ENI, in ms" };
         var primaryIndex = new Option<int>("--primary-device-index")
         {
             Description = "EC2's device index of the nodes' primary ENIs (default: 0)",
@@ -51,7 +51,7 @@ internal static class UpCommand
         var rate = new Option<double?>("--ec2-rate") { Description = "EC2 calls per second before throttling" };
         var listen = new Option<IPEndPoint?>("--listen")
         {
-            Description = "Serve EC2 API, metadata and Kubernetes API on this loopback endpoint too: 127.0.0.1:PORT",
+            Description = "Also serve EC2 API, metadata and Kubernetes API on this loopback endpoint: 127.0.0.1:PORT",
             CustomParser = ParseEndPoint,
         };
         var environment = new Option<string[]>("--env")
@@ -59,12 +59,12 @@ internal static class UpCommand
             Description = "Environment of every ipamd: NAME=VALUE; may be repeated",
             DefaultValueFactory = _ => [],
         };
-        var ipamd = new Option<string?>("--ipamd") { Description = "The ipamd binary (default: beside vpc-lab)" };
-        var plugin = new Option<string?>("--plugin") { Description = "The vpc-cni binary (default: beside vpc-lab)" };
-        var noIpamd = new Option<bool>("--no-ipamd") { Description = "Nodes without a daemon" };
-        var maxPods = new Option<int?>("--max-pods") { Description = "Pods that a node may run (default: by its type, as on EKS)" };
-        var noKubernetes = new Option<bool>("--no-kubernetes") { Description = "Nodes without a cluster" };
-        var keep = new Option<bool>("--keep") { Description = "A lab that does not become ready stays, to be looked at, until down" };
+        var ipamd = new Option<string?>("--ipamd") { Description = "Path of ipamd (default: next to vpc-lab)" };
+        var plugin = new Option<string?>("--plugin") { Description = "Path of vpc-cni (default: next to vpc-lab)" };
+        var noIpamd = new Option<bool>("--no-ipamd") { Description = "Start no daemon on the nodes" };
+        var maxPods = new Option<int?>("--max-pods") { Description = "Pod capacity of a node (default: from its type, as on EKS)" };
+        var noKubernetes = new Option<bool>("--no-kubernetes") { Description = "Start no Kubernetes API" };
+        var keep = new Option<bool>("--keep") { Description = "Keep a lab that does not become ready, for inspection, until down" };
         var detach = new Option<bool>("--detach") { Description = "Run in the background; return when ready" };
 
         return context.Make(
@@ -94,8 +94,7 @@ internal static class UpCommand
                         : parsed.GetValue(ipamd)
                             ?? context.FindBeside("ipamd")
                             ?? throw new LabException(
-                                "there is no ipamd beside vpc-lab: build it (make build), name it (--ipamd PATH), or do without "
-                                    + "(--no-ipamd)"
+                                "there is no ipamd next to vpc-lab: build it (make build), set --ipamd PATH, or use --no-ipamd"
                             ),
                     PluginPath = parsed.GetValue(plugin) ?? context.FindBeside("vpc-cni"),
                 };
@@ -140,9 +139,9 @@ internal static class UpCommand
         var started = context.Time.GetTimestamp();
         await using var lab = await VpcLab.BuildAsync(options, context.Time, logging, cancellationToken);
         await using var control = await ControlServer.StartAsync(lab, context.Time, logging, cancellationToken);
-        var problem = await WhyNotReadyAsync(lab, keep, cancellationToken);
+        var problem = await WaitUntilReadyAsync(lab, keep, cancellationToken);
         if (problem is not null)
-            await parsed.InvocationConfiguration.Error.WriteLineAsync(Kept(lab.Name, lab.Paths, problem));
+            await parsed.InvocationConfiguration.Error.WriteLineAsync(KeptMessage(lab.Name, lab.Paths, problem));
         else
             await output.WriteLineAsync($"lab '{options.Name}' is ready after {context.Time.GetElapsedTime(started).TotalSeconds:F1} s");
         await StatusTable.WriteAsync(output, await lab.StatusAsync(cancellationToken));
@@ -150,8 +149,8 @@ internal static class UpCommand
         {
             await output.WriteLineAsync(
                 $"For aws and boto3: AWS_ENDPOINT_URL=http://{listen} AWS_DEFAULT_REGION={lab.World.Model.Options.Region} "
-                    + $"AWS_ACCESS_KEY_ID={CredentialStore.ForPeople.AccessKeyId} "
-                    + $"AWS_SECRET_ACCESS_KEY={CredentialStore.ForPeople.SecretAccessKey}"
+                    + $"AWS_ACCESS_KEY_ID={CredentialStore.LongLived.AccessKeyId} "
+                    + $"AWS_SECRET_ACCESS_KEY={CredentialStore.LongLived.SecretAccessKey}"
             );
         }
 
@@ -159,13 +158,13 @@ internal static class UpCommand
         {
             await output.WriteLineAsync(
                 options.Listen is null
-                    ? $"For kubectl: vpc-lab exec node-1 -- kubectl --kubeconfig {lab.Paths.Kubeconfig} get nodes (with --listen "
-                        + "also from here)"
+                    ? $"For kubectl: vpc-lab exec node-1 -- kubectl --kubeconfig {lab.Paths.Kubeconfig} get nodes (with --listen, "
+                        + "kubectl also works outside the nodes)"
                     : $"For kubectl: KUBECONFIG={lab.Paths.Kubeconfig}"
             );
         }
 
-        await output.WriteLineAsync("Ctrl-C ends it.");
+        await output.WriteLineAsync("Ctrl-C stops the lab.");
         await output.FlushAsync(cancellationToken);
         var ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         await using (cancellationToken.Register(ended.SetResult))
@@ -174,14 +173,14 @@ internal static class UpCommand
         return problem is null ? 0 : 1;
     }
 
-    /// <summary>What is said of a lab that is kept.</summary>
-    internal static string Kept(string name, LabPaths paths, string problem) =>
-        $"vpc-lab up: lab '{name}' is not ready, and is kept to be looked at: {problem}\n"
+    /// <summary>Message about a lab that is kept although it is not ready.</summary>
+    internal static string KeptMessage(string name, LabPaths paths, string problem) =>
+        $"vpc-lab up: lab '{name}' is not ready, and is kept for inspection: {problem}\n"
         + $"Its files are in {paths.Folder}; vpc-lab status, exec and restart-ipamd work. Remove it with: vpc-lab down --name {name}";
 
-    /// <summary>Null when it is ready.</summary>
-    /// <exception cref="LabException">It is not, and is not to be kept.</exception>
-    private static async Task<string?> WhyNotReadyAsync(VpcLab lab, bool keep, CancellationToken cancellationToken)
+    /// <summary>Waits until the lab is ready. Returns null when it is, or the reason when it is not and is to be kept.</summary>
+    /// <exception cref="LabException">The lab is not ready and is not to be kept.</exception>
+    private static async Task<string?> WaitUntilReadyAsync(VpcLab lab, bool keep, CancellationToken cancellationToken)
     {
         try
         {
@@ -191,8 +190,8 @@ internal static class UpCommand
         catch (LabException failure)
         {
             if (!keep)
-                throw new LabException($"{failure.Message}\nThe lab is removed; with --keep it stays to be looked at.", failure);
-            lab.Keep(failure.Message);
+                throw new LabException($"{failure.Message}\nThe lab is removed; with --keep it stays for inspection.", failure);
+            lab.MarkKept(failure.Message);
             return failure.Message;
         }
     }
@@ -231,7 +230,7 @@ internal static class UpCommand
     {
         if (IPNetwork.TryParse(text, out var network))
             return network;
-        result.AddError($"'{text}' is no network: expected ADDRESS/LENGTH without host bits, such as 10.0.0.0/16");
+        result.AddError($"'{text}' is not a network: expected ADDRESS/LENGTH without host bits, such as 10.0.0.0/16");
         return null;
     }
 

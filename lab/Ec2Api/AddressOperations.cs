@@ -9,7 +9,7 @@ internal static class AddressOperations
     public static Func<VpcWorld, Action<Ec2Xml>> AssignIpv4(QueryRequest request)
     {
         var id = new EniId(request.Required("NetworkInterfaceId"));
-        var wanted = new AddressRequest
+        var requested = new AddressRequest
         {
             AddressCount = request.Number("SecondaryPrivateIpAddressCount") ?? 0,
             Addresses = request.Addresses("PrivateIpAddress"),
@@ -19,12 +19,12 @@ internal static class AddressOperations
         var allowReassignment = request.Flag("AllowReassignment") ?? false;
         return world =>
         {
-            var change = world.AssignPrivateIpAddresses(id, wanted, allowReassignment);
+            var assigned = world.AssignPrivateIpAddresses(id, requested, allowReassignment);
             return xml =>
             {
                 xml.Value("networkInterfaceId", id.Value);
-                xml.List("assignedPrivateIpAddressesSet", change.Addresses, address => xml.Value("privateIpAddress", address));
-                xml.List("assignedIpv4PrefixSet", change.Prefixes, prefix => xml.Value("ipv4Prefix", prefix.ToString()));
+                xml.List("assignedPrivateIpAddressesSet", assigned.Addresses, address => xml.Value("privateIpAddress", address));
+                xml.List("assignedIpv4PrefixSet", assigned.Prefixes, prefix => xml.Value("ipv4Prefix", prefix.ToString()));
                 xml.Value("return", value: true);
             };
         };
@@ -45,7 +45,7 @@ internal static class AddressOperations
     public static Func<VpcWorld, Action<Ec2Xml>> AssignIpv6(QueryRequest request)
     {
         var id = new EniId(request.Required("NetworkInterfaceId"));
-        var wanted = new AddressRequest
+        var requested = new AddressRequest
         {
             AddressCount = request.Number("Ipv6AddressCount") ?? 0,
             Addresses = request.Addresses("Ipv6Addresses"),
@@ -54,12 +54,12 @@ internal static class AddressOperations
         };
         return world =>
         {
-            var change = world.AssignIpv6Addresses(id, wanted);
+            var assigned = world.AssignIpv6Addresses(id, requested);
             return xml =>
             {
                 xml.Value("networkInterfaceId", id.Value);
-                xml.Values("assignedIpv6Addresses", change.Addresses);
-                xml.Values("assignedIpv6PrefixSet", change.Prefixes);
+                xml.Values("assignedIpv6Addresses", assigned.Addresses);
+                xml.Values("assignedIpv6PrefixSet", assigned.Prefixes);
             };
         };
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Runtime.CompilerServices;
 
-// Real clients (aws, boto3) are run against the API by the interoperability tests.
+// The interoperability tests run real clients (aws, boto3) against the API.
 [assembly: InternalsVisibleTo("VpcCni.Interop.Tests")]

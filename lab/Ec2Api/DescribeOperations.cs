@@ -4,10 +4,10 @@ using VpcCni.Lab.VpcModel;
 
 namespace VpcCni.Lab.Ec2Api;
 
-/// <summary>Describing everything but network interfaces and tags.</summary>
+/// <summary>Describe operations, except those on network interfaces and tags.</summary>
 internal static class DescribeOperations
 {
-    /// <summary>Codes of instance states.</summary>
+    /// <summary>EC2's codes of instance states.</summary>
     private const int RunningCode = 16;
     private const int TerminatedCode = 48;
 
@@ -19,12 +19,14 @@ internal static class DescribeOperations
         {
             var page = world.DescribeInstances(query);
             var views = page
-                .Items.Select(item => (item.Instance, Interfaces: item.Interfaces.Select(eni => InterfaceView.Take(world, eni)).ToArray()))
+                .Items.Select(item =>
+                    (item.Instance, Interfaces: item.Interfaces.Select(eni => InterfaceView.Create(world, eni)).ToArray())
+                )
                 .ToArray();
             var options = world.Options;
             return xml =>
             {
-                // One reservation an instance: each was launched by a call of its own.
+                // Each instance was launched by its own call, so it has its own reservation.
                 xml.List(
                     "reservationSet",
                     views,
@@ -239,6 +241,6 @@ internal static class DescribeOperations
 
     private static string AssociationId(string kind, string owner, int index) => $"{kind}-{owner[(owner.LastIndexOf('-') + 1)..]}{index}";
 
-    /// <summary>Zone ids are the same place in every account; the lab's are in the order of the names.</summary>
+    /// <summary>Zone id, which identifies the same location in every account. The lab numbers zones in the order of their names.</summary>
     private static string ZoneId(string zone) => $"{zone[..2]}{zone[3]}{zone[^2]}-az{zone[^1] - 'a' + 1}";
 }

@@ -7,20 +7,20 @@ using VpcCni.Lab.VpcModel;
 
 namespace VpcCni.Lab.Ec2Api;
 
-/// <summary>How the API behaves beyond what the model says.</summary>
+/// <summary>Options of the API that are not part of the model.</summary>
 internal sealed record Ec2ApiOptions
 {
-    /// <summary>Added to every call (<c>--ec2-latency</c>): the effect happens in the middle of it.</summary>
+    /// <summary>Latency added to every call (<c>--ec2-latency</c>), half before and half after the call takes effect.</summary>
     public TimeSpan Latency { get; init; }
 
-    /// <summary>Of a request's body.</summary>
+    /// <summary>Maximum size of a request's body.</summary>
     public int MaxBodyBytes { get; init; } = 256 * 1024;
 }
 
 /// <summary>
-/// The EC2 API over HTTP: the Query protocol, version 2016-11-15, signed requests, XML answers. Handles requests only; whoever has a
-/// Kestrel (on any socket, in any network namespace) gives it <see cref="HandleAsync"/>. Requests enter the model one at a time, under its
-/// lock, and nothing is awaited there.
+/// Serves the EC2 API over HTTP: the Query protocol, version 2016-11-15, with signed requests and XML responses. The caller hosts
+/// <see cref="HandleAsync"/> on any socket in any network namespace. Requests enter the model one at a time, under its lock, which this
+/// class does not hold across an await.
 /// </summary>
 internal sealed class Ec2ApiServer(VpcWorld world, CredentialStore credentials, TimeProvider time, Random random, Ec2ApiOptions options)
 {
@@ -36,7 +36,7 @@ internal sealed class Ec2ApiServer(VpcWorld world, CredentialStore credentials, 
         byte[] body;
         try
         {
-            body = await AnswerAsync(context, requestId);
+            body = await ExecuteAsync(context, requestId);
             status = HttpStatusCode.OK;
         }
         catch (Ec2FaultException fault)
@@ -52,7 +52,7 @@ internal sealed class Ec2ApiServer(VpcWorld world, CredentialStore credentials, 
         await context.Response.Body.WriteAsync(body, context.RequestAborted);
     }
 
-    private async Task<byte[]> AnswerAsync(HttpContext context, string requestId)
+    private async Task<byte[]> ExecuteAsync(HttpContext context, string requestId)
     {
         var signed = await ReadAsync(context);
         if (signed.Method is not ("POST" or "GET"))
@@ -64,7 +64,7 @@ internal sealed class Ec2ApiServer(VpcWorld world, CredentialStore credentials, 
         if (!Ec2Operations.All.TryGetValue(action, out var operation))
             throw new Ec2FaultException(
                 "InvalidAction",
-                $"The action {action} is not valid for this web service. The lab has: "
+                $"The action {action} is not valid for this web service. The lab supports: "
                     + $"{string.Join(", ", Ec2Operations.All.Keys.Order(StringComparer.Ordinal))}"
             );
         if (request.Text("Version") is not ApiVersion)
@@ -75,9 +75,9 @@ internal sealed class Ec2ApiServer(VpcWorld world, CredentialStore credentials, 
 
         var dryRun = request.Flag("DryRun") ?? false;
         var execute = operation(request);
-        request.RefuseTheRest();
+        request.RejectUnreadParameters();
 
-        // A caller that hangs up does not stop EC2, so it does not stop us: the waits end by themselves.
+        // EC2 completes a call although its client disconnects, so these delays cannot be cancelled.
         var half = options.Latency / 2;
         if (half > TimeSpan.Zero)
             await Task.Delay(half, time, CancellationToken.None);
@@ -132,7 +132,7 @@ internal sealed class Ec2ApiServer(VpcWorld world, CredentialStore credentials, 
 
     private static QueryRequest Parse(SignedRequest signed)
     {
-        // Signature parameters of a presigned request are not the operation's.
+        // The signature parameters of a presigned request are not parameters of the operation.
         var query = QueryRequest.ParseForm(signed.RawQuery).Where(pair => !pair.Name.StartsWith("X-Amz-", StringComparison.Ordinal));
         return new QueryRequest(query.Concat(QueryRequest.ParseForm(Encoding.UTF8.GetString(signed.Body.Span))));
     }

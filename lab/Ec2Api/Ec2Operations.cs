@@ -4,8 +4,8 @@ using VpcCni.Lab.VpcModel;
 namespace VpcCni.Lab.Ec2Api;
 
 /// <summary>
-/// An operation in three steps: read the parameters (no world needed, everything malformed is refused here), carry it out (under the
-/// world's lock), write the answer (from immutable values, outside of the lock).
+/// An operation in three steps: parse the parameters and reject malformed ones (without the world), execute it (under the world's lock),
+/// and write the response (from immutable values, outside the lock).
 /// </summary>
 internal delegate Func<VpcWorld, Action<Ec2Xml>> Ec2Operation(QueryRequest request);
 
@@ -39,6 +39,6 @@ internal static class Ec2Operations
             ["DeleteTags"] = TagOperations.Delete,
         };
 
-    /// <summary>The answer of operations that have nothing to say.</summary>
+    /// <summary>Writes the response of operations that return only success.</summary>
     public static readonly Action<Ec2Xml> ReturnTrue = xml => xml.Value("return", value: true);
 }

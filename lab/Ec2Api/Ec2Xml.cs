@@ -7,7 +7,7 @@ using VpcCni.Lab.VpcModel;
 
 namespace VpcCni.Lab.Ec2Api;
 
-/// <summary>Writes EC2's XML: nested elements, lists of <c>item</c>, values in EC2's spelling; and its error document.</summary>
+/// <summary>Writes EC2's XML: nested elements, lists of <c>item</c>, values in EC2's format, and the error document.</summary>
 internal sealed class Ec2Xml : IDisposable
 {
     private const string Namespace = "http://ec2.amazonaws.com/doc/2016-11-15/";
@@ -65,7 +65,7 @@ internal sealed class Ec2Xml : IDisposable
         _writer.WriteEndElement();
     }
 
-    /// <summary>A list whose items are plain values.</summary>
+    /// <summary>Writes a list whose items are plain values.</summary>
     public void Values<T>(string name, IEnumerable<T> items)
     {
         _writer.WriteStartElement(name);
@@ -85,7 +85,7 @@ internal sealed class Ec2Xml : IDisposable
     public void Value(string name, DateTimeOffset value) =>
         Value(name, value.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture));
 
-    /// <summary>Left out when there is none.</summary>
+    /// <summary>Writes the token of the next page; writes nothing if it is null.</summary>
     public void NextToken(string? token)
     {
         if (token is not null)

@@ -9,7 +9,7 @@ internal static class InterfaceOperations
 {
     public static Func<VpcWorld, Action<Ec2Xml>> Create(QueryRequest request)
     {
-        // The primary address may come as PrivateIpAddress or as the item of PrivateIpAddresses that is marked primary.
+        // A client passes the primary address as PrivateIpAddress, or as the item of PrivateIpAddresses that is marked primary.
         var items = request
             .Structures("PrivateIpAddresses")
             .Select(item => (Address: item.Address("PrivateIpAddress"), Primary: item.Flag("Primary") ?? false))
@@ -18,7 +18,7 @@ internal static class InterfaceOperations
         var marked = items.Where(item => item.Primary).Select(item => item.Address).ToArray();
         if (marked.Length > 1 || marked.Length == 1 && primary is not null)
             throw Ec2Faults.BadCombination("Only one primary private IP address can be specified");
-        var wanted = new CreateInterfaceRequest
+        var requested = new CreateInterfaceRequest
         {
             Subnet = new SubnetId(request.Required("SubnetId")),
             Description = request.Text("Description") ?? "",
@@ -54,13 +54,13 @@ internal static class InterfaceOperations
         };
         return world =>
         {
-            var eni = world.CreateNetworkInterface(wanted);
-            var view = InterfaceView.Take(world, eni);
+            var eni = world.CreateNetworkInterface(requested);
+            var view = InterfaceView.Create(world, eni);
             return xml =>
             {
                 xml.Element("networkInterface", () => view.Write(xml));
-                if (wanted.ClientToken is { } given)
-                    xml.Value("clientToken", given);
+                if (requested.ClientToken is { } clientToken)
+                    xml.Value("clientToken", clientToken);
             };
         };
     }
@@ -77,13 +77,13 @@ internal static class InterfaceOperations
 
     public static Func<VpcWorld, Action<Ec2Xml>> Describe(QueryRequest request)
     {
-        // Service-managed interfaces do not exist here, so there is nothing to include.
+        // The lab has no service-managed interfaces, so there is nothing to include.
         _ = request.Flag("IncludeManagedResources");
         var query = request.Query("NetworkInterfaceId");
         return world =>
         {
             var page = world.DescribeNetworkInterfaces(query);
-            var views = page.Items.Select(eni => InterfaceView.Take(world, eni)).ToArray();
+            var views = page.Items.Select(eni => InterfaceView.Create(world, eni)).ToArray();
             return xml =>
             {
                 xml.List("networkInterfaceSet", views, view => view.Write(xml));
@@ -117,7 +117,7 @@ internal static class InterfaceOperations
 
     public static Func<VpcWorld, Action<Ec2Xml>> Attach(QueryRequest request)
     {
-        var wanted = new AttachInterfaceRequest(
+        var requested = new AttachInterfaceRequest(
             new EniId(request.Required("NetworkInterfaceId")),
             new InstanceId(request.Required("InstanceId")),
             request.Number("DeviceIndex") ?? throw Ec2Faults.Missing("deviceIndex"),
@@ -125,7 +125,7 @@ internal static class InterfaceOperations
         );
         return world =>
         {
-            var attachment = world.AttachNetworkInterface(wanted);
+            var attachment = world.AttachNetworkInterface(requested);
             return xml =>
             {
                 xml.Value("attachmentId", attachment.Id.Value);

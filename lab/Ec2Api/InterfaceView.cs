@@ -6,11 +6,11 @@ using VpcCni.Lab.VpcModel;
 namespace VpcCni.Lab.Ec2Api;
 
 /// <summary>
-/// A network interface ready to be written: with the names of its groups, and independent of the world that it was taken from.
+/// An immutable copy of a network interface with the names of its groups, which is written outside the world's lock.
 /// </summary>
 internal sealed record InterfaceView(NetworkInterface Eni, IReadOnlyList<SecurityGroup> Groups, string OwnerId, string Region)
 {
-    public static InterfaceView Take(VpcWorld world, NetworkInterface eni) =>
+    public static InterfaceView Create(VpcWorld world, NetworkInterface eni) =>
         new(eni, GroupsOf(world, eni.Groups), world.Options.OwnerId, world.Options.Region);
 
     public static IReadOnlyList<SecurityGroup> GroupsOf(VpcWorld world, IEnumerable<SecurityGroupId> ids) =>
@@ -27,7 +27,7 @@ internal sealed record InterfaceView(NetworkInterface Eni, IReadOnlyList<Securit
             }
         );
 
-    /// <summary>The name that the VPC's DNS gives to an address: <c>ip-10-0-0-5.us-west-2.compute.internal</c>.</summary>
+    /// <summary>Name of an address in the VPC's DNS: <c>ip-10-0-0-5.us-west-2.compute.internal</c>; empty for IPv6.</summary>
     public static string PrivateDnsName(IPAddress address, string region) =>
         address.AddressFamily == AddressFamily.InterNetwork
             ? $"ip-{address.ToString().Replace('.', '-')}.{(region == "us-east-1" ? "ec2" : region + ".compute")}.internal"
@@ -53,7 +53,7 @@ internal sealed record InterfaceView(NetworkInterface Eni, IReadOnlyList<Securit
         }
     }
 
-    /// <summary>Within DescribeInstances: without what the instance tells already.</summary>
+    /// <summary>Writes the interface as part of DescribeInstances, without what the instance's elements already contain.</summary>
     public void WriteWithinInstance(Ec2Xml xml)
     {
         WriteCommon(xml);

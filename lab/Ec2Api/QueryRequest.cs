@@ -6,12 +6,12 @@ using VpcCni.Lab.VpcModel;
 namespace VpcCni.Lab.Ec2Api;
 
 /// <summary>
-/// The parameters of a Query protocol request, read by name. Lists are <c>Name.1</c>, <c>Name.2</c>; structures are <c>Name.Member</c>.
-/// Remembers what was read, so that a parameter which nobody understood is refused instead of ignored.
+/// The parameters of a Query protocol request. List items are named <c>Name.1</c>, <c>Name.2</c>; members of structures <c>Name.Member</c>.
+/// Records which parameters were read, so that an unknown one is rejected instead of ignored.
 /// </summary>
 internal sealed class QueryRequest
 {
-    /// <summary>Items of one list.</summary>
+    /// <summary>Maximum number of items of a list.</summary>
     private const int MaxItems = 1_000;
     private const int MaxParameters = 10_000;
 
@@ -38,7 +38,7 @@ internal sealed class QueryRequest
         _prefix = prefix;
     }
 
-    /// <summary>Parameters of a form body or query string in <c>application/x-www-form-urlencoded</c>: a plus sign is a space.</summary>
+    /// <summary>Parses a body or query string in <c>application/x-www-form-urlencoded</c>, in which a plus sign is a space.</summary>
     public static IEnumerable<(string Name, string Value)> ParseForm(string text) => SigV4.Pairs(text.Replace('+', ' '));
 
     public string? Text(string name)
@@ -82,7 +82,7 @@ internal sealed class QueryRequest
 
     public QueryRequest Structure(string name) => new(_parameters, _read, $"{_prefix}{name}.");
 
-    /// <summary>Filters, ids and paging of a Describe call.</summary>
+    /// <summary>Reads the filters, ids and paging of a Describe call.</summary>
     public Query Query(string? idList) =>
         new()
         {
@@ -92,7 +92,7 @@ internal sealed class QueryRequest
             NextToken = Text("NextToken") is { Length: > 0 } token ? token : null,
         };
 
-    /// <summary>Tags of one kind of resource in TagSpecification.N.</summary>
+    /// <summary>Reads the tags for one kind of resource from TagSpecification.N.</summary>
     public IReadOnlyDictionary<string, string> TagSpecification(string resourceType)
     {
         var tags = new Dictionary<string, string>(StringComparer.Ordinal);
@@ -111,12 +111,13 @@ internal sealed class QueryRequest
         return tags;
     }
 
-    /// <summary>Tag.N.Key and Tag.N.Value; a value that was not given is null.</summary>
+    /// <summary>Reads Tag.N.Key and Tag.N.Value; a missing value is null.</summary>
     public IReadOnlyList<KeyValuePair<string, string?>> Tags() =>
         [.. Structures("Tag").Select(tag => KeyValuePair.Create(tag.Required("Key"), tag.Text("Value")))];
 
-    /// <summary>Refuses the request if it has parameters that nobody read.</summary>
-    public void RefuseTheRest()
+    /// <summary>Rejects the request if it has parameters that have not been read.</summary>
+    /// <exception cref="Ec2FaultException"><c>UnknownParameter</c>.</exception>
+    public void RejectUnreadParameters()
     {
         if (_parameters.Keys.FirstOrDefault(name => !_read.Contains(name)) is { } unknown)
             throw new Ec2FaultException("UnknownParameter", $"The parameter {unknown} is not recognized by this operation");

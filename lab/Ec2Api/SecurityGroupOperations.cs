@@ -3,7 +3,7 @@ using VpcCni.Lab.VpcModel;
 
 namespace VpcCni.Lab.Ec2Api;
 
-/// <summary>Rules of security groups: added, taken away, written as EC2 groups them.</summary>
+/// <summary>Operations on the rules of security groups.</summary>
 internal static class SecurityGroupOperations
 {
     public static Func<VpcWorld, Action<Ec2Xml>> AuthorizeIngress(QueryRequest request) => Authorize(request, isEgress: false);
@@ -15,8 +15,7 @@ internal static class SecurityGroupOperations
     public static Func<VpcWorld, Action<Ec2Xml>> RevokeEgress(QueryRequest request) => Revoke(request, isEgress: true);
 
     /// <summary>
-    /// The elements ipPermissions and ipPermissionsEgress of a described group: one item for each protocol with its ports, all its peers
-    /// in it.
+    /// Writes the elements ipPermissions and ipPermissionsEgress of a group. Each item is a protocol and port range with all its peers.
     /// </summary>
     public static void WritePermissions(Ec2Xml xml, SecurityGroup group, string owner)
     {
@@ -84,12 +83,12 @@ internal static class SecurityGroupOperations
         var ruleIds = request.List("SecurityGroupRuleId");
         return world =>
         {
-            var gone = world.RevokeRules(id, isEgress, permissions, ruleIds);
-            return WriteRules("revokedSecurityGroupRuleSet", id, gone, world.Options.OwnerId);
+            var revoked = world.RevokeRules(id, isEgress, permissions, ruleIds);
+            return WriteRules("revokedSecurityGroupRuleSet", id, revoked, world.Options.OwnerId);
         };
     }
 
-    /// <summary>Names are for groups of the default VPC, which a lab does not have.</summary>
+    /// <summary>Reads the group's id. Rejects a name, which EC2 accepts only for the default VPC; a lab has none.</summary>
     private static SecurityGroupId GroupId(QueryRequest request)
     {
         if (request.Text("GroupName") is { } name)
@@ -103,7 +102,7 @@ internal static class SecurityGroupOperations
         return new SecurityGroupId(request.Required("GroupId"));
     }
 
-    /// <summary>Both forms: a list of permissions with their peers, or one permission in parameters of its own.</summary>
+    /// <summary>Reads the rules in either form: a list of permissions with their peers, or the parameters of a single permission.</summary>
     private static List<NewRule> Rules(QueryRequest request)
     {
         List<NewRule> rules = [];
@@ -130,14 +129,14 @@ internal static class SecurityGroupOperations
             {
                 if (list == "Groups")
                 {
-                    // All of one account and one VPC here.
+                    // The lab has one account and one VPC, so these select nothing.
                     _ = peer.Text("UserId");
                     _ = peer.Text("VpcId");
                 }
 
                 var text = peer.Required(member);
                 if ((list == "Groups") != text.StartsWith("sg-", StringComparison.Ordinal))
-                    throw Malformed(list == "Groups" ? $"'{text}' is no id of a group" : $"CIDR block {text} is malformed");
+                    throw Malformed(list == "Groups" ? $"'{text}' is not a security group ID" : $"CIDR block {text} is malformed");
                 if ((list == "Ipv6Ranges") != (list != "Groups" && text.Contains(':', StringComparison.Ordinal)))
                     throw Ec2Faults.BadValue($"CIDR block {text} is malformed");
                 rules.Add(new NewRule(RulePermission.Create(protocol, from, to, text), peer.Text("Description") ?? ""));
@@ -164,7 +163,7 @@ internal static class SecurityGroupOperations
                     xml.Value("groupOwnerId", owner);
                     xml.Value("isEgress", rule.IsEgress);
                     xml.Value("ipProtocol", permission.Protocol);
-                    // Where a permission has none, EC2 writes -1 here and nothing in a described group.
+                    // For a permission without ports, EC2 writes -1 here, and no element in DescribeSecurityGroups.
                     xml.Value("fromPort", permission.FromPort ?? -1);
                     xml.Value("toPort", permission.ToPort ?? -1);
                     if (permission.IsGroup)

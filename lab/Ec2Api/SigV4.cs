@@ -5,10 +5,10 @@ using System.Text;
 
 namespace VpcCni.Lab.Ec2Api;
 
-/// <summary>What of an HTTP request enters an AWS signature.</summary>
+/// <summary>The parts of an HTTP request that an AWS signature covers.</summary>
 /// <param name="RawPath">As sent, percent-encoding included.</param>
 /// <param name="RawQuery">As sent, without the question mark.</param>
-/// <param name="Headers">Names in lower case; several values of one name in order.</param>
+/// <param name="Headers">Values by name in lower case, in the order in which they were sent.</param>
 internal sealed record SignedRequest(
     string Method,
     string RawPath,
@@ -20,7 +20,7 @@ internal sealed record SignedRequest(
     public string? Header(string name) => Headers.TryGetValue(name, out var values) && values.Count > 0 ? values[0] : null;
 }
 
-/// <summary>The scope that a signature is good for.</summary>
+/// <summary>The scope for which a signature is valid.</summary>
 internal sealed record SignatureScope(string Date, string Region, string Service)
 {
     public const string Terminator = "aws4_request";
@@ -29,7 +29,7 @@ internal sealed record SignatureScope(string Date, string Region, string Service
 }
 
 /// <summary>
-/// Signature Version 4, the arithmetic: canonical request, string to sign, signing key
+/// Computes Signature Version 4: canonical request, string to sign, signing key
 /// (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html).
 /// </summary>
 internal static class SigV4
@@ -80,7 +80,7 @@ internal static class SigV4
             out time
         );
 
-    /// <summary>Dot segments removed, and every segment encoded once more than it was sent (all services but S3).</summary>
+    /// <summary>Removes dot segments and encodes every segment once more, as all services except S3 require.</summary>
     internal static string CanonicalPath(string rawPath)
     {
         List<string> segments = [];
@@ -102,7 +102,7 @@ internal static class SigV4
         return segments.Count > 0 && rawPath.EndsWith('/') ? path + "/" : path;
     }
 
-    /// <summary>Sorted by encoded name, then by encoded value; without the signature itself.</summary>
+    /// <summary>Sorts the parameters by encoded name, then by encoded value; leaves out the signature.</summary>
     internal static string CanonicalQuery(string rawQuery) =>
         string.Join(
             '&',
@@ -114,7 +114,7 @@ internal static class SigV4
                 .Select(pair => $"{pair.Name}={pair.Value}")
         );
 
-    /// <summary>Name and value pairs of a query string, decoded. A plus sign is a plus sign.</summary>
+    /// <summary>Parses and decodes a query string. A plus sign stays a plus sign.</summary>
     internal static IEnumerable<(string Name, string Value)> Pairs(string rawQuery)
     {
         foreach (var part in rawQuery.Split('&', StringSplitOptions.RemoveEmptyEntries))
@@ -128,10 +128,10 @@ internal static class SigV4
 
     private static byte[] Hmac(byte[] key, string text) => HMACSHA256.HashData(key, Encoding.UTF8.GetBytes(text));
 
-    /// <summary>RFC 3986: everything but unreserved characters, in upper-case hexadecimal.</summary>
+    /// <summary>Encodes everything except unreserved characters (RFC 3986), in upper-case hexadecimal.</summary>
     private static string Encode(string text) => Uri.EscapeDataString(text);
 
-    /// <summary>Outer white space removed, inner runs of it folded to one space.</summary>
+    /// <summary>Removes leading and trailing white space and folds inner runs of it to one space.</summary>
     private static string Trim(string value) =>
         string.Join(' ', value.Split((char[]?)[' ', '\t', '\n', '\r'], StringSplitOptions.RemoveEmptyEntries));
 }

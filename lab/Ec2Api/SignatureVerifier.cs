@@ -7,17 +7,18 @@ using VpcCni.Lab.VpcModel;
 namespace VpcCni.Lab.Ec2Api;
 
 /// <summary>
-/// Checks who signed a request, that it was meant for this service and region, and that it is fresh. Header and query-string (presigned)
-/// signatures.
+/// Verifies the signature of a request, in the header or in the query string (presigned): its key, its scope (service and region) and its
+/// time.
 /// </summary>
 internal sealed class SignatureVerifier(CredentialStore credentials, TimeProvider time, string region, string service = "ec2")
 {
-    /// <summary>How far a signature's time may be from ours: EC2's five minutes.</summary>
+    /// <summary>Maximum difference between a signature's time and the lab's: five minutes, as on EC2.</summary>
     public static readonly TimeSpan MaxSkew = TimeSpan.FromMinutes(5);
 
-    private static readonly TimeSpan MaxPresignedLife = TimeSpan.FromDays(7);
+    private static readonly TimeSpan MaxPresignedLifetime = TimeSpan.FromDays(7);
 
-    /// <summary>Throws the refusal that EC2 would answer with. Returns the key that signed.</summary>
+    /// <summary>Verifies a request and returns the key pair that signed it.</summary>
+    /// <exception cref="Ec2FaultException">The error that EC2 returns for the request.</exception>
     public LabCredentials Verify(SignedRequest request)
     {
         var claim = request.Header("authorization") is { } authorization ? FromHeader(request, authorization) : FromQuery(request);
@@ -33,8 +34,8 @@ internal sealed class SignatureVerifier(CredentialStore credentials, TimeProvide
         {
             throw new Ec2FaultException(
                 "AuthFailure",
-                "AWS was not able to validate the provided access credentials: the lab does not know the access key "
-                    + $"'{claim.AccessKeyId}'. Use those of the instance's metadata, or {CredentialStore.ForPeople.AccessKeyId}",
+                "AWS was not able to validate the provided access credentials: the lab has no access key "
+                    + $"'{claim.AccessKeyId}'. Use those of the instance's metadata, or {CredentialStore.LongLived.AccessKeyId}",
                 HttpStatusCode.Unauthorized
             );
         }
@@ -51,7 +52,7 @@ internal sealed class SignatureVerifier(CredentialStore credentials, TimeProvide
 
         CheckSignature(request, claim, key);
         if (key.Expiration <= time.GetUtcNow())
-            throw new Ec2FaultException("RequestExpired", $"Request has expired: its credentials ended at {key.Expiration:O}");
+            throw new Ec2FaultException("RequestExpired", $"Request has expired: its credentials expired at {key.Expiration:O}");
         return key;
     }
 
@@ -87,10 +88,10 @@ internal sealed class SignatureVerifier(CredentialStore credentials, TimeProvide
         if (!SigV4.TryParseTime(claim.AmzDate, out var signed))
             throw Incomplete($"Date must be in ISO-8601 'basic format'. Got '{claim.AmzDate}'");
         var now = time.GetUtcNow();
-        if (signed - MaxSkew > now || signed + claim.Life < now)
+        if (signed - MaxSkew > now || signed + claim.Lifetime < now)
             throw new Ec2FaultException(
                 "RequestExpired",
-                $"Request has expired: it was signed at {signed:O} for {claim.Life}, and the time here is {now:O}"
+                $"Request has expired: it was signed at {signed:O} for {claim.Lifetime}, and the server's time is {now:O}"
             );
     }
 
@@ -137,7 +138,7 @@ internal sealed class SignatureVerifier(CredentialStore credentials, TimeProvide
         string Part(string name) =>
             parts.TryGetValue(name, out var value) ? value : throw Incomplete($"Authorization header requires '{name}' parameter");
         var date = request.Header("x-amz-date") ?? throw Incomplete("Authorization header requires existence of an 'X-Amz-Date' header");
-        return MakeClaim(
+        return CreateClaim(
             Part("Credential"),
             Part("SignedHeaders"),
             Part("Signature"),
@@ -159,28 +160,35 @@ internal sealed class SignatureVerifier(CredentialStore credentials, TimeProvide
             throw Incomplete($"X-Amz-Algorithm must be '{SigV4.Algorithm}'");
         string Part(string name) =>
             parameters.TryGetValue(name, out var value) ? value : throw Incomplete($"A presigned request requires the parameter '{name}'");
-        var life = int.TryParse(parameters.GetValueOrDefault("X-Amz-Expires", "300"), out var seconds)
+        var lifetime = int.TryParse(parameters.GetValueOrDefault("X-Amz-Expires", "300"), out var seconds)
             ? TimeSpan.FromSeconds(seconds)
             : TimeSpan.Zero;
-        if (life <= TimeSpan.Zero || life > MaxPresignedLife)
-            throw Incomplete($"X-Amz-Expires must be between 1 and {MaxPresignedLife.TotalSeconds} seconds");
-        return MakeClaim(
+        if (lifetime <= TimeSpan.Zero || lifetime > MaxPresignedLifetime)
+            throw Incomplete($"X-Amz-Expires must be between 1 and {MaxPresignedLifetime.TotalSeconds} seconds");
+        return CreateClaim(
             Part("X-Amz-Credential"),
             Part("X-Amz-SignedHeaders"),
             Part(SigV4.SignatureParameter),
             Part("X-Amz-Date"),
             parameters.GetValueOrDefault("X-Amz-Security-Token"),
-            life
+            lifetime
         );
     }
 
-    private static Claim MakeClaim(string credential, string signedHeaders, string signature, string amzDate, string? token, TimeSpan life)
+    private static Claim CreateClaim(
+        string credential,
+        string signedHeaders,
+        string signature,
+        string amzDate,
+        string? token,
+        TimeSpan lifetime
+    )
     {
         if (credential.Split('/') is not [var key, var date, var region, var service, SignatureScope.Terminator])
             throw Incomplete(
                 $"Credential must have the form <key>/YYYYMMDD/<region>/<service>/{SignatureScope.Terminator}, got '{credential}'"
             );
-        return new Claim(key, new SignatureScope(date, region, service), signedHeaders.Split(';'), signature, amzDate, token, life);
+        return new Claim(key, new SignatureScope(date, region, service), signedHeaders.Split(';'), signature, amzDate, token, lifetime);
     }
 
     private static Ec2FaultException Incomplete(string message) => new("IncompleteSignature", message);
@@ -192,6 +200,6 @@ internal sealed class SignatureVerifier(CredentialStore credentials, TimeProvide
         string Signature,
         string AmzDate,
         string? SessionToken,
-        TimeSpan Life
+        TimeSpan Lifetime
     );
 }

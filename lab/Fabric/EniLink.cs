@@ -6,9 +6,9 @@ using VpcCni.Netlink;
 namespace VpcCni.Lab.Fabric;
 
 /// <summary>
-/// One attached ENI in the kernel: a veth pair between the router and the node. The node's end carries the ENI's MAC and, for all but the
-/// primary, is down and bare, as a hot-plugged ENI is. The router's end has a permanent neighbour for the primary address and one route for
-/// each address or prefix, so that what the ENI owns arrives there and nowhere else.
+/// An attached ENI in the kernel: a veth pair between the router and the node. The node's end has the ENI's MAC; except for the primary
+/// ENI's, it is down and unconfigured, like a hot-plugged ENI. The router has a permanent neighbour entry for the primary address and a
+/// route for each address or prefix, so that packets for them reach only this ENI.
 /// </summary>
 internal sealed class EniLink
 {
@@ -25,7 +25,8 @@ internal sealed class EniLink
     }
 
     /// <summary>
-    /// Plugs the ENI in. Its guard must stand already: the link carries traffic from here on. A leftover of an earlier attempt is replaced.
+    /// Creates the ENI's link, which carries traffic at once, so its source guard must exist already. Replaces a link that an earlier
+    /// attempt left.
     /// </summary>
     public static EniLink Plug(RouterNamespace router, HostNamespace node, EniAttachment eni)
     {
@@ -46,7 +47,7 @@ internal sealed class EniLink
             ),
         ]);
 
-        // The kernel delays proxy-ARP answers by up to 0.8 s by default; a VPC does not.
+        // By default the kernel delays proxy-ARP replies by up to 0.8 s; a VPC does not.
         Sysctl.Write(router.Network, ($"ipv4/neigh/{name}/proxy_delay", "0"));
         var link = new EniLink(router, eni, router.IndexOf(name));
         router.Netlink.Execute(
@@ -60,26 +61,26 @@ internal sealed class EniLink
                 }
             )
         );
-        link.Route(eni.Addresses);
+        link.SetAddresses(eni.Addresses);
         if (eni.IsPrimary)
             node.Configure(eni.PrimaryAddress, eni.Subnet.PrefixLength, FabricAddresses.Gateway(eni.Subnet));
         return link;
     }
 
-    /// <summary>Routes exactly these addresses and prefixes to the ENI. An address that another ENI had is taken over.</summary>
-    public void Route(IReadOnlyList<IPNetwork> addresses)
+    /// <summary>Routes exactly these addresses and prefixes to the ENI. Replaces routes of other ENIs for the same addresses.</summary>
+    public void SetAddresses(IReadOnlyList<IPNetwork> addresses)
     {
-        HashSet<IPNetwork> wanted = [.. addresses];
+        HashSet<IPNetwork> desired = [.. addresses];
         var requests = new List<NetlinkRequest>();
-        // Only our own route is named (by link), so a route that another ENI took over meanwhile stays.
-        requests.AddRange(_routed.Except(wanted).Select(address => RouteRequests.Remove(RouteTo(address)).Tolerating(Errno.ESRCH)));
-        requests.AddRange(wanted.Except(_routed).Select(address => RouteRequests.Replace(RouteTo(address))));
+        // The request names this ENI's link, so it does not remove a route that another ENI has taken over.
+        requests.AddRange(_routed.Except(desired).Select(address => RouteRequests.Remove(RouteTo(address)).Tolerating(Errno.ESRCH)));
+        requests.AddRange(desired.Except(_routed).Select(address => RouteRequests.Replace(RouteTo(address))));
         if (requests.Count > 0)
             _router.Netlink.Execute(requests);
-        _routed = wanted;
+        _routed = desired;
     }
 
-    /// <summary>Pulls the ENI out: both ends and their routes vanish.</summary>
+    /// <summary>Deletes the link; the kernel removes both ends and their routes.</summary>
     public void Unplug() => _router.Netlink.Execute(LinkRequests.Delete(_index).Tolerating(Errno.ENODEV));
 
     private RouteInfo RouteTo(IPNetwork address) =>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 namespace VpcCni.Lab.Fabric;
 
-/// <summary>The fabric could not be built, changed or removed. The message says what was wrong, what was expected and what to do.</summary>
+/// <summary>Building, changing or removing the fabric failed. The message says what was wrong, what was expected and what to do.</summary>
 internal sealed class FabricException : Exception
 {
     public FabricException(string message)

@@ -4,15 +4,15 @@ using System.Text;
 namespace VpcCni.Lab.Fabric;
 
 /// <summary>
-/// Every name that a lab gives to something on the machine. All of them start with <c>vpclab-LAB-</c>, so that a lab finds its own
-/// leftovers after a crash and never touches what is not its own.
+/// Names of a lab's namespaces and links. Namespace names start with <c>vpclab-LAB-</c>, so that a lab can find its own after a crash and
+/// never touches others.
 /// </summary>
 internal sealed class FabricNames
 {
-    /// <summary>A lab's name is part of namespace names and of Unix socket paths (108 bytes in all), so it is short.</summary>
+    /// <summary>Maximum length of a lab's name, which is part of Unix socket paths (at most 108 bytes).</summary>
     public const int MaxLabNameLength = 16;
 
-    /// <summary>IFNAMSIZ - 1 of linux/if.h.</summary>
+    /// <summary>IFNAMSIZ - 1 (linux/if.h).</summary>
     private const int MaxLinkNameLength = 15;
 
     private const string CommonPrefix = "vpclab-";
@@ -27,7 +27,7 @@ internal sealed class FabricNames
 
     public string Lab { get; }
 
-    /// <summary>Start of the name of every namespace of this lab.</summary>
+    /// <summary>Prefix of the names of this lab's namespaces.</summary>
     public string Prefix { get; }
 
     public string Router => Prefix + "router";
@@ -40,15 +40,14 @@ internal sealed class FabricNames
 
     public string Pod(string podNamespace, string pod) => $"{Prefix}pod.{podNamespace}.{pod}";
 
-    /// <summary>What is wrong with a lab's name, or null.</summary>
+    /// <summary>Describes what is wrong with a lab's name; null if it is valid.</summary>
     public static string? Problem(string lab) =>
         lab.Length is > 0 and <= MaxLabNameLength && lab.All(c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c))
             ? null
-            : $"lab name '{lab}' is not usable: expected 1 to {MaxLabNameLength} lower-case letters and digits";
+            : $"invalid lab name '{lab}': expected 1 to {MaxLabNameLength} lower-case letters and digits";
 
     /// <summary>
-    /// The router's end of an ENI: <c>v</c> and the last 14 digits of the id, which is what fits a link name. EC2's ids are 17 random
-    /// digits.
+    /// Name of the router's end of an ENI's link: <c>v</c> and the last 14 of the 17 random digits of the ENI's id, to fit a link name.
     /// </summary>
     public static string RouterLink(string eniId)
     {
@@ -57,12 +56,12 @@ internal sealed class FabricNames
             .Append(digits.Length <= MaxLinkNameLength - 1 ? digits : digits[^(MaxLinkNameLength - 1)..])
             .ToString();
         if (name.Length < 2 || !name.All(char.IsAsciiLetterOrDigit))
-            throw new FabricException($"ENI id '{eniId}' cannot name a link: expected eni- and hexadecimal digits");
+            throw new FabricException($"cannot derive a link name from ENI id '{eniId}': expected eni- and hexadecimal digits");
         return name;
     }
 
     /// <summary>
-    /// The node's end of an ENI: the primary is <c>eth0</c>, the others are named after a PCI slot as Amazon Linux 2023 does.
+    /// Name of the node's end of an ENI's link: <c>eth0</c> for the slot (0, 0), otherwise a PCI slot name as on Amazon Linux 2023.
     /// </summary>
     public static string NodeLink(int deviceIndex, int networkCard) =>
         (deviceIndex, networkCard) switch

@@ -4,11 +4,11 @@ using VpcCni.Netlink;
 namespace VpcCni.Lab.Fabric;
 
 /// <summary>
-/// The named namespaces of one lab, found by prefix: what a lab that ended badly has left is found and removed without its help.
+/// Finds and removes a lab's namespaces by the prefix of their names, which also works after the lab has crashed.
 /// </summary>
 internal static class FabricNamespaces
 {
-    /// <summary>Where iproute2 keeps named namespaces.</summary>
+    /// <summary>Folder in which iproute2 keeps named namespaces.</summary>
     public const string Folder = "/run/netns";
 
     public static IReadOnlyList<string> Find(FabricNames names) =>
@@ -16,7 +16,10 @@ internal static class FabricNamespaces
             ? [.. Directory.EnumerateFiles(Folder, names.Prefix + "*").Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal)]
             : [];
 
-    /// <summary>Removes all namespaces of a lab; links, routes and nftables tables go with them once no process is left inside.</summary>
+    /// <summary>
+    /// Removes all namespaces of a lab and returns their names. The kernel removes their links, routes and nftables tables once no process
+    /// is left in them.
+    /// </summary>
     public static IReadOnlyList<string> RemoveAll(FabricNames names)
     {
         var found = Find(names);

@@ -5,10 +5,10 @@ using VpcCni.Netlink;
 
 namespace VpcCni.Lab.Fabric;
 
-/// <summary>A machine of the lab: a named namespace with loopback up. Nodes, the internet host and the host on premises are such.</summary>
+/// <summary>A machine of the lab (a node, the internet host or the on-premises host): a named namespace with loopback up.</summary>
 internal sealed class HostNamespace : IDisposable
 {
-    /// <summary>The first network link of a machine.</summary>
+    /// <summary>Name of a machine's first link.</summary>
     public const string Link = "eth0";
 
     private readonly RouteNetlink _netlink;
@@ -20,7 +20,7 @@ internal sealed class HostNamespace : IDisposable
         _netlink = netlink;
     }
 
-    /// <summary>The namespace's name, as <c>ip netns</c> shows it.</summary>
+    /// <summary>Name of the namespace, as <c>ip netns</c> shows it.</summary>
     public string Name { get; }
 
     public NetworkNamespace Network { get; }
@@ -46,10 +46,10 @@ internal sealed class HostNamespace : IDisposable
     }
 
     /// <summary>
-    /// Kernel parameters of a Kubernetes node: it forwards, and its reverse path filter is loose (systemd's default for new links on
-    /// current distributions). A new namespace copies the machine's own parameters, so what matters is set here and not inherited.
+    /// Sets the kernel parameters of a Kubernetes node: forwarding and a loose reverse path filter (systemd's default for new links on
+    /// current distributions). A new namespace copies the machine's parameters, so this sets every one that matters.
     /// </summary>
-    public void BecomeNode() =>
+    public void ConfigureAsNode() =>
         Sysctl.Write(
             Network,
             ("ipv4/ip_forward", "1"),
@@ -61,7 +61,7 @@ internal sealed class HostNamespace : IDisposable
             ("ipv4/conf/default/proxy_arp", "0")
         );
 
-    /// <summary>Address and default route of <see cref="Link"/>, as a DHCP client would set them.</summary>
+    /// <summary>Sets address and default route of <see cref="Link"/>, as a DHCP client does.</summary>
     public void Configure(IPAddress address, int prefixLength, IPAddress gateway)
     {
         var link = _netlink.FindLink(Link) ?? throw new FabricException($"namespace {Name} has no link '{Link}'");

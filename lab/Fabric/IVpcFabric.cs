@@ -4,22 +4,22 @@ using System.Net;
 namespace VpcCni.Lab.Fabric;
 
 /// <summary>
-/// What a VPC asks of the network under it. Every method returns at once, only notes the wanted state, may be called from any thread, and
-/// is idempotent. Served by <see cref="VpcFabric"/> in a lab, and by nothing at all where only the API is needed.
+/// Receives the desired state of a VPC's network. Every method only records the state and returns at once; all are idempotent and
+/// thread-safe. <see cref="VpcFabric"/> implements it in a lab.
 /// </summary>
 internal interface IVpcFabric
 {
-    /// <summary>The link of this ENI exists in its node.</summary>
+    /// <summary>Adds the link of this ENI to its node.</summary>
     void Attach(EniAttachment eni);
 
-    /// <summary>The link of this ENI is gone.</summary>
+    /// <summary>Removes the link of this ENI.</summary>
     void Detach(string eniId);
 
     /// <summary>
-    /// The ENI owns exactly these addresses and prefixes. Ignored for one that is not attached: <see cref="Attach"/> brings its own list.
+    /// Sets the addresses and prefixes that the ENI owns. Ignored if the ENI is not attached, because <see cref="Attach"/> sets them.
     /// </summary>
     void SetAddresses(string eniId, IReadOnlyList<IPNetwork> addresses);
 
-    /// <summary>The VPC has exactly these ranges.</summary>
+    /// <summary>Sets the VPC's address ranges.</summary>
     void SetRanges(IReadOnlyList<IPNetwork> ranges);
 }

@@ -3,14 +3,14 @@ using VpcCni.Netlink;
 
 namespace VpcCni.Lab.Fabric;
 
-/// <summary>Packets through one link, as the kernel counts them: the proof of which way a packet took.</summary>
+/// <summary>The kernel's packet counters of a link. They prove which path a packet took.</summary>
 internal readonly record struct LinkCounters(long ReceivedPackets, long SentPackets)
 {
-    /// <summary>Counters of all links of a namespace, from <c>/proc/net/dev</c> of a thread in it.</summary>
+    /// <summary>Reads the counters of all links of a namespace from <c>/proc/net/dev</c> of a thread in it.</summary>
     public static IReadOnlyDictionary<string, LinkCounters> Read(NetworkNamespace network) =>
         Parse(network.Run(() => File.ReadAllLines("/proc/thread-self/net/dev")));
 
-    /// <summary>Two lines of headings, then <c>name: rx-bytes rx-packets (6 more) tx-bytes tx-packets ...</c>.</summary>
+    /// <summary>Parses two header lines, then <c>name: rx-bytes rx-packets (6 more) tx-bytes tx-packets ...</c>.</summary>
     internal static IReadOnlyDictionary<string, LinkCounters> Parse(IReadOnlyList<string> lines)
     {
         var counters = new Dictionary<string, LinkCounters>();

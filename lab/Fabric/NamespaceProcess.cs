@@ -6,25 +6,25 @@ using VpcCni.Netlink;
 
 namespace VpcCni.Lab.Fabric;
 
-/// <summary>What a finished program left.</summary>
+/// <summary>Exit code, output and duration of a program that has exited.</summary>
 internal sealed record ProcessOutcome(int ExitCode, string Output, string Errors, TimeSpan Elapsed);
 
 /// <summary>
-/// Starts programs inside a network namespace: a child belongs to the namespace of the thread that forks it. Nothing passes through a
-/// shell.
+/// Starts programs in a network namespace, without a shell. A child process belongs to the namespace of the thread that forks it.
 /// </summary>
 internal static class NamespaceProcess
 {
-    // The first use of processes starts a runtime thread that handles signals. It must be born here, in the machine's own namespace: from
-    // inside of Run it would stay in the lab's namespace and keep it alive after the lab's end.
+    // The first use of processes starts a runtime thread that handles signals. Start it here, in the machine's namespace: a thread started
+    // inside Run would stay in the lab's namespace and keep it alive after the lab has ended.
     static NamespaceProcess() => PosixSignalRegistration.Create(PosixSignal.SIGCHLD, static _ => { }).Dispose();
 
-    /// <summary>Starts a program; its streams are inherited unless <paramref name="start"/> redirects them.</summary>
-    /// <param name="network">Where it lives.</param>
-    /// <param name="start">What to start.</param>
+    /// <summary>Starts a program, which inherits the streams that <paramref name="start"/> does not redirect.</summary>
+    /// <param name="network">The program's namespace.</param>
+    /// <param name="start">The program and its arguments.</param>
     /// <param name="prepare">
-    /// Run before on the thread that forks it, which ends afterwards: what it changes of its thread holds for the program.
+    /// Runs before the fork on the forking thread, which ends afterwards. The program inherits what it changes about its thread.
     /// </param>
+    /// <exception cref="FabricException">The program cannot be executed.</exception>
     public static Process Start(NetworkNamespace network, ProcessStartInfo start, Action? prepare = null)
     {
         try
@@ -42,8 +42,10 @@ internal static class NamespaceProcess
     }
 
     /// <summary>
-    /// Runs a program to its end with its input given and its output captured; past the deadline it is killed with all its children.
+    /// Runs a program with the given standard input until it exits, and captures its output. Kills it, with its children, when the deadline
+    /// passes or the caller cancels.
     /// </summary>
+    /// <exception cref="FabricException">The program cannot be executed, or the deadline passed.</exception>
     public static async Task<ProcessOutcome> RunAsync(
         NetworkNamespace network,
         ProcessStartInfo start,
@@ -72,11 +74,11 @@ internal static class NamespaceProcess
             process.Kill(entireProcessTree: true);
             if (cancellationToken.IsCancellationRequested)
                 throw;
-            throw new FabricException($"'{start.FileName}' was killed: it did not end within {deadline.TotalSeconds} s", cancelled);
+            throw new FabricException($"'{start.FileName}' was killed: it did not exit within {deadline.TotalSeconds} s", cancelled);
         }
     }
 
-    private static string Hint(string program) => program == "nft" ? " (it is in the Debian package nftables)" : "";
+    private static string Hint(string program) => program == "nft" ? " (install it from the Debian package nftables)" : "";
 
     private static async Task FeedAsync(Process process, string input, CancellationToken cancellationToken)
     {
@@ -87,7 +89,7 @@ internal static class NamespaceProcess
         }
         catch (IOException) when (input.Length == 0 || process.WaitForExit(TimeSpan.FromSeconds(1)))
         {
-            // A program may end without reading its input (EPIPE); its exit code and its messages tell why.
+            // A program may exit without reading its input (EPIPE). The caller gets its exit code and output.
         }
     }
 }

@@ -4,15 +4,16 @@ using VpcCni.Netlink;
 
 namespace VpcCni.Lab.Fabric;
 
-/// <summary>Runs <c>nft</c> inside one namespace. A script is one kernel transaction: it takes effect whole or not at all.</summary>
+/// <summary>Runs <c>nft</c> in a namespace. The kernel applies a script as one transaction.</summary>
 internal sealed class Nft(NetworkNamespace network, TimeProvider time)
 {
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(10);
 
-    /// <summary>Applies a script of nft statements atomically.</summary>
+    /// <summary>Applies a script atomically.</summary>
+    /// <exception cref="FabricException">nft failed; nothing was applied.</exception>
     public Task ApplyAsync(string script, CancellationToken cancellationToken) => RunAsync(["-f", "-"], script, cancellationToken);
 
-    /// <summary>The output of <c>nft -j list counters</c> for one table.</summary>
+    /// <summary>Returns the output of <c>nft -j list counters</c> for a table.</summary>
     public Task<string> ListCountersAsync(string table, CancellationToken cancellationToken) =>
         RunAsync(["-j", "list", "counters", "table", "ip", table], input: "", cancellationToken);
 
@@ -29,7 +30,7 @@ internal sealed class Nft(NetworkNamespace network, TimeProvider time)
         if (outcome.ExitCode == 0)
             return outcome.Output;
         throw new FabricException(
-            $"nft {string.Join(' ', arguments)} failed with {outcome.ExitCode}: {outcome.Errors.Trim()}\nscript:\n{input}"
+            $"nft {string.Join(' ', arguments)} failed with exit code {outcome.ExitCode}: {outcome.Errors.Trim()}\nscript:\n{input}"
         );
     }
 }

@@ -6,12 +6,12 @@ using VpcCni.Netlink;
 
 namespace VpcCni.Lab.Fabric;
 
-/// <summary>What the server of a TCP probe saw.</summary>
-internal sealed record TcpProbeOutcome(IPAddress SeenSource, TimeSpan Elapsed);
+/// <summary>Outcome of a TCP probe: the source address that the server observed, and the duration.</summary>
+internal sealed record TcpProbeOutcome(IPAddress ObservedSource, TimeSpan Elapsed);
 
 /// <summary>
-/// Sends real packets between namespaces from inside this process: a socket belongs for life to the namespace in which it was opened. Every
-/// wait ends at the probe's deadline, with a <see cref="TimeoutException"/> that says what did not arrive.
+/// Sends packets between namespaces from this process; a socket stays in the namespace in which it was opened. Every probe throws
+/// <see cref="TimeoutException"/>, which says what did not arrive, when the deadline passes.
 /// </summary>
 internal sealed class Probe(TimeProvider time, TimeSpan deadline)
 {
@@ -19,29 +19,31 @@ internal sealed class Probe(TimeProvider time, TimeSpan deadline)
     private const int IpHeaderLength = 20;
     private const int UdpHeaderLength = 8;
 
-    /// <summary>Connects, sends a line and waits for its echo; tells which source the server saw.</summary>
+    /// <summary>Connects to a new server at the target, sends bytes and waits for their echo.</summary>
     public Task<TcpProbeOutcome> TcpAsync(
         NetworkNamespace from,
         NetworkNamespace to,
         IPAddress target,
         CancellationToken cancellationToken
-    ) => TcpAsync(from, to, new IPEndPoint(target, 0), asked: null, cancellationToken);
+    ) => TcpAsync(from, to, new IPEndPoint(target, 0), connectTo: null, cancellationToken);
 
-    /// <summary>As above, to a server that is known under another address: a service or a node port.</summary>
-    /// <param name="from">The client.</param>
-    /// <param name="to">The server.</param>
-    /// <param name="served">Where the server listens; port 0: any.</param>
-    /// <param name="asked">Where the client connects to; null: where the server listens.</param>
-    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <summary>
+    /// Connects to a new server through another address (a service or a node port), sends bytes and waits for their echo.
+    /// </summary>
+    /// <param name="from">The client's namespace.</param>
+    /// <param name="to">The server's namespace.</param>
+    /// <param name="listenOn">The endpoint that the server listens on; port 0 selects a free one.</param>
+    /// <param name="connectTo">The endpoint that the client connects to; null for the server's.</param>
+    /// <param name="cancellationToken">Cancels the probe.</param>
     public async Task<TcpProbeOutcome> TcpAsync(
         NetworkNamespace from,
         NetworkNamespace to,
-        IPEndPoint served,
-        IPEndPoint? asked,
+        IPEndPoint listenOn,
+        IPEndPoint? connectTo,
         CancellationToken cancellationToken
     )
     {
-        var target = asked?.Address ?? served.Address;
+        var target = connectTo?.Address ?? listenOn.Address;
         using var limit = new CancellationTokenSource(deadline, time);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         using var listener = to.OpenSocket(target.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
@@ -49,20 +51,20 @@ internal sealed class Probe(TimeProvider time, TimeSpan deadline)
         var started = time.GetTimestamp();
         try
         {
-            // Probes follow each other on one port.
+            // Consecutive probes listen on the same port.
             listener.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReuseAddress, true);
-            listener.Bind(served);
+            listener.Bind(listenOn);
             listener.Listen(1);
             var accepting = listener.AcceptAsync(both.Token).AsTask();
-            await client.ConnectAsync(asked ?? listener.LocalEndPoint!, both.Token);
+            await client.ConnectAsync(connectTo ?? listener.LocalEndPoint!, both.Token);
             using var server = await accepting;
-            byte[] question = [1, 2, 3, 4],
-                answer = new byte[4];
-            await client.SendAsync(question, both.Token);
-            await server.SendAsync(answer.AsMemory(0, await server.ReceiveAsync(answer, both.Token)), both.Token);
-            var received = await client.ReceiveAsync(answer, both.Token);
-            if (!question.AsSpan().SequenceEqual(answer.AsSpan(0, received)))
-                throw new IOException($"{target} echoed something else over TCP");
+            byte[] request = [1, 2, 3, 4],
+                reply = new byte[4];
+            await client.SendAsync(request, both.Token);
+            await server.SendAsync(reply.AsMemory(0, await server.ReceiveAsync(reply, both.Token)), both.Token);
+            var received = await client.ReceiveAsync(reply, both.Token);
+            if (!request.AsSpan().SequenceEqual(reply.AsSpan(0, received)))
+                throw new IOException($"{target} echoed other bytes than it was sent over TCP");
             return new TcpProbeOutcome(((IPEndPoint)server.RemoteEndPoint!).Address, time.GetElapsedTime(started));
         }
         catch (OperationCanceledException cancelled) when (!cancellationToken.IsCancellationRequested)
@@ -71,14 +73,14 @@ internal sealed class Probe(TimeProvider time, TimeSpan deadline)
         }
     }
 
-    /// <summary>One ICMP echo; the time until the answer.</summary>
+    /// <summary>Sends an ICMP echo request and returns the time until the reply.</summary>
     public async Task<TimeSpan> PingAsync(NetworkNamespace from, IPAddress target, CancellationToken cancellationToken)
     {
         using var limit = new CancellationTokenSource(deadline, time);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         using var socket = from.OpenSocket(AddressFamily.InterNetwork, SocketType.Raw, ProtocolType.Icmp);
         var started = time.GetTimestamp();
-        // Identifier: unique enough among probes at the same time, because a raw socket sees every ICMP packet of its namespace.
+        // A raw socket receives every ICMP packet of its namespace; the identifier distinguishes concurrent probes.
         var identifier = (ushort)started;
         var request = new byte[16];
         request[0] = EchoRequest;
@@ -92,27 +94,28 @@ internal sealed class Probe(TimeProvider time, TimeSpan deadline)
             {
                 var received = await socket.ReceiveFromAsync(buffer, new IPEndPoint(IPAddress.Any, 0), both.Token);
                 var header = (buffer[0] & 0x0f) * 4; // a raw IPv4 socket delivers the IP header too
-                var isAnswer =
+                var isReply =
                     received.ReceivedBytes >= header + 8
                     && buffer[header] == 0
                     && BinaryPrimitives.ReadUInt16BigEndian(buffer.AsSpan(header + 4)) == identifier;
-                if (isAnswer && ((IPEndPoint)received.RemoteEndPoint).Address.Equals(target))
+                if (isReply && ((IPEndPoint)received.RemoteEndPoint).Address.Equals(target))
                     return time.GetElapsedTime(started);
             }
         }
         catch (OperationCanceledException cancelled) when (!cancellationToken.IsCancellationRequested)
         {
-            throw new TimeoutException($"no ICMP answer from {target} within {deadline.TotalSeconds} s", cancelled);
+            throw new TimeoutException($"no ICMP echo reply from {target} within {deadline.TotalSeconds} s", cancelled);
         }
     }
 
-    private const int LooksPerDatagram = 100;
+    private const int PollsPerDatagram = 100;
 
     /// <summary>
-    /// Sends UDP datagrams, each time one with a forged source and then one with the sender's own, to a fresh socket at the target, until
-    /// one arrives. Returns whether the forged one arrived; throws when the honest one did not, because then nothing is proven.
+    /// Sends pairs of UDP datagrams to a new socket at the target, one with a forged source and then one with the sender's own, until one
+    /// arrives. Returns whether a forged one arrived.
     /// </summary>
-    public async Task<bool> ForgedArrivesAsync(
+    /// <exception cref="TimeoutException">None arrived, so the probe proves nothing.</exception>
+    public async Task<bool> IsForgedSourceDeliveredAsync(
         NetworkNamespace from,
         IPAddress forgedSource,
         NetworkNamespace to,
@@ -124,7 +127,7 @@ internal sealed class Probe(TimeProvider time, TimeSpan deadline)
         using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         using var receiver = to.OpenSocket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
         using var forger = from.OpenSocket(AddressFamily.InterNetwork, SocketType.Raw, ProtocolType.Raw);
-        using var honest = from.OpenSocket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
+        using var sender = from.OpenSocket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
         receiver.Bind(new IPEndPoint(target, 0));
         var endPoint = (IPEndPoint)receiver.LocalEndPoint!;
         try
@@ -132,42 +135,40 @@ internal sealed class Probe(TimeProvider time, TimeSpan deadline)
             var buffer = new byte[16];
             while (true)
             {
-                // Both again until one arrives: nothing repeats a datagram that was lost on the way, and without an honest one nothing is
-                // proven.
+                // Retry both until one arrives: UDP does not retransmit, and the probe proves nothing unless the second one can arrive.
                 await forger.SendToAsync(Datagram(forgedSource, endPoint, payload: (byte)'F'), new IPEndPoint(target, 0), both.Token);
-                await honest.SendToAsync(new[] { (byte)'H' }, endPoint, both.Token);
+                await sender.SendToAsync(new[] { (byte)'H' }, endPoint, both.Token);
                 if (!await ArrivesAsync(receiver, both.Token))
                     continue;
                 var received = await receiver.ReceiveFromAsync(buffer, new IPEndPoint(IPAddress.Any, 0), both.Token);
                 if (received.ReceivedBytes != 1)
                     throw new IOException($"{target} received {received.ReceivedBytes} bytes where 1 was sent");
-                // Sent first, the forged one arrives first; should it have taken a longer way, it is found waiting.
+                // The forged datagram was sent first. If it arrived second, it is waiting in the socket's buffer.
                 return buffer[0] == (byte)'F' || receiver.Available > 0;
             }
         }
         catch (OperationCanceledException cancelled) when (!cancellationToken.IsCancellationRequested)
         {
-            throw new TimeoutException(
-                $"not even a datagram with an honest source reached {target} within {deadline.TotalSeconds} s",
-                cancelled
-            );
+            throw new TimeoutException($"no datagram, forged or not, reached {target} within {deadline.TotalSeconds} s", cancelled);
         }
     }
 
-    /// <summary>Something is there to be received, or comes within a fraction of the deadline.</summary>
+    /// <summary>Waits a tenth of the deadline for data to receive; returns whether any arrived.</summary>
     private async Task<bool> ArrivesAsync(Socket receiver, CancellationToken cancellationToken)
     {
-        for (var look = 0; look < LooksPerDatagram; look++)
+        for (var poll = 0; poll < PollsPerDatagram; poll++)
         {
             if (receiver.Available > 0)
                 return true;
-            await Task.Delay(deadline / 10 / LooksPerDatagram, time, cancellationToken);
+            await Task.Delay(deadline / 10 / PollsPerDatagram, time, cancellationToken);
         }
 
         return receiver.Available > 0;
     }
 
-    /// <summary>An IPv4 packet (RFC 791) with a UDP datagram (RFC 768) of one byte; a UDP checksum of zero means none.</summary>
+    /// <summary>
+    /// Builds an IPv4 packet (RFC 791) with a UDP datagram (RFC 768) of one byte. Its UDP checksum is 0, which means none.
+    /// </summary>
     private static byte[] Datagram(IPAddress source, IPEndPoint target, byte payload)
     {
         var packet = new byte[IpHeaderLength + UdpHeaderLength + 1];

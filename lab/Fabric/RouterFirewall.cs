@@ -5,31 +5,30 @@ using System.Text.Json;
 
 namespace VpcCni.Lab.Fabric;
 
-/// <summary>Packets and bytes of one drop counter of the router.</summary>
+/// <summary>A drop counter of the router.</summary>
 internal readonly record struct DropCount(long Packets, long Bytes);
 
-/// <summary>What the router dropped, by reason.</summary>
+/// <summary>Packets that the router dropped, by reason.</summary>
 internal sealed record RouterDrops
 {
-    /// <summary>By ENI id: packets that left the ENI with a source that it does not own.</summary>
+    /// <summary>Packets that left an ENI with a source that it does not own, by ENI id.</summary>
     public required IReadOnlyDictionary<string, DropCount> SpoofedByEni { get; init; }
 
     /// <summary>Packets for an address of the VPC that no ENI owns.</summary>
     public required DropCount Unowned { get; init; }
 
     /// <summary>
-    /// Packets to the internet whose source is not the primary address of a primary ENI, which is the only kind that has a public address
-    /// here.
+    /// Packets to the internet from any source other than a primary ENI's primary address; in the lab only those have a public address.
     /// </summary>
     public required DropCount InternetOutbound { get; init; }
 
-    /// <summary>Packets from the internet to an address without a public one.</summary>
+    /// <summary>Packets from the internet to an address that has no public address.</summary>
     public required DropCount InternetInbound { get; init; }
 }
 
 /// <summary>
-/// The router's nftables table: for each ENI one set of allowed sources, one chain and one counter; and the internet gateway's rule. This
-/// class makes text and reads counters; it holds no state and runs nothing.
+/// Text of the router's nftables table, which has a set of allowed sources, a chain and a counter for each ENI, and the internet gateway's
+/// rules. This class generates statements and parses counters; it has no state and runs nothing.
 /// </summary>
 internal static class RouterFirewall
 {
@@ -41,8 +40,8 @@ internal static class RouterFirewall
     private const string SpoofPrefix = "spoof_";
 
     /// <summary>
-    /// The table without any ENI. Sources are checked in <c>prerouting</c> at priority raw, before routing and connection tracking see the
-    /// packet. Packets for an address that nobody owns follow the VPC range's route into <c>lo</c> and end there.
+    /// The table without ENIs. It checks sources in <c>prerouting</c> at priority raw, before connection tracking and routing. Packets for
+    /// an address that no ENI owns follow the VPC range's route to <c>lo</c>, where it drops them.
     /// </summary>
     public static string Base() =>
         $$"""
@@ -66,7 +65,7 @@ internal static class RouterFirewall
 
             """;
 
-    /// <summary>Statements that guard a link, or bring an existing guard up to date; the counter keeps its value.</summary>
+    /// <summary>Appends statements that create or update the guard of a link; an existing counter keeps its value.</summary>
     public static void AppendGuard(StringBuilder script, EniAttachment eni)
     {
         var link = FabricNames.RouterLink(eni.EniId);
@@ -86,7 +85,7 @@ internal static class RouterFirewall
             script.Append($"add element ip {Table} public {{ {eni.PrimaryAddress} }}\n");
     }
 
-    /// <summary>Statements that remove a guard and all that belongs to it. Only for a guard that exists.</summary>
+    /// <summary>Appends statements that remove a guard and everything that belongs to it. The guard must exist.</summary>
     public static void AppendRemoval(StringBuilder script, EniAttachment eni)
     {
         var link = FabricNames.RouterLink(eni.EniId);
@@ -100,7 +99,7 @@ internal static class RouterFirewall
             script.Append($"delete element ip {Table} public {{ {eni.PrimaryAddress} }}\n");
     }
 
-    /// <summary>Reads the output of <c>nft -j list counters</c>.</summary>
+    /// <summary>Parses the output of <c>nft -j list counters</c>.</summary>
     public static RouterDrops ParseCounters(string json, IEnumerable<string> eniIds)
     {
         var byName = new Dictionary<string, DropCount>();

@@ -7,8 +7,8 @@ namespace VpcCni.Lab.Fabric;
 
 /// <summary>
 /// The VPC's router: a namespace that answers ARP for every address of the VPC, forwards between ENIs, owns the subnets' gateway addresses
-/// and the service addresses, and holds the links to the outside hosts. Routes into <c>lo</c> make proxy-ARP answer for addresses that
-/// nobody owns; the firewall drops what is sent there.
+/// and the service addresses, and has links to the outside hosts. Routes to <c>lo</c> make proxy-ARP answer for addresses that no ENI owns;
+/// the firewall drops packets for them.
 /// </summary>
 internal sealed class RouterNamespace : IDisposable
 {
@@ -43,8 +43,8 @@ internal sealed class RouterNamespace : IDisposable
         RouteNetlink? netlink = null;
         try
         {
-            // Asymmetric paths are normal in a VPC (a pod's answer may leave by another ENI), so there is no reverse path filter; the
-            // firewall checks sources.
+            // Paths in a VPC may be asymmetric (a pod's reply may leave by another ENI), so the reverse path filter is off; the firewall
+            // checks sources.
             Sysctl.Write(
                 network,
                 ("ipv4/ip_forward", "1"),
@@ -79,16 +79,16 @@ internal sealed class RouterNamespace : IDisposable
         }
     }
 
-    /// <summary>Makes the router answer for these ranges of the VPC, and for no others.</summary>
+    /// <summary>Sets the VPC ranges that the router answers for.</summary>
     public void SetRanges(IReadOnlyList<IPNetwork> ranges)
     {
-        HashSet<IPNetwork> wanted = [.. ranges.Where(range => range.BaseAddress.AddressFamily == AddressFamily.InterNetwork)];
+        HashSet<IPNetwork> desired = [.. ranges.Where(range => range.BaseAddress.AddressFamily == AddressFamily.InterNetwork)];
         var requests = new List<NetlinkRequest>();
-        requests.AddRange(wanted.Except(_ranges).Select(range => RouteRequests.Replace(Sink(range))));
-        requests.AddRange(_ranges.Except(wanted).Select(range => RouteRequests.Remove(Sink(range)).Tolerating(Errno.ESRCH)));
+        requests.AddRange(desired.Except(_ranges).Select(range => RouteRequests.Replace(LoopbackRoute(range))));
+        requests.AddRange(_ranges.Except(desired).Select(range => RouteRequests.Remove(LoopbackRoute(range)).Tolerating(Errno.ESRCH)));
         if (requests.Count > 0)
             _netlink.Execute(requests);
-        _ranges = wanted;
+        _ranges = desired;
     }
 
     public void Dispose()
@@ -138,9 +138,9 @@ internal sealed class RouterNamespace : IDisposable
 
     internal int IndexOf(string link) =>
         _netlink.FindLink(link)?.Index
-        ?? throw new FabricException($"the router lost its link '{link}': something outside of the lab removed it");
+        ?? throw new FabricException($"the router has no link '{link}': something outside the lab removed it");
 
-    private RouteInfo Sink(IPNetwork range) =>
+    private RouteInfo LoopbackRoute(IPNetwork range) =>
         new()
         {
             Family = AddressFamily.InterNetwork,

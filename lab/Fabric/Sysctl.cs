@@ -4,12 +4,12 @@ using VpcCni.Netlink;
 namespace VpcCni.Lab.Fabric;
 
 /// <summary>
-/// Writes kernel parameters of one network namespace. <c>/proc/sys/net</c> shows the namespace of the thread that looks, hence
-/// <see cref="NetworkNamespace.Run(Action)"/>; the machine's own parameters are out of reach from there.
+/// Writes kernel parameters of a network namespace. <c>/proc/sys/net</c> shows the namespace of the calling thread, so this uses
+/// <see cref="NetworkNamespace.Run(Action)"/> and cannot change the machine's parameters.
 /// </summary>
 internal static class Sysctl
 {
-    /// <summary>Sets parameters, each given as its path below <c>/proc/sys/net</c> and its value.</summary>
+    /// <summary>Sets parameters, given as paths below <c>/proc/sys/net</c> and values.</summary>
     public static void Write(NetworkNamespace network, params IReadOnlyList<(string Path, string Value)> parameters) =>
         network.Run(() =>
         {

@@ -8,15 +8,13 @@ using VpcCni.Netlink;
 namespace VpcCni.Lab.Fabric;
 
 /// <summary>
-/// The network that makes a VPC real on one machine. Callers say what is attached and which addresses each ENI owns
-/// (<see cref="IVpcFabric"/>); one worker brings the kernel to that state, within milliseconds, as often as needed. Changes that arrive
-/// together are applied together, so nothing queues up.
+/// A VPC's network on one machine. Callers set which ENIs are attached and which addresses each owns (<see cref="IVpcFabric"/>); a worker
+/// applies that state to the kernel within milliseconds. It applies changes that arrive together in one pass. Thread-safe.
 /// </summary>
 internal sealed partial class VpcFabric : IVpcFabric, IAsyncDisposable
 {
     /// <summary>
-    /// After this many failures in a row the fabric waits for the next change instead of trying again, and reports the failure in its
-    /// status.
+    /// Number of consecutive failures after which the worker stops retrying until the next change, and reports the failure.
     /// </summary>
     private const int MaxAttempts = 5;
 
@@ -34,16 +32,16 @@ internal sealed partial class VpcFabric : IVpcFabric, IAsyncDisposable
 
     private readonly Lock _lock = new();
     private readonly Dictionary<string, HostNamespace> _nodes = [];
-    private ImmutableDictionary<string, EniAttachment> _wanted = ImmutableDictionary<string, EniAttachment>.Empty;
+    private ImmutableDictionary<string, EniAttachment> _desired = ImmutableDictionary<string, EniAttachment>.Empty;
     private ImmutableList<IPNetwork> _ranges;
-    private long _wantedVersion;
+    private long _desiredVersion;
     private long _appliedVersion;
     private string? _failure;
-    private TaskCompletionSource _settled = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private TaskCompletionSource _stateChanged = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    // Touched by the worker only.
-    private readonly Dictionary<string, (EniAttachment Eni, EniLink Link)> _plugged = [];
-    private readonly Dictionary<string, EniAttachment> _guarded = [];
+    // Used by the worker only.
+    private readonly Dictionary<string, (EniAttachment Eni, EniLink Link)> _links = [];
+    private readonly Dictionary<string, EniAttachment> _guards = [];
 
     private VpcFabric(
         FabricNames names,
@@ -62,7 +60,7 @@ internal sealed partial class VpcFabric : IVpcFabric, IAsyncDisposable
         _internet = internet;
         _onPremises = onPremises;
         _ranges = [.. options.VpcRanges];
-        _worker = WorkAsync();
+        _worker = RunAsync();
     }
 
     public NetworkNamespace Router => _router.Network;
@@ -71,7 +69,7 @@ internal sealed partial class VpcFabric : IVpcFabric, IAsyncDisposable
 
     public NetworkNamespace OnPremises => _onPremises.Network;
 
-    /// <summary>The failure that keeps the kernel from the wanted state, or null.</summary>
+    /// <summary>Why the worker stopped retrying to apply the desired state; null if it has not.</summary>
     public string? Failure
     {
         get
@@ -81,7 +79,10 @@ internal sealed partial class VpcFabric : IVpcFabric, IAsyncDisposable
         }
     }
 
-    /// <summary>Builds the router and the outside hosts. On failure nothing is left behind.</summary>
+    /// <summary>Creates the router and the outside hosts. On failure, removes what it created.</summary>
+    /// <exception cref="FabricException">
+    /// The options are invalid, namespaces of this lab exist, or the kernel rejected a request.
+    /// </exception>
     public static async Task<VpcFabric> CreateAsync(
         FabricOptions options,
         TimeProvider time,
@@ -92,9 +93,9 @@ internal sealed partial class VpcFabric : IVpcFabric, IAsyncDisposable
         var names = new FabricNames(options.LabName);
         if (options.VpcRanges.Select(FabricAddresses.Problem).FirstOrDefault(problem => problem is not null) is { } wrong)
             throw new FabricException(wrong);
-        if (FabricNamespaces.Find(names) is { Count: > 0 } inTheWay)
+        if (FabricNamespaces.Find(names) is { Count: > 0 } existing)
             throw new FabricException(
-                $"lab '{options.LabName}' has left namespaces behind: {string.Join(", ", inTheWay)}. Remove them with: vpc-lab down "
+                $"namespaces of lab '{options.LabName}' exist already: {string.Join(", ", existing)}. Remove them with: vpc-lab down "
                     + $"--name {options.LabName}"
             );
         HostNamespace? internet = null,
@@ -115,11 +116,11 @@ internal sealed partial class VpcFabric : IVpcFabric, IAsyncDisposable
         }
     }
 
-    /// <summary>Makes the namespace of a node; its ENIs are plugged in by <see cref="Attach"/>.</summary>
+    /// <summary>Creates the namespace of a node. <see cref="Attach"/> adds its ENIs.</summary>
     public NetworkNamespace AddNode(string node)
     {
         var host = HostNamespace.Create(_names.Node(node));
-        host.BecomeNode();
+        host.ConfigureAsNode();
         lock (_lock)
             _nodes.Add(node, host);
         return host.Network;
@@ -128,21 +129,21 @@ internal sealed partial class VpcFabric : IVpcFabric, IAsyncDisposable
     public void Attach(EniAttachment eni)
     {
         lock (_lock)
-            Change(_wanted.SetItem(eni.EniId, eni with { Addresses = Carried(eni.Addresses) }));
+            Change(_desired.SetItem(eni.EniId, eni with { Addresses = Ipv4Only(eni.Addresses) }));
     }
 
     public void Detach(string eniId)
     {
         lock (_lock)
-            Change(_wanted.Remove(eniId));
+            Change(_desired.Remove(eniId));
     }
 
     public void SetAddresses(string eniId, IReadOnlyList<IPNetwork> addresses)
     {
         lock (_lock)
         {
-            if (_wanted.TryGetValue(eniId, out var eni))
-                Change(_wanted.SetItem(eniId, eni with { Addresses = Carried(addresses) }));
+            if (_desired.TryGetValue(eniId, out var eni))
+                Change(_desired.SetItem(eniId, eni with { Addresses = Ipv4Only(addresses) }));
         }
     }
 
@@ -151,19 +152,19 @@ internal sealed partial class VpcFabric : IVpcFabric, IAsyncDisposable
         lock (_lock)
         {
             _ranges = [.. ranges];
-            Change(_wanted);
+            Change(_desired);
         }
     }
 
     /// <summary>
-    /// Completes when the kernel shows everything that was wanted at the time of the call; throws <see cref="FabricException"/> when that
-    /// failed for good.
+    /// Waits until the worker has applied everything that was desired at the time of the call.
     /// </summary>
-    public async Task SettledAsync(CancellationToken cancellationToken)
+    /// <exception cref="FabricException">The worker has stopped retrying.</exception>
+    public async Task WaitUntilAppliedAsync(CancellationToken cancellationToken)
     {
         long target;
         lock (_lock)
-            target = _wantedVersion;
+            target = _desiredVersion;
         while (true)
         {
             Task next;
@@ -173,19 +174,19 @@ internal sealed partial class VpcFabric : IVpcFabric, IAsyncDisposable
                     return;
                 if (_failure is { } failure)
                     throw new FabricException(failure);
-                next = _settled.Task;
+                next = _stateChanged.Task;
             }
 
             await next.WaitAsync(cancellationToken);
         }
     }
 
-    /// <summary>What the router has dropped since the lab started (per ENI: since it was attached).</summary>
+    /// <summary>Reads the router's drop counters. An ENI's counter starts when it is attached, the others when the lab starts.</summary>
     public async Task<RouterDrops> ReadDropsAsync(CancellationToken cancellationToken)
     {
         string[] enis;
         lock (_lock)
-            enis = [.. _wanted.Keys];
+            enis = [.. _desired.Keys];
         return RouterFirewall.ParseCounters(await _router.Nft.ListCountersAsync(RouterFirewall.Table, cancellationToken), enis);
     }
 
@@ -203,20 +204,20 @@ internal sealed partial class VpcFabric : IVpcFabric, IAsyncDisposable
         _changed.Dispose();
     }
 
-    /// <summary>Caller holds the lock.</summary>
-    private void Change(ImmutableDictionary<string, EniAttachment> wanted)
+    /// <summary>Sets the desired state and wakes the worker. The caller holds the lock.</summary>
+    private void Change(ImmutableDictionary<string, EniAttachment> desired)
     {
-        _wanted = wanted;
-        _wantedVersion++;
+        _desired = desired;
+        _desiredVersion++;
         _failure = null;
         if (_changed.CurrentCount == 0)
             _changed.Release();
     }
 
-    private static IReadOnlyList<IPNetwork> Carried(IReadOnlyList<IPNetwork> addresses) =>
+    private static IReadOnlyList<IPNetwork> Ipv4Only(IReadOnlyList<IPNetwork> addresses) =>
         [.. addresses.Where(address => address.BaseAddress.AddressFamily == AddressFamily.InterNetwork)];
 
-    private async Task WorkAsync()
+    private async Task RunAsync()
     {
         var failures = 0;
         while (!_stopping.IsCancellationRequested)
@@ -241,91 +242,91 @@ internal sealed partial class VpcFabric : IVpcFabric, IAsyncDisposable
                     continue;
                 failures = 0;
                 lock (_lock)
-                    _failure = $"the fabric does not follow the VPC after {MaxAttempts} attempts: {error.Message}";
-                Announce();
+                    _failure = $"the fabric failed {MaxAttempts} times to apply the VPC's state: {error.Message}";
+                NotifyWaiters();
             }
         }
     }
 
     private async Task ApplyAsync(CancellationToken cancellationToken)
     {
-        ImmutableDictionary<string, EniAttachment> wanted;
+        ImmutableDictionary<string, EniAttachment> desired;
         ImmutableList<IPNetwork> ranges;
         Dictionary<string, HostNamespace> nodes;
         long version;
         lock (_lock)
-            (wanted, ranges, nodes, version) = (_wanted, _ranges, new Dictionary<string, HostNamespace>(_nodes), _wantedVersion);
+            (desired, ranges, nodes, version) = (_desired, _ranges, new Dictionary<string, HostNamespace>(_nodes), _desiredVersion);
 
         _router.SetRanges(ranges);
-        // Links go first: once a link is gone nothing needs its guard. Guards come before links: a link never carries unchecked traffic.
-        foreach (var (id, plugged) in _plugged.ToArray())
+        // Remove links before their guards, and add guards before links, so that a link never carries unchecked traffic.
+        foreach (var (id, link) in _links.ToArray())
         {
-            if (wanted.TryGetValue(id, out var now) && SameLink(plugged.Eni, now))
+            if (desired.TryGetValue(id, out var now) && SameLink(link.Eni, now))
                 continue;
-            plugged.Link.Unplug();
-            _plugged.Remove(id);
+            link.Link.Unplug();
+            _links.Remove(id);
         }
 
-        await GuardAsync(wanted, cancellationToken);
-        foreach (var (id, eni) in wanted)
+        await ApplyGuardsAsync(desired, cancellationToken);
+        foreach (var (id, eni) in desired)
         {
-            if (_plugged.TryGetValue(id, out var plugged))
+            if (_links.TryGetValue(id, out var link))
             {
-                if (!plugged.Eni.Addresses.SequenceEqual(eni.Addresses))
-                    plugged.Link.Route(eni.Addresses);
-                _plugged[id] = (eni, plugged.Link);
+                if (!link.Eni.Addresses.SequenceEqual(eni.Addresses))
+                    link.Link.SetAddresses(eni.Addresses);
+                _links[id] = (eni, link.Link);
             }
             else
             {
                 if (!nodes.TryGetValue(eni.Node, out var node))
-                    throw new FabricException($"ENI {id} is attached to node '{eni.Node}', which the fabric does not know");
-                _plugged[id] = (eni, EniLink.Plug(_router, node, eni));
+                    throw new FabricException($"ENI {id} is attached to node '{eni.Node}', which the fabric does not have");
+                _links[id] = (eni, EniLink.Plug(_router, node, eni));
             }
         }
 
         lock (_lock)
             _appliedVersion = version;
-        Announce();
+        NotifyWaiters();
     }
 
-    /// <summary>One nft transaction that brings all guards to the wanted state.</summary>
-    private async Task GuardAsync(ImmutableDictionary<string, EniAttachment> wanted, CancellationToken cancellationToken)
+    /// <summary>Updates all guards to the desired state in one nft transaction.</summary>
+    private async Task ApplyGuardsAsync(ImmutableDictionary<string, EniAttachment> desired, CancellationToken cancellationToken)
     {
         var script = new StringBuilder();
-        foreach (var (id, eni) in _guarded)
+        foreach (var (id, eni) in _guards)
         {
-            if (!wanted.TryGetValue(id, out var now) || !SameLink(eni, now))
+            if (!desired.TryGetValue(id, out var now) || !SameLink(eni, now))
                 RouterFirewall.AppendRemoval(script, eni);
         }
 
-        foreach (var (id, eni) in wanted)
+        foreach (var (id, eni) in desired)
         {
-            if (!_guarded.TryGetValue(id, out var before) || !SameLink(before, eni) || !before.Addresses.SequenceEqual(eni.Addresses))
+            if (!_guards.TryGetValue(id, out var before) || !SameLink(before, eni) || !before.Addresses.SequenceEqual(eni.Addresses))
                 RouterFirewall.AppendGuard(script, eni);
         }
 
         if (script.Length > 0)
             await _router.Nft.ApplyAsync(script.ToString(), cancellationToken);
-        _guarded.Clear();
-        foreach (var (id, eni) in wanted)
-            _guarded[id] = eni;
+        _guards.Clear();
+        foreach (var (id, eni) in desired)
+            _guards[id] = eni;
     }
 
-    /// <summary>Whether two attachments are the same but for their addresses.</summary>
+    /// <summary>Whether two attachments are equal except for their addresses.</summary>
     private static bool SameLink(EniAttachment one, EniAttachment other) => one with { Addresses = other.Addresses } == other;
 
-    private void Announce()
+    private void NotifyWaiters()
     {
-        TaskCompletionSource settled;
+        TaskCompletionSource changed;
         lock (_lock)
         {
-            settled = _settled;
-            _settled = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            changed = _stateChanged;
+            _stateChanged = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         }
 
-        settled.SetResult();
+        changed.SetResult();
     }
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "the fabric could not follow a change of the VPC (attempt {Attempt})")]
+    [LoggerMessage(Level = LogLevel.Error, Message = "The fabric failed to apply a change of the VPC, attempt {Attempt}")]
     private partial void LogApplyFailed(Exception error, int attempt);
 }

@@ -6,16 +6,16 @@ using VpcCni.Lab.VpcModel;
 
 namespace VpcCni.Lab.Hosting;
 
-/// <summary>Nodes and pods of the lab as Kubernetes objects, as kubelet on EKS and its controllers would write them. Pure.</summary>
+/// <summary>Builds the lab's Kubernetes objects as kubelet on EKS and the cluster's controllers write them. Pure.</summary>
 internal static class ClusterObjects
 {
     public const string SystemNamespace = "kube-system";
     public const string LeaseNamespace = "kube-node-lease";
 
-    /// <summary>The service account of the daemon, and the prefix of its pods' names.</summary>
+    /// <summary>Name of the daemon's DaemonSet and service account, and prefix of its pods' names.</summary>
     public const string Daemon = "aws-node";
 
-    /// <summary>On pods that <c>vpc-lab add</c> wires itself, so that the lab's kubelet does not do it as well.</summary>
+    /// <summary>Annotation of pods that <c>vpc-lab add</c> wires, which tells the lab's kubelet not to.</summary>
     public const string AddedByLab = "vpc-lab/added-by";
 
     private const string KubeletVersion = "v1.32.4-vpclab";
@@ -90,7 +90,7 @@ internal static class ClusterObjects
             """
         );
 
-    /// <summary>The pod that the node's daemon would be.</summary>
+    /// <summary>The pod that represents the node's daemon.</summary>
     public static JsonObject DaemonPod(string node, JsonObject daemonSet) =>
         Parse(
             $$"""
@@ -112,7 +112,7 @@ internal static class ClusterObjects
 
     public static string DaemonPodName(string node) => $"{Daemon}-{node}";
 
-    /// <summary>A pod that <c>vpc-lab add</c> makes.</summary>
+    /// <summary>A pod of <c>vpc-lab add</c>.</summary>
     public static JsonObject Pod(string node, PodName pod) =>
         Parse(
             $$"""
@@ -123,7 +123,7 @@ internal static class ClusterObjects
             """
         );
 
-    /// <summary>The status of a pod with its network wired.</summary>
+    /// <summary>Status of a pod whose network is wired.</summary>
     public static JsonObject RunningStatus(JsonObject pod, IPAddress podAddress, IPAddress nodeAddress, DateTimeOffset now)
     {
         var at = KubeJson.Timestamp(now);
@@ -156,7 +156,7 @@ internal static class ClusterObjects
         return status;
     }
 
-    /// <summary>The status of a pod that waits for its network.</summary>
+    /// <summary>Status of a scheduled pod whose network is not wired yet.</summary>
     public static JsonObject WaitingStatus(JsonObject pod, DateTimeOffset now) =>
         new()
         {
@@ -187,7 +187,7 @@ internal static class ClusterObjects
             ]),
         };
 
-    /// <summary>The status of a pod that no node takes.</summary>
+    /// <summary>Status of a pod that fits on no node.</summary>
     public static JsonObject UnschedulableStatus(string why, DateTimeOffset now) =>
         new()
         {

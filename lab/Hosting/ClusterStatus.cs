@@ -3,67 +3,68 @@ using VpcCni.Lab.KubeApi;
 
 namespace VpcCni.Lab.Hosting;
 
-/// <summary>The Kubernetes API of the lab.</summary>
+/// <summary>Status of the lab's Kubernetes API.</summary>
 internal sealed record ClusterStatus
 {
-    /// <summary>As nodes reach it.</summary>
+    /// <summary>URL at which nodes reach it.</summary>
     public required string Endpoint { get; init; }
 
-    /// <summary>False while an outage is on.</summary>
+    /// <summary>False during an injected outage.</summary>
     public required bool IsListening { get; init; }
 
-    /// <summary>For kubectl.</summary>
+    /// <summary>Path of a kubeconfig.</summary>
     public required string Kubeconfig { get; init; }
 
     public required int OpenWatches { get; init; }
 
-    /// <summary>Who called what, how it went (HTTP status; 0: broken on purpose) and how often.</summary>
+    /// <summary>Number of calls by caller, request and HTTP status; status 0 counts connections that a fault broke.</summary>
     public required IReadOnlyList<KubeCallCount> Calls { get; init; }
 
-    /// <summary>Faults that are armed.</summary>
+    /// <summary>Armed faults.</summary>
     public required IReadOnlyList<KubeFaultSpec> Faults { get; init; }
 }
 
-/// <summary>Something to go wrong with requests to the Kubernetes API.</summary>
+/// <summary>A fault to inject into requests to the Kubernetes API.</summary>
 internal sealed record KubeFaultSpec
 {
     public required KubeFaultKind Kind { get; init; }
 
-    /// <summary>E.g. <c>watch</c>, or <c>*</c>.</summary>
+    /// <summary>The verb of matching requests, for example <c>watch</c>, or <c>*</c>.</summary>
     public string Verb { get; init; } = "*";
 
-    /// <summary>E.g. <c>nodes</c>, or <c>*</c>.</summary>
+    /// <summary>The resource of matching requests, for example <c>nodes</c>, or <c>*</c>.</summary>
     public string Resource { get; init; } = "*";
 
-    /// <summary>How often it strikes; null for ever.</summary>
+    /// <summary>Number of requests that it affects; null for no limit.</summary>
     public int? Times { get; init; }
 
-    /// <summary>HTTP status of the kind Status.</summary>
+    /// <summary>HTTP status of a fault of kind Status.</summary>
     public int? Code { get; init; }
 
     public double? RetryAfterSeconds { get; init; }
 
-    /// <summary>Of the kind Slow.</summary>
+    /// <summary>Delay of a fault of kind Slow.</summary>
     public double? DelayMilliseconds { get; init; }
 }
 
-/// <summary>Something that is done to the Kubernetes API at once.</summary>
-/// <param name="Revoke">Of <see cref="KubeAction.RotateTokens"/>: the old tokens end.</param>
+/// <summary>An immediate action on the Kubernetes API.</summary>
+/// <param name="Revoke">For <see cref="KubeAction.RotateTokens"/>: revokes the old tokens.</param>
 internal sealed record KubeActionSpec(KubeAction Action, bool Revoke = false);
 
 internal enum KubeAction
 {
-    /// <summary>All watches break off.</summary>
+    /// <summary>Closes all watches.</summary>
     CloseWatches,
 
-    /// <summary>The history is forgotten and all watches break off: those that resume get 410.</summary>
+    /// <summary>Drops the history and closes all watches; a watch that resumes gets 410.</summary>
     Compact,
 
-    /// <summary>Nobody listens for the nodes any more: their connections are refused.</summary>
+    /// <summary>Stops listening for the nodes, so that their connections are refused.</summary>
     BeginOutage,
 
+    /// <summary>Listens for the nodes again.</summary>
     EndOutage,
 
-    /// <summary>Every node's folder gets a new token.</summary>
+    /// <summary>Writes a new token to every node's service-account folder.</summary>
     RotateTokens,
 }

@@ -7,10 +7,10 @@ using VpcCni.Netlink;
 
 namespace VpcCni.Lab.Hosting;
 
-/// <summary>Who a CNI call is for, in the words of a container runtime.</summary>
+/// <summary>The container and pod of a CNI call, as a container runtime names them.</summary>
 internal sealed record CniAttachment(string ContainerId, string NamespacePath, string PodNamespace, string PodName);
 
-/// <summary>The plugin refused or failed: its error object (CNI specification, "Error"), or what it left instead of one.</summary>
+/// <summary>The plugin failed. The message has its error object (CNI specification, "Error"), or its output if it printed none.</summary>
 internal sealed class CniException(string command, int? code, string message) : Exception($"CNI {command} failed: {message}")
 {
     /// <summary>The error code of the specification; null when the plugin printed no error object.</summary>
@@ -23,10 +23,10 @@ internal sealed class CniException(string command, int? code, string message) : 
 /// </summary>
 internal sealed class CniPlugin(string binary, string podInterface, NetworkNamespace node, NodePaths paths, TimeProvider time)
 {
-    /// <summary>Kubelet gives a runtime two minutes; a plugin that needs this long is broken.</summary>
+    /// <summary>Kills a plugin that takes longer. Kubelet allows a runtime two minutes.</summary>
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(60);
 
-    /// <summary>The result of ADD and how long the process took.</summary>
+    /// <summary>Runs ADD. Returns its result and how long the process took.</summary>
     public async Task<(JsonObject Result, TimeSpan Elapsed)> AddAsync(CniAttachment attachment, CancellationToken cancellationToken)
     {
         var outcome = await RunAsync("ADD", attachment, previous: null, cancellationToken);
@@ -35,6 +35,7 @@ internal sealed class CniPlugin(string binary, string podInterface, NetworkNames
             : throw new CniException("ADD", code: null, $"expected a JSON object as result, got '{outcome.Output}'");
     }
 
+    /// <summary>Runs DEL with the result of the ADD, if there is one. Returns how long the process took.</summary>
     public async Task<TimeSpan> DeleteAsync(CniAttachment attachment, JsonObject? previous, CancellationToken cancellationToken) =>
         (await RunAsync("DEL", attachment, previous, cancellationToken)).Elapsed;
 
@@ -46,7 +47,7 @@ internal sealed class CniPlugin(string binary, string podInterface, NetworkNames
     )
     {
         var start = new ProcessStartInfo(binary);
-        start.Environment.Clear(); // nothing of the lab's own environment reaches the plugin
+        start.Environment.Clear(); // the plugin must not inherit the lab's environment
         foreach (var (name, value) in Parameters(command, attachment))
             start.Environment[name] = value;
         var outcome = await NamespaceProcess.RunAsync(
@@ -102,7 +103,7 @@ internal sealed class CniPlugin(string binary, string podInterface, NetworkNames
         }
         catch (JsonException)
         {
-            // Not an error object: below is what there is.
+            // The output is not JSON; the exception below reports it as it is.
         }
 
         return new CniException(

@@ -3,9 +3,7 @@ using System.Text.Json.Nodes;
 
 namespace VpcCni.Lab.Hosting;
 
-/// <summary>
-/// Bodies of the control API. Errors are <see cref="ControlError"/> with status 409 (the lab refuses) or 500 (it failed).
-/// </summary>
+/// <summary>Body of <c>POST /pods</c> of the control API.</summary>
 internal sealed record AddPodRequest(string Node, string Pod);
 
 internal sealed record AddPodReply(string Node, string Pod, string Address, double Milliseconds, JsonObject Result);
@@ -14,4 +12,5 @@ internal sealed record DeletePodReply(string Node, string Pod, double Millisecon
 
 internal sealed record RestartReply(string Node, double Milliseconds);
 
+/// <summary>Body of every error reply of the control API: status 409 when the lab rejects the request, 500 when it fails.</summary>
 internal sealed record ControlError(string Error);

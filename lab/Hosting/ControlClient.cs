@@ -3,7 +3,7 @@ using System.Net.Sockets;
 
 namespace VpcCni.Lab.Hosting;
 
-/// <summary>A client of a running lab's control socket.</summary>
+/// <summary>Client of a running lab's control API. Every method throws <see cref="LabException"/> with the lab's error message.</summary>
 internal sealed class ControlClient : IDisposable
 {
     private readonly LabPaths _paths;
@@ -31,7 +31,7 @@ internal sealed class ControlClient : IDisposable
                 }
             },
         };
-        // Longer than the slowest thing behind it, an ADD or a daemon's start, each of which has a deadline of its own.
+        // Longer than the slowest requests, an ADD or the start of a daemon, which have deadlines of their own.
         _http = new HttpClient(handler) { BaseAddress = new Uri("http://lab"), Timeout = TimeSpan.FromSeconds(150) };
     }
 
@@ -69,10 +69,10 @@ internal sealed class ControlClient : IDisposable
     public Task ClearKubernetesFaultsAsync(CancellationToken cancellationToken) =>
         SendAsync<object>(HttpMethod.Delete, "/kubernetes/faults", body: null, cancellationToken);
 
-    public Task DoToKubernetesAsync(KubeActionSpec action, CancellationToken cancellationToken) =>
+    public Task RunKubernetesActionAsync(KubeActionSpec action, CancellationToken cancellationToken) =>
         SendAsync<object>(HttpMethod.Post, "/kubernetes/actions", action, cancellationToken);
 
-    public Task RetimeAsync(TimingSpec timing, CancellationToken cancellationToken) =>
+    public Task SetTimingAsync(TimingSpec timing, CancellationToken cancellationToken) =>
         SendAsync<object>(HttpMethod.Post, "/timing", timing, cancellationToken);
 
     public void Dispose() => _http.Dispose();
@@ -89,7 +89,7 @@ internal sealed class ControlClient : IDisposable
         }
         catch (HttpRequestException error)
         {
-            throw new LabException($"no lab '{_lab}' answers at {_paths.ControlSocket}. Start one with: vpc-lab up --detach", error);
+            throw new LabException($"lab '{_lab}' does not respond at {_paths.ControlSocket}. Start it with: vpc-lab up --detach", error);
         }
 
         using (response)
@@ -97,11 +97,11 @@ internal sealed class ControlClient : IDisposable
             if (response.IsSuccessStatusCode)
                 return (await response.Content.ReadFromJsonAsync<T>(LabJson.Options, cancellationToken))!;
             var text = await response.Content.ReadAsStringAsync(cancellationToken);
-            throw new LabException(Explain(text) ?? $"the lab answered {(int)response.StatusCode}: {text}");
+            throw new LabException(ParseError(text) ?? $"the lab returned status {(int)response.StatusCode}: {text}");
         }
     }
 
-    private static string? Explain(string text)
+    private static string? ParseError(string text)
     {
         try
         {

@@ -4,8 +4,8 @@ using VpcCni.Lab.Fabric;
 namespace VpcCni.Lab.Hosting;
 
 /// <summary>
-/// The control socket of a running lab: JSON over HTTP on a Unix socket that only its owner may open. The lab's process is the one owner of
-/// its state; every other command is a client of this.
+/// Serves the control API of a running lab: JSON over HTTP on a Unix socket that only its owner can open. Commands other than <c>up</c>
+/// change the lab through it.
 /// </summary>
 internal sealed class ControlServer : IAsyncDisposable
 {
@@ -27,7 +27,7 @@ internal sealed class ControlServer : IAsyncDisposable
         var app = builder.Build();
         Map(app, lab, time);
         await app.StartAsync(cancellationToken);
-        // The folder is closed to others already; the mode says so on the socket itself as well.
+        // The folder's mode already denies access to others; the socket's mode does so, too.
         File.SetUnixFileMode(lab.Paths.ControlSocket, UnixFileMode.UserRead | UnixFileMode.UserWrite);
         return new ControlServer(app);
     }
@@ -82,11 +82,11 @@ internal sealed class ControlServer : IAsyncDisposable
             (HttpRequest request, CancellationToken cancellationToken) =>
                 AnswerAsync(async () =>
                 {
-                    await lab.Cluster.DoAsync(await ReadAsync<KubeActionSpec>(request, cancellationToken), cancellationToken);
+                    await lab.Cluster.RunActionAsync(await ReadAsync<KubeActionSpec>(request, cancellationToken), cancellationToken);
                     return new object();
                 })
         );
-        app.MapPost("/timing", (TimingSpec timing) => Answer(() => lab.World.Retime(timing)));
+        app.MapPost("/timing", (TimingSpec timing) => Answer(() => lab.World.SetTiming(timing)));
     }
 
     private static async Task<T> ReadAsync<T>(HttpRequest request, CancellationToken cancellationToken)

@@ -3,20 +3,20 @@ using System.Runtime.InteropServices;
 
 namespace VpcCni.Lab.Hosting;
 
-/// <summary>A mount of the chart's container, and what stands for it on a node of the lab.</summary>
-/// <param name="HostPath">Of the chart's volume.</param>
-/// <param name="IsReadOnly">The container may not write there.</param>
+/// <summary>A mount of the chart's container, and the path that replaces it on a node of the lab.</summary>
+/// <param name="HostPath">Host path of the chart's volume.</param>
+/// <param name="IsReadOnly">Whether the mount is read-only.</param>
 /// <param name="InLab">The path on this machine.</param>
 internal sealed record SandboxMount(string HostPath, bool IsReadOnly, Func<NodePaths, string> InLab);
 
 /// <summary>
-/// What the chart gives the daemon, so that labs run it as it ships: one capability, no new privileges, a root that is read-only but for
-/// the mounts of the chart, and the namespaces of the machine as they come and go. A test holds it against the rendered chart. The
-/// runtime's seccomp profile and a root of its own take a container runtime: tests/EndToEnd/Chart.
+/// Runs the daemon with the privileges that the chart gives it: one capability, no new privileges, a root that is read-only except for
+/// the chart's mounts, and the machine's network namespaces as they appear and disappear. A test compares it with the rendered chart. The
+/// runtime's seccomp profile and the container's own root need a container runtime: see tests/EndToEnd/Chart.
 /// </summary>
 internal static partial class DaemonSandbox
 {
-    /// <summary>All that it has, of the names that Kubernetes uses, with their numbers (linux/capability.h).</summary>
+    /// <summary>The daemon's capabilities: Kubernetes' names and the kernel's numbers (linux/capability.h).</summary>
     public static IReadOnlyList<(string Name, int Number)> Capabilities { get; } = [("NET_ADMIN", 12)];
 
     public static IReadOnlyList<SandboxMount> Mounts { get; } =
@@ -56,29 +56,32 @@ internal static partial class DaemonSandbox
     }
 
     /// <summary>
-    /// Puts the calling thread there for the rest of its life, and with it the processes that it starts: for a thread that ends afterwards.
+    /// Moves the calling thread, and the processes that it starts, into the sandbox. This cannot be undone, so the thread must end
+    /// afterwards.
     /// </summary>
-    /// <exception cref="LabException">The kernel refuses a step.</exception>
+    /// <exception cref="LabException">A system call failed.</exception>
     public static void EnterOnThisThread(NodePaths paths)
     {
         Directory.CreateDirectory(paths.LogFolder);
-        // As a volume of type FileOrCreate.
+        // The chart's volume has the type FileOrCreate.
         using (new FileStream(XtablesLock, FileMode.OpenOrCreate, FileAccess.Write, FileShare.ReadWrite)) { }
 
         Check(unshare(CLONE_NEWNS), "unshare the mount namespace");
-        // What is mounted here stays here; what is mounted on the machine, such as a new namespace, comes along.
-        Change("/", new MountAttributes { Propagation = MS_SLAVE }, recursive: true);
-        // A folder before what is in it.
+        // Slave propagation: mounts made here stay here, and mounts that the machine makes, such as a new namespace, appear here.
+        SetMountAttributes("/", new MountAttributes { Propagation = MS_SLAVE }, recursive: true);
+        // The shortest path first, so that a folder is mounted before what it contains.
         string[] writable = [.. Mounts.Where(mount => !mount.IsReadOnly).Select(mount => mount.InLab(paths)).OrderBy(path => path.Length)];
         foreach (var path in writable)
             Check(mount(path, path, null, MS_BIND, null), $"bind {path}");
-        Change("/", new MountAttributes { Set = MOUNT_ATTR_RDONLY }, recursive: true);
+        SetMountAttributes("/", new MountAttributes { Set = MOUNT_ATTR_RDONLY }, recursive: true);
         foreach (var path in writable)
-            Change(path, new MountAttributes { Clear = MOUNT_ATTR_RDONLY }, recursive: false);
+            SetMountAttributes(path, new MountAttributes { Clear = MOUNT_ATTR_RDONLY }, recursive: false);
         Restrict();
     }
 
-    /// <summary>A process of root has what its bounding set allows, from its execve on (capabilities(7)).</summary>
+    /// <summary>
+    /// Drops all other capabilities from the bounding set, which limits what a root process has after execve (capabilities(7)).
+    /// </summary>
     private static void Restrict()
     {
         for (var capability = 0; ; capability++)
@@ -87,7 +90,7 @@ internal static partial class DaemonSandbox
                 continue;
             if (prctl(PR_CAPBSET_DROP, (nuint)capability, 0, 0, 0) == 0)
                 continue;
-            // The kernel has no more.
+            // The kernel has no capability of this or a higher number.
             if (Marshal.GetLastPInvokeError() == EINVAL)
                 break;
             Check(-1, $"drop capability {capability}");
@@ -96,7 +99,7 @@ internal static partial class DaemonSandbox
         Check(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "set no_new_privs");
     }
 
-    private static void Change(string path, MountAttributes attributes, bool recursive) =>
+    private static void SetMountAttributes(string path, MountAttributes attributes, bool recursive) =>
         Check(
             (int)syscall(
                 SYS_mount_setattr,
@@ -113,7 +116,7 @@ internal static partial class DaemonSandbox
     {
         if (result < 0)
             throw new LabException(
-                $"the daemon's sandbox cannot be made: {what}: {Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError())}"
+                $"cannot create the daemon's sandbox: {what}: {Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError())}"
             );
     }
 

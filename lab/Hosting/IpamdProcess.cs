@@ -7,9 +7,9 @@ using VpcCni.Netlink;
 namespace VpcCni.Lab.Hosting;
 
 /// <summary>
-/// The daemon of one node: <c>ipamd run</c> in the node's namespace, with no more rights than the chart gives it
-/// (<see cref="DaemonSandbox"/>), configured by environment variables only, with files of its own. It may be killed and started again at
-/// any time; its checkpoint stays.
+/// Runs a node's daemon: <c>ipamd run</c> in the node's namespace, with the privileges that the chart gives it
+/// (<see cref="DaemonSandbox"/>), configured by environment variables only. It can be killed and started again at any time; the checkpoint
+/// stays.
 /// </summary>
 internal sealed class IpamdProcess(
     string binary,
@@ -23,7 +23,7 @@ internal sealed class IpamdProcess(
     private static readonly TimeSpan ProbePause = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan ProbeDeadline = TimeSpan.FromSeconds(5);
 
-    private const int ShownLogLines = 8;
+    private const int LogTailLines = 8;
 
     private Process? _process;
     private Task _pump = Task.CompletedTask;
@@ -32,12 +32,12 @@ internal sealed class IpamdProcess(
 
     public IReadOnlyDictionary<string, string> Environment => environment;
 
-    /// <summary>Whether it has answered since it was last started.</summary>
+    /// <summary>Whether <see cref="WaitUntilServingAsync"/> has succeeded since the last start.</summary>
     public bool IsServing { get; private set; }
 
     public int? ProcessId => _process is { HasExited: false } running ? running.Id : null;
 
-    /// <summary>Resident memory (VmRSS); null when it does not run.</summary>
+    /// <summary>Resident memory (VmRSS); null if the daemon is not running.</summary>
     public double? ResidentMebibytes
     {
         get
@@ -58,11 +58,13 @@ internal sealed class IpamdProcess(
             _ => IsServing ? "serving" : "starting",
         };
 
-    /// <param name="changes">Variables that differ from the lab's, as when an operator rolls out another configuration.</param>
+    /// <summary>Starts the daemon.</summary>
+    /// <param name="changes">Variables that override the node's, as when an operator rolls out another configuration.</param>
+    /// <exception cref="LabException">It is already running.</exception>
     public void Start(IReadOnlyDictionary<string, string>? changes = null)
     {
         if (_process is { HasExited: false } running)
-            throw new LabException($"ipamd runs already as process {running.Id}");
+            throw new LabException($"ipamd is already running as process {running.Id}");
         var start = new ProcessStartInfo(binary, ["run"])
         {
             RedirectStandardOutput = true,
@@ -80,9 +82,11 @@ internal sealed class IpamdProcess(
     }
 
     /// <summary>
-    /// Waits until the socket answers and <c>ipamd status</c> is content; fails at once, with the end of its log, when the daemon ends
-    /// instead.
+    /// Waits until the socket accepts connections and <c>ipamd status</c> reports that the daemon serves pods.
     /// </summary>
+    /// <exception cref="LabException">
+    /// The daemon exited (thrown at once) or did not serve within the deadline. The message includes the end of its log.
+    /// </exception>
     public async Task WaitUntilServingAsync(TimeSpan deadline, CancellationToken cancellationToken)
     {
         var process = _process ?? throw new LabException("ipamd was not started");
@@ -93,8 +97,8 @@ internal sealed class IpamdProcess(
             while (true)
             {
                 if (process.HasExited)
-                    throw new LabException($"ipamd ended with exit code {process.ExitCode} before it served.\n{LastWords()}");
-                if (await AnswersAsync(both.Token))
+                    throw new LabException($"ipamd exited with code {process.ExitCode} before it served.\n{LogTails()}");
+                if (await ProbeAsync(both.Token))
                 {
                     IsServing = true;
                     return;
@@ -105,11 +109,11 @@ internal sealed class IpamdProcess(
         }
         catch (OperationCanceledException cancelled) when (!cancellationToken.IsCancellationRequested)
         {
-            throw new LabException($"ipamd did not serve within {deadline.TotalSeconds} s.\n{LastWords()}", cancelled);
+            throw new LabException($"ipamd did not serve within {deadline.TotalSeconds} s.\n{LogTails()}", cancelled);
         }
     }
 
-    /// <summary>Ends the daemon without warning, as the kernel's out-of-memory killer would.</summary>
+    /// <summary>Kills the daemon with SIGKILL, as the kernel's out-of-memory killer does.</summary>
     public async Task KillAsync(CancellationToken cancellationToken)
     {
         if (_process is not { HasExited: false } running)
@@ -119,7 +123,7 @@ internal sealed class IpamdProcess(
         await _pump.WaitAsync(cancellationToken);
     }
 
-    /// <summary>Asks the daemon to end (SIGTERM) and kills it past a deadline.</summary>
+    /// <summary>Stops the daemon with SIGTERM, or with SIGKILL after a deadline.</summary>
     public async ValueTask DisposeAsync()
     {
         if (_process is not { } process)
@@ -143,8 +147,8 @@ internal sealed class IpamdProcess(
         _process = null;
     }
 
-    /// <summary>Asks the running daemon with its own command line, e.g. <c>status --json</c>.</summary>
-    public Task<ProcessOutcome> AskAsync(IReadOnlyList<string> arguments, CancellationToken cancellationToken)
+    /// <summary>Runs a command of the daemon's program in the node's namespace, for example <c>status --json</c>.</summary>
+    public Task<ProcessOutcome> RunCommandAsync(IReadOnlyList<string> arguments, CancellationToken cancellationToken)
     {
         var start = new ProcessStartInfo(binary, arguments);
         foreach (var (name, value) in environment)
@@ -152,23 +156,23 @@ internal sealed class IpamdProcess(
         return NamespaceProcess.RunAsync(node, start, input: "", ProbeDeadline, time, cancellationToken);
     }
 
-    /// <summary>Exit code of <c>ipamd status</c>: pods are served, and something is wrong.</summary>
+    /// <summary>Exit code of <c>ipamd status</c> when the daemon serves pods but reports a problem.</summary>
     private const int Degraded = 3;
 
-    private async Task<bool> AnswersAsync(CancellationToken cancellationToken)
+    private async Task<bool> ProbeAsync(CancellationToken cancellationToken)
     {
         try
         {
-            return await ConnectsAsync(cancellationToken)
-                && (await AskAsync(["status", "--json"], cancellationToken)).ExitCode is 0 or Degraded;
+            return await CanConnectAsync(cancellationToken)
+                && (await RunCommandAsync(["status", "--json"], cancellationToken)).ExitCode is 0 or Degraded;
         }
         catch (FabricException)
         {
-            return false; // no answer within the probe's deadline; the caller's decides
+            return false; // the probe timed out; the caller retries until its own deadline
         }
     }
 
-    private async Task<bool> ConnectsAsync(CancellationToken cancellationToken)
+    private async Task<bool> CanConnectAsync(CancellationToken cancellationToken)
     {
         using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         try
@@ -178,7 +182,7 @@ internal sealed class IpamdProcess(
         }
         catch (SocketException)
         {
-            return false; // not there yet
+            return false; // the daemon does not listen yet
         }
     }
 
@@ -195,7 +199,7 @@ internal sealed class IpamdProcess(
             await to.WriteLineAsync(line);
     }
 
-    private string LastWords() => string.Join('\n', ((string[])[paths.IpamdOutput, paths.IpamdLog]).Where(File.Exists).Select(Tail));
+    private string LogTails() => string.Join('\n', ((string[])[paths.IpamdOutput, paths.IpamdLog]).Where(File.Exists).Select(Tail));
 
     private static string Tail(string path)
     {
@@ -203,7 +207,7 @@ internal sealed class IpamdProcess(
         var lines = new Queue<string>();
         while (reader.ReadLine() is { } line)
         {
-            if (lines.Count == ShownLogLines)
+            if (lines.Count == LogTailLines)
                 lines.Dequeue();
             lines.Enqueue(line);
         }

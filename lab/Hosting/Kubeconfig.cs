@@ -4,13 +4,13 @@ using System.Text;
 
 namespace VpcCni.Lab.Hosting;
 
-/// <summary>A kubeconfig (https://kubernetes.io/docs/concepts/configuration/organize-cluster-access-kubeconfig/) for a lab.</summary>
+/// <summary>Writes a lab's kubeconfig (https://kubernetes.io/docs/concepts/configuration/organize-cluster-access-kubeconfig/).</summary>
 internal static class Kubeconfig
 {
-    /// <param name="loopback">Where the lab listens on the machine, in plain HTTP; null for nowhere.</param>
-    /// <param name="inside">Where it listens for its nodes, with TLS.</param>
+    /// <param name="loopback">The plain HTTP endpoint on the machine's loopback; null for none.</param>
+    /// <param name="inside">The TLS endpoint that the lab's nodes reach.</param>
     /// <param name="authority">The certificate authority, PEM.</param>
-    /// <param name="token">Of an administrator.</param>
+    /// <param name="token">An administrator's token.</param>
     public static string Text(IPEndPoint? loopback, IPEndPoint inside, string authority, string token)
     {
         var lab = loopback is null
@@ -29,7 +29,7 @@ internal static class Kubeconfig
 
                 """;
         return $$"""
-            # Of a running vpc-lab; gone when the lab ends.
+            # Written by vpc-lab; removed when the lab ends.
             apiVersion: v1
             kind: Config
             current-context: {{(loopback is null ? "node" : "lab")}}

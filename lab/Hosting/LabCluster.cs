@@ -9,12 +9,12 @@ using VpcCni.Lab.KubeApi.Store;
 namespace VpcCni.Lab.Hosting;
 
 /// <summary>
-/// The Kubernetes cluster that the lab's nodes belong to: the API with its certificates and tokens, the nodes' service-account folders, and
-/// the objects of nodes and pods.
+/// The Kubernetes cluster of the lab's nodes: the API with its certificates and tokens, the nodes' service-account folders, and the Node
+/// and Pod objects.
 /// </summary>
 internal sealed class LabCluster : IAsyncDisposable
 {
-    /// <summary>The address of the API for every node, as the cluster address of the service <c>kubernetes</c> is in a real one.</summary>
+    /// <summary>The address at which nodes reach the API, like the cluster IP of the service <c>kubernetes</c>.</summary>
     public static readonly IPAddress Address = FabricAddresses.KubernetesApi;
 
     public const int SecurePort = 443;
@@ -48,10 +48,10 @@ internal sealed class LabCluster : IAsyncDisposable
 
     private KubeStore Store => Plane.Store;
 
-    /// <summary>False while the nodes find nobody listening.</summary>
+    /// <summary>False while connections from the nodes are refused.</summary>
     public bool IsListening => _server is not null;
 
-    /// <summary>Serves the nodes from the router, TLS and plain.</summary>
+    /// <summary>Starts serving the nodes from the router's namespace, with TLS and in plain HTTP.</summary>
     public async Task ServeAsync(VpcFabric fabric, CancellationToken cancellationToken)
     {
         Task HandleAsync(HttpContext context) => context.Connection.LocalPort == SecurePort ? Plane.Guarded(context) : Plane.Open(context);
@@ -65,7 +65,7 @@ internal sealed class LabCluster : IAsyncDisposable
     }
 
     /// <summary>
-    /// Ends or begins listening for the nodes; until it begins again they get their connections refused. Repeating changes nothing.
+    /// Stops or resumes listening for the nodes; while stopped, their connections are refused. Idempotent.
     /// </summary>
     public async Task SetListeningAsync(bool isListening, CancellationToken cancellationToken)
     {
@@ -92,9 +92,9 @@ internal sealed class LabCluster : IAsyncDisposable
     }
 
     /// <summary>
-    /// Everything that a node brings into the cluster: Node, CNINode, lease, the daemon's pod, and its folder with certificate and token.
+    /// Creates a node's objects (Node, CNINode, Lease, the daemon's Pod) and its service-account folder with certificate and token.
     /// </summary>
-    /// <param name="maxPods">Its capacity.</param>
+    /// <param name="maxPods">The node's pod capacity.</param>
     public void AddNode(LabNode node, int maxPods)
     {
         var now = _time.GetUtcNow();
@@ -108,8 +108,8 @@ internal sealed class LabCluster : IAsyncDisposable
         WriteFolder(node.Paths.ServiceAccount);
     }
 
-    /// <summary>Puts a new token into every node's folder, as kubelet does within the hour.</summary>
-    /// <param name="revoke">The old ones end now; else they stay good.</param>
+    /// <summary>Writes a new token to every node's folder, as kubelet does within the hour.</summary>
+    /// <param name="revoke">Revokes the old tokens; otherwise they stay valid.</param>
     public void RotateTokens(bool revoke)
     {
         lock (_folderLock)
@@ -121,8 +121,8 @@ internal sealed class LabCluster : IAsyncDisposable
         }
     }
 
-    /// <summary>The object of a pod that the lab is about to wire, in a namespace that is made when it is not there.</summary>
-    /// <exception cref="LabException">There is one of this name, or the name is none in Kubernetes.</exception>
+    /// <summary>Creates the object of a pod that the lab is about to wire, and its namespace if it does not exist.</summary>
+    /// <exception cref="LabException">The pod exists, or Kubernetes rejects its name.</exception>
     public JsonObject CreatePod(string node, PodName pod)
     {
         try
@@ -130,9 +130,9 @@ internal sealed class LabCluster : IAsyncDisposable
             EnsureNamespace(pod.Namespace);
             return Store.Create(BuiltInTypes.Pods, pod.Namespace, ClusterObjects.Pod(node, pod));
         }
-        catch (KubeStatusException refused)
+        catch (KubeStatusException error)
         {
-            throw new LabException(refused.Message, refused);
+            throw new LabException(error.Message, error);
         }
     }
 
@@ -143,7 +143,7 @@ internal sealed class LabCluster : IAsyncDisposable
 
     public void SetWaiting(JsonObject pod) => SetStatus(pod, ClusterObjects.WaitingStatus(pod, _time.GetUtcNow()));
 
-    /// <summary>Removes a pod's object for good, when it is there and still the same one.</summary>
+    /// <summary>Deletes a pod's object without a grace period, if it still exists with the same uid.</summary>
     public void RemovePod(JsonObject pod)
     {
         try
@@ -155,15 +155,16 @@ internal sealed class LabCluster : IAsyncDisposable
                 new Preconditions(Uid: pod.Text("metadata", "uid"), GracePeriodSeconds: 0)
             );
         }
-        catch (KubeStatusException gone) when (gone.Code is HttpStatusCode.NotFound or HttpStatusCode.Conflict)
+        catch (KubeStatusException error) when (error.Code is HttpStatusCode.NotFound or HttpStatusCode.Conflict)
         {
-            // Somebody else removed it, and may have made another of this name.
+            // Another client deleted it, and may have created a new pod of the same name.
         }
     }
 
     public void SetUnschedulable(JsonObject pod, string why) => SetStatus(pod, ClusterObjects.UnschedulableStatus(why, _time.GetUtcNow()));
 
-    public void Tell(JsonObject pod, string type, string reason, string message, string component)
+    /// <summary>Creates an event about a pod; does nothing if the pod's namespace no longer exists.</summary>
+    public void RecordEvent(JsonObject pod, string type, string reason, string message, string component)
     {
         try
         {
@@ -173,15 +174,15 @@ internal sealed class LabCluster : IAsyncDisposable
                 ClusterObjects.Event(pod, type, reason, message, component, _time.GetUtcNow())
             );
         }
-        catch (KubeStatusException gone) when (gone.Code == HttpStatusCode.NotFound)
+        catch (KubeStatusException error) when (error.Code == HttpStatusCode.NotFound)
         {
-            // The namespace has gone, and its events with it.
+            // The namespace was deleted, with its events.
         }
     }
 
     /// <summary>
-    /// Writes a kubeconfig with two contexts: <c>lab</c> for the machine's own loopback, if the lab listens there, and <c>node</c> for
-    /// within a node's namespace.
+    /// Writes a kubeconfig with the context <c>node</c>, for use in a node's namespace, and the context <c>lab</c>, for the machine's
+    /// loopback, if the lab listens there.
     /// </summary>
     public void WriteKubeconfig(IPEndPoint? listen)
     {
@@ -197,7 +198,8 @@ internal sealed class LabCluster : IAsyncDisposable
         File.SetUnixFileMode(_paths.Kubeconfig, UnixFileMode.UserRead | UnixFileMode.UserWrite);
     }
 
-    /// <exception cref="LabException">The fault can never strike.</exception>
+    /// <summary>Arms a fault of the Kubernetes API.</summary>
+    /// <exception cref="LabException">The fault cannot match any request.</exception>
     public void Inject(KubeFaultSpec fault)
     {
         try
@@ -221,7 +223,7 @@ internal sealed class LabCluster : IAsyncDisposable
         }
     }
 
-    public async Task DoAsync(KubeActionSpec spec, CancellationToken cancellationToken)
+    public async Task RunActionAsync(KubeActionSpec spec, CancellationToken cancellationToken)
     {
         switch (spec.Action)
         {
@@ -242,7 +244,7 @@ internal sealed class LabCluster : IAsyncDisposable
                 RotateTokens(spec.Revoke);
                 break;
             default:
-                throw new LabException($"nothing is known of {spec.Action}");
+                throw new LabException($"unknown action '{spec.Action}'");
         }
     }
 
@@ -289,9 +291,9 @@ internal sealed class LabCluster : IAsyncDisposable
         {
             Store.Create(BuiltInTypes.Namespaces, "", new JsonObject { ["metadata"] = new JsonObject { ["name"] = name } });
         }
-        catch (KubeStatusException there) when (there.Reason == "AlreadyExists")
+        catch (KubeStatusException error) when (error.Reason == "AlreadyExists")
         {
-            // So it has been made, now or long ago.
+            // The namespace exists, which is all that the caller needs.
         }
     }
 
@@ -311,14 +313,15 @@ internal sealed class LabCluster : IAsyncDisposable
                 new WriteOptions(Subresource: WriteOptions.Status)
             );
         }
-        catch (KubeStatusException gone) when (gone.Code == HttpStatusCode.NotFound)
+        catch (KubeStatusException error) when (error.Code == HttpStatusCode.NotFound)
         {
-            // Deleted meanwhile.
+            // The pod was deleted meanwhile.
         }
     }
 
     /// <summary>
-    /// As in a pod: /var/run/secrets/kubernetes.io/serviceaccount. The token is replaced as a whole, so that nobody reads half of one.
+    /// Writes the files of /var/run/secrets/kubernetes.io/serviceaccount. Renames the token into place, so that no reader sees part of
+    /// one.
     /// </summary>
     private void WriteFolder(string folder)
     {

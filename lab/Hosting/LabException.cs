@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 namespace VpcCni.Lab.Hosting;
 
-/// <summary>The lab cannot do what was asked. The message is for the user: what was wrong, what was expected, what to do.</summary>
+/// <summary>The lab rejected or failed a request. The message tells the user what was wrong, what was expected and what to do.</summary>
 internal sealed class LabException : Exception
 {
     public LabException(string message)

@@ -4,7 +4,7 @@ using System.Text.Json.Serialization;
 
 namespace VpcCni.Lab.Hosting;
 
-/// <summary>How the lab writes JSON, on its control socket and for <c>--json</c>.</summary>
+/// <summary>JSON options of the control API and of <c>--json</c>.</summary>
 internal static class LabJson
 {
     public static JsonSerializerOptions Options { get; } =

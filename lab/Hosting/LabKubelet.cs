@@ -5,40 +5,40 @@ using VpcCni.Lab.KubeApi.Store;
 namespace VpcCni.Lab.Hosting;
 
 /// <summary>
-/// Scheduler and kubelets of the lab in one loop, so that <c>kubectl run</c>, <c>kubectl apply</c> and <c>kubectl delete</c> of a pod do
-/// what they do in a cluster: the pod gets a node, the plugin wires it, its object says so; a pod that is deleted is unwired, and then its
-/// object goes. Level-triggered: each look compares all pods with the objects there are.
+/// Scheduler and kubelets of the lab in one loop. It makes <c>kubectl run</c>, <c>apply</c> and <c>delete</c> of a pod work as in a
+/// cluster: assigns a new pod to a node, wires it through the plugin and sets its status; unwires a deleted pod and then removes its
+/// object. Level-triggered: each sync compares all pods of the lab with all Pod objects.
 /// </summary>
 internal sealed partial class LabKubelet(VpcLab lab, LabCluster cluster, TimeProvider time, ILogger logger) : IAsyncDisposable
 {
-    private const int MaxAtOnce = 16;
+    private const int MaxConcurrentPods = 16;
 
     private static readonly TimeSpan FirstRetry = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan LastRetry = TimeSpan.FromSeconds(10);
 
-    /// <summary>Also without a change something may be due: a retry, or a pod whose object was removed by force.</summary>
-    private static readonly TimeSpan LookInterval = TimeSpan.FromSeconds(1);
+    /// <summary>Time until a sync without a change of the store, for retries that are due.</summary>
+    private static readonly TimeSpan ResyncInterval = TimeSpan.FromSeconds(1);
 
-    /// <summary>Between two looks at least: a look copies all pods, and a burst of changes is one.</summary>
-    private static readonly TimeSpan LookPause = TimeSpan.FromMilliseconds(100);
+    /// <summary>Minimum time between two syncs. It coalesces bursts of changes, because a sync copies all pods.</summary>
+    private static readonly TimeSpan SyncPause = TimeSpan.FromMilliseconds(100);
 
-    private readonly CancellationTokenSource _ending = new();
+    private readonly CancellationTokenSource _stopping = new();
     private readonly Lock _lock = new();
     private readonly Dictionary<PodName, Task> _working = [];
     private readonly Dictionary<PodName, (DateTimeOffset At, TimeSpan Pause)> _retries = [];
     private Task _loop = Task.CompletedTask;
 
-    public void Start() => _loop = RunAsync(_ending.Token);
+    public void Start() => _loop = RunAsync(_stopping.Token);
 
     public async ValueTask DisposeAsync()
     {
-        await _ending.CancelAsync();
+        await _stopping.CancelAsync();
         await _loop;
         Task[] working;
         lock (_lock)
             working = [.. _working.Values];
         await Task.WhenAll(working);
-        _ending.Dispose();
+        _stopping.Dispose();
     }
 
     private async Task RunAsync(CancellationToken cancellationToken)
@@ -49,13 +49,13 @@ internal sealed partial class LabKubelet(VpcLab lab, LabCluster cluster, TimePro
             var seen = store.LastVersion;
             try
             {
-                Look();
-                await Task.Delay(LookPause, time, cancellationToken);
-                await store.ChangedAfterAsync(seen).WaitAsync(LookInterval, time, cancellationToken);
+                Sync();
+                await Task.Delay(SyncPause, time, cancellationToken);
+                await store.ChangedAfterAsync(seen).WaitAsync(ResyncInterval, time, cancellationToken);
             }
             catch (TimeoutException)
             {
-                // Time for a look without a change.
+                // The resync interval has passed.
             }
             catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
             {
@@ -63,12 +63,12 @@ internal sealed partial class LabKubelet(VpcLab lab, LabCluster cluster, TimePro
             }
             catch (Exception error)
             {
-                LogLookFailed(logger, error); // a mistake here must not end the lab; the next look may go better
+                LogSyncFailed(logger, error); // the next sync retries; a bug here must not end the lab
             }
         }
     }
 
-    private void Look()
+    private void Sync()
     {
         var pods = cluster.Plane.Store.List(BuiltInTypes.Pods, Selection.All).Items;
         foreach (var pod in pods)
@@ -76,20 +76,20 @@ internal sealed partial class LabKubelet(VpcLab lab, LabCluster cluster, TimePro
             var name = NameOf(pod);
             var node = pod.Text("spec", "nodeName");
             if (pod["metadata"]!["deletionTimestamp"] is not null)
-                Begin(name, pod, "FailedKillPod", () => EndAsync(pod, name));
+                TryStart(name, pod, "FailedKillPod", () => TerminateAsync(pod, name));
             else if (node.Length == 0)
                 Schedule(pod, pods);
-            else if (IsMine(pod) && lab.Nodes.FirstOrDefault(one => one.Name == node) is { } found)
-                Begin(name, pod, "FailedCreatePodSandBox", () => WireAsync(found, pod, name));
+            else if (NeedsNetwork(pod) && lab.Nodes.FirstOrDefault(one => one.Name == node) is { } found)
+                TryStart(name, pod, "FailedCreatePodSandBox", () => WireAsync(found, pod, name));
         }
 
-        // Removed by force: the object went first.
+        // Pods whose objects were deleted without a grace period, which are still wired.
         var known = pods.Select(NameOf).ToHashSet();
         foreach (var (node, pod) in lab.Nodes.SelectMany(node => node.Pods.Select(pod => (node, pod))))
         {
             var name = new PodName(pod.Attachment.PodNamespace, pod.Attachment.PodName);
             if (known.Add(name))
-                Begin(name, pod: null, "", () => UnwireAsync(node, name));
+                TryStart(name, pod: null, "", () => UnwireAsync(node, name));
         }
 
         lock (_lock)
@@ -101,22 +101,23 @@ internal sealed partial class LabKubelet(VpcLab lab, LabCluster cluster, TimePro
 
     private static PodName NameOf(JsonObject pod) => new(pod.Text("metadata", "namespace"), pod.Text("metadata", "name"));
 
-    /// <summary>A pod that waits for its network, and that nobody else is wiring.</summary>
-    private static bool IsMine(JsonObject pod) =>
+    /// <summary>Whether a pod waits for a network that this kubelet has to wire.</summary>
+    private static bool NeedsNetwork(JsonObject pod) =>
         pod.Text("status", "phase") == "Pending"
         && !pod.Flag("spec", "hostNetwork")
         && pod["metadata"]!["annotations"].Text(ClusterObjects.AddedByLab).Length == 0;
 
     /// <summary>
-    /// One thing at a time for a pod, and a bounded number in all; what finds no place, or is not due again, is found by a later look.
+    /// Starts work on a pod, unless work on it is in progress, its retry is not due, or too many pods are in progress. A later sync tries
+    /// again.
     /// </summary>
-    /// <param name="pod">Whose failures are told as events; null for a pod without an object.</param>
-    /// <param name="reason">Of such an event.</param>
-    private void Begin(PodName name, JsonObject? pod, string reason, Func<Task> work)
+    /// <param name="pod">The object that gets an event when the work fails; null for a pod without an object.</param>
+    /// <param name="reason">The reason of that event.</param>
+    private void TryStart(PodName name, JsonObject? pod, string reason, Func<Task> work)
     {
         lock (_lock)
         {
-            if (_working.Count >= MaxAtOnce || _working.ContainsKey(name) || _ending.IsCancellationRequested)
+            if (_working.Count >= MaxConcurrentPods || _working.ContainsKey(name) || _stopping.IsCancellationRequested)
                 return;
             if (_retries.TryGetValue(name, out var retry) && retry.At > time.GetUtcNow())
                 return;
@@ -125,16 +126,16 @@ internal sealed partial class LabKubelet(VpcLab lab, LabCluster cluster, TimePro
 
         async Task DoAsync()
         {
-            await Task.Yield(); // out of the lock
+            await Task.Yield(); // the caller holds the lock
             try
             {
                 await work();
                 lock (_lock)
                     _retries.Remove(name);
             }
-            catch (OperationCanceledException) when (_ending.IsCancellationRequested)
+            catch (OperationCanceledException) when (_stopping.IsCancellationRequested)
             {
-                // The lab ends.
+                // The lab is stopping.
             }
             catch (Exception error)
             {
@@ -147,7 +148,7 @@ internal sealed partial class LabKubelet(VpcLab lab, LabCluster cluster, TimePro
                 }
 
                 if (pod is not null && error is CniException or LabException or AggregateException)
-                    cluster.Tell(pod, "Warning", reason, error.Message, "kubelet");
+                    cluster.RecordEvent(pod, "Warning", reason, error.Message, "kubelet");
                 else
                     LogPodFailed(logger, name.ToString(), error);
             }
@@ -159,7 +160,7 @@ internal sealed partial class LabKubelet(VpcLab lab, LabCluster cluster, TimePro
         }
     }
 
-    /// <summary>The node with the fewest pods among those that take any.</summary>
+    /// <summary>Assigns a pod to the schedulable node with the fewest pods, or marks it unschedulable.</summary>
     private void Schedule(JsonObject pod, IReadOnlyList<JsonObject> pods)
     {
         var store = cluster.Plane.Store;
@@ -184,10 +185,10 @@ internal sealed partial class LabKubelet(VpcLab lab, LabCluster cluster, TimePro
         if (best.Name is null)
         {
             if (pod.Objects("status", "conditions").Any())
-                return; // said already
-            const string Why = "no node takes a further pod";
+                return; // already reported
+            const string Why = "no node has capacity for another pod";
             cluster.SetUnschedulable(pod, Why);
-            cluster.Tell(pod, "Warning", "FailedScheduling", Why, "default-scheduler");
+            cluster.RecordEvent(pod, "Warning", "FailedScheduling", Why, "default-scheduler");
             return;
         }
 
@@ -201,18 +202,18 @@ internal sealed partial class LabKubelet(VpcLab lab, LabCluster cluster, TimePro
                 return current;
             }
         );
-        cluster.Tell(pod, "Normal", "Scheduled", $"Successfully assigned {name} to {best.Name}", "default-scheduler");
+        cluster.RecordEvent(pod, "Normal", "Scheduled", $"Successfully assigned {name} to {best.Name}", "default-scheduler");
     }
 
     private async Task WireAsync(LabNode node, JsonObject pod, PodName name)
     {
         if (!pod.Objects("status", "containerStatuses").Any())
             cluster.SetWaiting(pod);
-        var wired = node.FindPod(name.ToString()) ?? await node.AddPodAsync(name, _ending.Token);
+        var wired = node.FindPod(name.ToString()) ?? await node.AddPodAsync(name, _stopping.Token);
         cluster.SetRunning(pod, wired.Address, node.Address);
     }
 
-    private async Task EndAsync(JsonObject pod, PodName name)
+    private async Task TerminateAsync(JsonObject pod, PodName name)
     {
         if (lab.Nodes.FirstOrDefault(one => one.FindPod(name.ToString()) is not null) is { } node)
             await UnwireAsync(node, name);
@@ -222,12 +223,12 @@ internal sealed partial class LabKubelet(VpcLab lab, LabCluster cluster, TimePro
     private async Task UnwireAsync(LabNode node, PodName name)
     {
         if (node.FindPod(name.ToString()) is not null)
-            await node.DeletePodAsync(name, _ending.Token);
+            await node.DeletePodAsync(name, _stopping.Token);
     }
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "the lab's kubelet failed to look at its pods")]
-    private static partial void LogLookFailed(ILogger logger, Exception error);
+    [LoggerMessage(Level = LogLevel.Error, Message = "The lab's kubelet failed to sync its pods")]
+    private static partial void LogSyncFailed(ILogger logger, Exception error);
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "pod {Pod}: the lab's kubelet failed")]
+    [LoggerMessage(Level = LogLevel.Error, Message = "The lab's kubelet failed to sync pod {Pod}")]
     private static partial void LogPodFailed(ILogger logger, string pod, Exception error);
 }

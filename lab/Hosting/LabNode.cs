@@ -9,20 +9,22 @@ using VpcCni.Netlink;
 
 namespace VpcCni.Lab.Hosting;
 
-/// <summary>A pod of the lab: a namespace that the plugin has wired.</summary>
+/// <summary>A pod of the lab: a network namespace that the plugin has wired.</summary>
 internal sealed record LabPod(CniAttachment Attachment, NetworkNamespace Network, IPAddress Address, JsonObject Result, TimeSpan AddElapsed)
 {
     /// <summary><c>namespace/name</c>.</summary>
     public string Name => $"{Attachment.PodNamespace}/{Attachment.PodName}";
 }
 
-/// <summary>One node: its namespace, its daemon, and its pods, which it adds and deletes in the order of a container runtime.</summary>
+/// <summary>
+/// A node: its namespace, its daemon and its pods. It adds and deletes pods in the order in which a container runtime does.
+/// </summary>
 internal sealed class LabNode : IAsyncDisposable
 {
     private readonly FabricNames _names;
     private readonly string? _pluginPath;
     private readonly TimeProvider _time;
-    private readonly ConcurrentDictionary<string, LabPod?> _pods = new(); // a null value: being added
+    private readonly ConcurrentDictionary<string, LabPod?> _pods = new(); // null while the pod is being added
 
     public LabNode(
         string name,
@@ -64,12 +66,15 @@ internal sealed class LabNode : IAsyncDisposable
     public LabPod? FindPod(string name) => _pods.GetValueOrDefault(name);
 
     /// <summary>
-    /// Makes the pod's namespace with loopback up, then runs the plugin's ADD; a failed ADD is followed by DEL and leaves nothing.
+    /// Creates the pod's namespace with loopback up, then runs the plugin's ADD. If ADD fails, runs DEL and removes the namespace.
     /// </summary>
+    /// <exception cref="LabException">The node has a pod of this name, or the lab has no plugin.</exception>
+    /// <exception cref="CniException">ADD failed.</exception>
+    /// <exception cref="AggregateException">ADD failed, and so did the DEL after it.</exception>
     public async Task<LabPod> AddPodAsync(PodName name, CancellationToken cancellationToken)
     {
         if (!_pods.TryAdd(name.ToString(), value: null))
-            throw new LabException($"pod {name} exists already on {Name}");
+            throw new LabException($"pod {name} already exists on {Name}");
         var netnsName = _names.Pod(name.Namespace, name.Name);
         NetworkNamespace? network = null;
         try
@@ -107,8 +112,8 @@ internal sealed class LabNode : IAsyncDisposable
     }
 
     /// <summary>
-    /// Ends the pod's processes, runs the plugin's DEL with the result of its ADD, and removes the namespace. A failed DEL keeps the pod,
-    /// so that it can be repeated.
+    /// Kills the pod's processes, runs the plugin's DEL with the result of its ADD, and removes the namespace. Returns the duration of DEL.
+    /// If DEL fails, the pod stays, so that the caller can retry.
     /// </summary>
     public async Task<TimeSpan> DeletePodAsync(PodName name, CancellationToken cancellationToken)
     {
@@ -139,7 +144,7 @@ internal sealed class LabNode : IAsyncDisposable
             ? throw new LabException("this lab was started without a CNI plugin (--plugin PATH), so it has no pods")
             : new CniPlugin(_pluginPath, HostNamespace.Link, Network, Paths, _time);
 
-    /// <summary>What a runtime does after a failed ADD. A failure here as well is told together with the first.</summary>
+    /// <summary>Runs DEL after a failed ADD, as a container runtime does. If DEL fails too, throws both failures.</summary>
     private static async Task UndoAsync(CniPlugin plugin, CniAttachment attachment, Exception failure)
     {
         try
@@ -148,7 +153,7 @@ internal sealed class LabNode : IAsyncDisposable
         }
         catch (Exception second)
         {
-            throw new AggregateException("ADD failed, and so did the DEL that should undo it", failure, second);
+            throw new AggregateException("ADD failed, and so did the DEL that rolls it back", failure, second);
         }
     }
 

@@ -1,26 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 namespace VpcCni.Lab.Hosting;
 
-/// <summary>Files of one lab, all below one folder that only its owner may enter.</summary>
+/// <summary>Paths of one lab's files. Its folder is accessible to its owner only.</summary>
 internal sealed class LabPaths(string runFolder, string lab)
 {
     public string Folder { get; } = Path.Combine(runFolder, lab);
 
     public string RunFolder => runFolder;
 
-    /// <summary>Held as long as the lab runs.</summary>
+    /// <summary>Lock file; the lab holds it while it runs.</summary>
     public string Lock => Path.Combine(runFolder, lab + ".lock");
 
-    /// <summary>Who runs the lab; see <see cref="LabStateFile"/>.</summary>
+    /// <summary>State file, which names the lab's process; see <see cref="LabStateFile"/>.</summary>
     public string State => Path.Combine(Folder, "state.json");
 
     public string ControlSocket => Path.Combine(Folder, "control.sock");
 
-    /// <summary>For kubectl; holds a token.</summary>
+    /// <summary>Kubeconfig; contains a token.</summary>
     public string Kubeconfig => Path.Combine(Folder, "kubeconfig");
 
     /// <summary>
-    /// Output of a lab in the background. Outside of the folder, so that it outlives a lab that fails to start and can say why.
+    /// Output of a lab that runs in the background. It is outside <see cref="Folder"/>, so that it is still there after a lab fails to
+    /// start.
     /// </summary>
     public string BackgroundLog => Path.Combine(runFolder, lab + ".log");
 
@@ -28,7 +29,7 @@ internal sealed class LabPaths(string runFolder, string lab)
 }
 
 /// <summary>
-/// Files of one node: what would be in /var/run/aws-node, /var/log/aws-routed-eni, /opt/cni/bin and /etc/cni/net.d of a real one.
+/// Paths of one node's files: on a real node they are in /var/run/aws-node, /var/log/aws-routed-eni, /opt/cni/bin and /etc/cni/net.d.
 /// </summary>
 internal sealed record NodePaths(string Folder)
 {
@@ -38,7 +39,7 @@ internal sealed record NodePaths(string Folder)
 
     public string IpamdLog => Path.Combine(Folder, "ipamd.log");
 
-    /// <summary>What the daemon wrote to its standard output and error.</summary>
+    /// <summary>The daemon's standard output and error.</summary>
     public string IpamdOutput => Path.Combine(Folder, "ipamd.out");
 
     public string PluginLog => Path.Combine(Folder, "plugin.log");
@@ -47,10 +48,10 @@ internal sealed record NodePaths(string Folder)
 
     public string CniConf => Path.Combine(Folder, "cni-conf");
 
-    /// <summary>What would be /var/log/aws-routed-eni, where a daemon is told to log there by that name.</summary>
+    /// <summary>Stands for /var/log/aws-routed-eni.</summary>
     public string LogFolder => Path.Combine(Folder, "var-log");
 
-    /// <summary>What would be mounted at /var/run/secrets/kubernetes.io/serviceaccount: ca.crt, token, namespace.</summary>
+    /// <summary>Stands for /var/run/secrets/kubernetes.io/serviceaccount: ca.crt, token, namespace.</summary>
     public string ServiceAccount => Path.Combine(Folder, "serviceaccount");
 
     public void Create()

@@ -6,7 +6,7 @@ using VpcCni.Lab.VpcModel;
 namespace VpcCni.Lab.Hosting;
 
 /// <summary>
-/// Puts the model, the nodes and the router's counters together into a <see cref="LabStatus"/>. Pure; the caller holds the world's gate.
+/// Builds a <see cref="LabStatus"/> from the model, the nodes and the router's counters. Pure; the caller holds the world's gate.
 /// </summary>
 internal static class LabReport
 {
@@ -18,7 +18,7 @@ internal static class LabReport
             StartedAt = default,
             Ready = false,
             VpcRange = "",
-            Subnets = [], // the lab fills these in
+            Subnets = [], // VpcLab.StatusAsync sets the properties up to here
             Ec2Endpoint = VpcLab.Ec2Endpoint,
             AllSubnets =
             [

@@ -8,11 +8,12 @@ using VpcCni.Lab.VpcModel;
 
 namespace VpcCni.Lab.Hosting;
 
-/// <summary>The HTTP services of a lab on one world and one set of credentials.</summary>
+/// <summary>The HTTP services of a lab; they share one world and one set of credentials.</summary>
 internal sealed class LabServices
 {
     /// <summary>
-    /// On the loopback endpoint there is no node to see by the address; this header names one, and without it the first node answers.
+    /// Request header that names the node whose metadata to serve on the loopback endpoint, where the remote address identifies no node.
+    /// Without it, the metadata is the first node's.
     /// </summary>
     public const string NodeHeader = "X-VpcLab-Node";
 
@@ -22,7 +23,7 @@ internal sealed class LabServices
     private readonly Ec2ApiServer _ec2;
     private readonly ImdsServer _imds;
 
-    /// <param name="kubernetes">The Kubernetes API without tokens; null for none.</param>
+    /// <param name="kubernetes">The Kubernetes API that accepts requests without a token; null for none.</param>
     public LabServices(
         VpcWorld world,
         TimeProvider time,
@@ -43,7 +44,7 @@ internal sealed class LabServices
 
     public RequestDelegate Metadata => _imds.HandleAsync;
 
-    /// <summary>All on one endpoint: metadata below <c>/latest</c>, Kubernetes on its paths, EC2 on everything else.</summary>
+    /// <summary>All services on one endpoint: metadata below <c>/latest</c>, Kubernetes on its paths, EC2 on every other path.</summary>
     public RequestDelegate All =>
         context =>
         {
@@ -55,7 +56,7 @@ internal sealed class LabServices
 
     private static Random NewRandom() => new(RandomNumberGenerator.GetInt32(int.MaxValue));
 
-    /// <summary>Whoever owns the remote address: a node by its primary address, or a pod on it by an address of one of its ENIs.</summary>
+    /// <summary>The instance that owns the remote address: the address of a node, or of a pod, on one of the instance's ENIs.</summary>
     private InstanceId? InstanceOf(HttpContext context)
     {
         if (context.Connection.RemoteIpAddress is not { } remote)

@@ -4,7 +4,7 @@ using VpcCni.Lab.Fabric;
 
 namespace VpcCni.Lab.Hosting;
 
-/// <summary>What a lab leaves on disk about itself, so that a later command can tell a running lab from the remains of one.</summary>
+/// <summary>Content of a lab's state file. A later command uses it to distinguish a running lab from one that crashed.</summary>
 internal sealed record LabState
 {
     public required string Name { get; init; }
@@ -12,7 +12,7 @@ internal sealed record LabState
     public required int ProcessId { get; init; }
 
     /// <summary>
-    /// Start time of the process in clock ticks since boot (field 22 of /proc/PID/stat): process ids are used again, this pair is not.
+    /// Start time of the process in clock ticks since boot (field 22 of /proc/PID/stat). The kernel reuses process ids, but not this pair.
     /// </summary>
     public required long ProcessStart { get; init; }
 
@@ -20,8 +20,8 @@ internal sealed record LabState
 }
 
 /// <summary>
-/// A lab's claim to its name: a lock that the kernel releases when the process ends, however it ends, and a state file that tells others
-/// who holds it.
+/// A lab's claim to its name: a file lock, which the kernel releases however the process ends, and a state file that names the process
+/// that holds it.
 /// </summary>
 internal sealed class LabStateFile : IDisposable
 {
@@ -29,7 +29,10 @@ internal sealed class LabStateFile : IDisposable
 
     private LabStateFile(FileStream held) => _lock = held;
 
-    /// <summary>Claims the name, or throws with what is in the way of a lab of this name and how to remove it.</summary>
+    /// <summary>Claims the name.</summary>
+    /// <exception cref="LabException">
+    /// A lab of this name is running, or its namespaces are left over; the message says how to remove it.
+    /// </exception>
     public static LabStateFile Claim(LabPaths paths, FabricNames names, DateTimeOffset now)
     {
         Directory.CreateDirectory(paths.RunFolder);
@@ -40,19 +43,20 @@ internal sealed class LabStateFile : IDisposable
         }
         catch (IOException error)
         {
-            throw new LabException(Running(paths, names), error);
+            throw new LabException(RunningMessage(paths, names), error);
         }
 
         try
         {
             if (FabricNamespaces.Find(names) is { Count: > 0 } left)
-                throw new LabException(Remains(names, left));
+                throw new LabException(LeftoverMessage(names, left));
             var state = new LabState
             {
                 Name = names.Lab,
                 ProcessId = Environment.ProcessId,
                 StartedAt = now,
-                ProcessStart = StartOf(Environment.ProcessId) ?? throw new LabException("this process is not in /proc"),
+                ProcessStart =
+                    ReadStartTime(Environment.ProcessId) ?? throw new LabException("cannot read this process's start time from /proc"),
             };
             Directory.CreateDirectory(paths.Folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
             File.WriteAllText(paths.State, JsonSerializer.Serialize(state, LabJson.Options));
@@ -65,17 +69,18 @@ internal sealed class LabStateFile : IDisposable
         }
     }
 
-    /// <summary>Throws what <see cref="Claim"/> would throw, without claiming anything.</summary>
+    /// <summary>Checks that <see cref="Claim"/> would succeed, without claiming the name.</summary>
+    /// <exception cref="LabException">As <see cref="Claim"/> throws.</exception>
     public static void RequireFree(LabPaths paths, FabricNames names)
     {
         if (Read(paths) is { } state && IsRunning(state))
-            throw new LabException(Running(paths, names));
+            throw new LabException(RunningMessage(paths, names));
         if (FabricNamespaces.Find(names) is { Count: > 0 } left)
-            throw new LabException(Remains(names, left));
+            throw new LabException(LeftoverMessage(names, left));
     }
 
     /// <summary>
-    /// Null when there is none, or none that can be read: then there is nobody to ask, and the namespaces tell what is left.
+    /// Reads the state file; null if it is missing or unreadable. A caller then relies on the namespaces to find what is left.
     /// </summary>
     public static LabState? Read(LabPaths paths)
     {
@@ -89,33 +94,33 @@ internal sealed class LabStateFile : IDisposable
         }
     }
 
-    public static bool IsRunning(LabState state) => StartOf(state.ProcessId) == state.ProcessStart;
+    public static bool IsRunning(LabState state) => ReadStartTime(state.ProcessId) == state.ProcessStart;
 
     /// <summary>
-    /// Gives the name up. The lock's file is gone by then: <see cref="LabCleanup.Remove"/> takes it while it is still held.
+    /// Releases the name. The caller deletes the lock file first, with <see cref="LabCleanup.Remove"/>, while the lock is still held.
     /// </summary>
     public void Dispose() => _lock.Dispose();
 
-    private static string Running(LabPaths paths, FabricNames names)
+    private static string RunningMessage(LabPaths paths, FabricNames names)
     {
         var left = FabricNamespaces.Find(names);
-        var who = Read(paths) is { } state ? $"process {state.ProcessId} since {state.StartedAt:u}" : "it is just starting or ending";
-        return $"lab '{names.Lab}' is running already: {who}, {left.Count} namespaces ({Some(left)}). "
-            + $"Stop it with: vpc-lab down --name {names.Lab}; or start another one beside it with: vpc-lab up --name OTHER";
+        var who = Read(paths) is { } state ? $"process {state.ProcessId} since {state.StartedAt:u}" : "it is starting or ending";
+        return $"lab '{names.Lab}' is already running: {who}, {left.Count} namespaces ({Abbreviate(left)}). "
+            + $"Stop it with: vpc-lab down --name {names.Lab}; or start another lab with: vpc-lab up --name OTHER";
     }
 
-    private static string Remains(FabricNames names, IReadOnlyList<string> left) =>
-        $"lab '{names.Lab}' did not end well: its process is gone but {left.Count} namespaces are left ({Some(left)}). Remove them "
+    private static string LeftoverMessage(FabricNames names, IReadOnlyList<string> left) =>
+        $"lab '{names.Lab}' crashed: its process has ended, but {left.Count} namespaces are left ({Abbreviate(left)}). Remove them "
         + $"with: vpc-lab down --name {names.Lab}";
 
-    private static string Some(IReadOnlyList<string> names) =>
+    private static string Abbreviate(IReadOnlyList<string> names) =>
         names.Count <= 6 ? string.Join(", ", names) : string.Join(", ", names.Take(6)) + ", ...";
 
     /// <summary>
-    /// Field 22 of /proc/PID/stat (proc(5)); the name in field 2 may hold anything, so fields are counted after its closing parenthesis.
-    /// Null for a process that has ended, also when its parent has not collected it yet.
+    /// Reads field 22 of /proc/PID/stat (proc(5)). Counts the fields after the closing parenthesis of field 2, because the process name
+    /// in it may contain any character. Null for a process that has ended, including a zombie.
     /// </summary>
-    private static long? StartOf(int processId)
+    private static long? ReadStartTime(int processId)
     {
         try
         {

@@ -3,7 +3,7 @@ using VpcCni.Lab.Fabric;
 
 namespace VpcCni.Lab.Hosting;
 
-/// <summary>A lab as it is now: what <c>vpc-lab status --json</c> prints.</summary>
+/// <summary>Status of a lab; <c>vpc-lab status --json</c> prints it.</summary>
 internal sealed record LabStatus
 {
     public required string Name { get; init; }
@@ -15,42 +15,44 @@ internal sealed record LabStatus
     /// <summary>False until every daemon serves.</summary>
     public required bool Ready { get; init; }
 
-    /// <summary>Why the lab did not become ready and is kept; null for every other lab.</summary>
+    /// <summary>Why the lab did not become ready, if it is kept for inspection; otherwise null.</summary>
     public string? KeptBecause { get; init; }
 
     public required string VpcRange { get; init; }
 
     public required IReadOnlyList<string> Subnets { get; init; }
 
-    /// <summary>All subnets, the pods' among them.</summary>
+    /// <summary>All subnets, including the pods'.</summary>
     public IReadOnlyList<SubnetStatus> AllSubnets { get; init; } = [];
 
     public IReadOnlyList<SecurityGroupStatus> SecurityGroups { get; init; } = [];
 
-    /// <summary>The EC2 API as nodes reach it.</summary>
+    /// <summary>URL at which nodes reach the EC2 API.</summary>
     public required string Ec2Endpoint { get; init; }
 
-    /// <summary>The EC2 API on the machine's loopback, if asked for.</summary>
+    /// <summary>URL of the lab's APIs on the machine's loopback; null without <c>--listen</c>.</summary>
     public string? Listen { get; init; }
 
-    /// <summary>The cluster that the nodes belong to; null when the lab has none.</summary>
+    /// <summary>The nodes' cluster; null if the lab has none.</summary>
     public ClusterStatus? Kubernetes { get; init; }
 
-    /// <summary>Why the kernel does not show what the VPC wants; null when it does.</summary>
+    /// <summary>Why the fabric cannot apply the VPC's state to the kernel; null if it can.</summary>
     public string? FabricFailure { get; init; }
 
     public required IReadOnlyList<NodeStatus> Nodes { get; init; }
 
-    /// <summary>Packets dropped for an address that nobody owns, and at the internet gateway.</summary>
+    /// <summary>Packets dropped because no ENI owns their destination.</summary>
     public required DropCount DroppedUnowned { get; init; }
 
+    /// <summary>Packets to the internet that the internet gateway dropped.</summary>
     public required DropCount DroppedInternetOutbound { get; init; }
 
+    /// <summary>Packets from the internet that the internet gateway dropped.</summary>
     public required DropCount DroppedInternetInbound { get; init; }
 
     public required IReadOnlyList<Ec2CallCount> Ec2Calls { get; init; }
 
-    /// <summary>Faults that are armed.</summary>
+    /// <summary>Armed faults.</summary>
     public required IReadOnlyList<FaultSpec> Faults { get; init; }
 }
 
@@ -84,13 +86,13 @@ internal sealed record NodeStatus
 
     public required string IpamdSocket { get; init; }
 
-    /// <summary>The daemon's program; null without one.</summary>
+    /// <summary>Path of the daemon's program; null if the node has no daemon.</summary>
     public string? IpamdProgram { get; init; }
 
-    /// <summary>Variables that the daemon was started with: a program that has them, too, finds the files of this node.</summary>
+    /// <summary>The daemon's environment. A program that runs with it finds this node's files.</summary>
     public IReadOnlyDictionary<string, string> Environment { get; init; } = new Dictionary<string, string>();
 
-    /// <summary>Folder with the node's socket, checkpoint and logs.</summary>
+    /// <summary>Folder of the node's socket, checkpoint and logs.</summary>
     public required string Folder { get; init; }
 
     public required IReadOnlyList<EniStatus> Enis { get; init; }
@@ -104,7 +106,7 @@ internal sealed record EniStatus
 
     public required int DeviceIndex { get; init; }
 
-    /// <summary>The link's name in the node.</summary>
+    /// <summary>Name of the link in the node.</summary>
     public required string Link { get; init; }
 
     public required string Mac { get; init; }
@@ -121,10 +123,10 @@ internal sealed record EniStatus
 
     public IReadOnlyList<string> SecurityGroups { get; init; } = [];
 
-    /// <summary>Pods of the lab with an address of this ENI.</summary>
+    /// <summary>Number of the lab's pods that have an address of this ENI.</summary>
     public required int Pods { get; init; }
 
-    /// <summary>Packets that left it with a source that it does not own.</summary>
+    /// <summary>Packets dropped because they left this ENI with a source that it does not own.</summary>
     public required DropCount Spoofed { get; init; }
 }
 
@@ -141,34 +143,34 @@ internal sealed record PodStatus
 
     public required string ContainerId { get; init; }
 
-    /// <summary>How long the plugin took for its ADD, as a process.</summary>
+    /// <summary>How long the plugin's process took for ADD.</summary>
     public required double AddMilliseconds { get; init; }
 }
 
-/// <summary>Calls of one operation with one outcome (<c>OK</c> or an error code).</summary>
+/// <summary>Number of calls of one operation with one outcome (<c>OK</c> or an error code).</summary>
 internal sealed record Ec2CallCount(string Operation, string Outcome, long Count);
 
 /// <summary>A failure to inject into EC2 calls.</summary>
 internal sealed record FaultSpec
 {
-    /// <summary>E.g. <c>AttachNetworkInterface</c>, or <c>*</c>.</summary>
+    /// <summary>The operation, for example <c>AttachNetworkInterface</c>, or <c>*</c>.</summary>
     public required string Operation { get; init; }
 
     public required string Code { get; init; }
 
     public string? Message { get; init; }
 
-    /// <summary>How often it strikes; null for ever.</summary>
+    /// <summary>Number of calls that it affects; null for no limit.</summary>
     public int? Times { get; init; }
 
-    /// <summary>The call takes effect and only its answer is lost.</summary>
+    /// <summary>Whether the call takes effect and only its response is replaced by the error.</summary>
     public bool AfterEffect { get; init; }
 
-    /// <summary>The code may be one that EC2 does not document.</summary>
+    /// <summary>Accepts a code that EC2 does not document.</summary>
     public bool AnyCode { get; init; }
 }
 
-/// <summary>How EC2 behaves from now on; what is null stays as it is.</summary>
+/// <summary>A change of EC2's timing. A null value leaves the setting unchanged.</summary>
 internal sealed record TimingSpec
 {
     public double? AttachMilliseconds { get; init; }
@@ -179,6 +181,6 @@ internal sealed record TimingSpec
 
     public double? MetadataLagMilliseconds { get; init; }
 
-    /// <summary>Calls per second after which EC2 throttles; 0 for no limit.</summary>
+    /// <summary>Calls per second above which EC2 throttles; 0 for no limit.</summary>
     public double? RatePerSecond { get; init; }
 }

@@ -9,25 +9,27 @@ using VpcCni.Netlink;
 namespace VpcCni.Lab.Hosting;
 
 /// <summary>
-/// The model of EC2 with one VPC, tied to a fabric: events become wishes of the fabric in the order in which they happened, and changes
-/// that take time happen when their time comes. Everything goes through the world's gate.
+/// Connects the EC2 model, with one VPC, to a fabric: applies the model's events to the fabric in order, and completes pending transitions
+/// of the model when they are due. Every member takes the world's gate.
 /// </summary>
 internal sealed partial class LabWorld : IDisposable
 {
-    /// <summary>A fault of every operation.</summary>
+    /// <summary>Operation name that matches every operation.</summary>
     private const string AllOperations = "*";
 
-    /// <summary>The tag that carries a node's name, as the console shows it.</summary>
+    /// <summary>Tag with the node's name, which the EC2 console shows.</summary>
     private const string NameTag = "Name";
 
-    /// <summary>Names of the security groups that the nodes' primary ENIs have, and that pods may be given.</summary>
+    /// <summary>Security group of the nodes' primary ENIs.</summary>
     private const string NodesGroup = "default";
+
+    /// <summary>Security group for pods, to name in an ENIConfig.</summary>
     private const string PodsGroup = "pods";
 
     private readonly VpcWorld _world;
     private readonly IVpcFabric _fabric;
     private readonly IDisposable _subscription;
-    private readonly TransitionPump _pump;
+    private readonly TransitionTimer _timer;
 
     public LabWorld(VpcWorld world, IVpcFabric fabric, TimeProvider time, ILogger logger)
     {
@@ -35,14 +37,14 @@ internal sealed partial class LabWorld : IDisposable
         _fabric = fabric;
         lock (world.Gate)
             _subscription = world.Subscribe(OnEvent);
-        _pump = new TransitionPump(world, time, error => LogPumpFailed(logger, error));
+        _timer = new TransitionTimer(world, time, error => LogTransitionFailed(logger, error));
     }
 
     public VpcWorld Model => _world;
 
     /// <summary>
-    /// Makes the VPC with its subnets, each in a zone of its own as far as there are letters; the pods' are in the same zones and have a
-    /// security group of their own, beside that of the nodes.
+    /// Creates the VPC, its subnets and security groups. The nodes' subnets are spread round robin over six zones. The pods' subnets are in
+    /// the zones of the nodes' subnets, and come with a second security group.
     /// </summary>
     /// <returns>The nodes' subnets.</returns>
     public IReadOnlyList<Subnet> Build(IPNetwork range, IReadOnlyList<IPNetwork> subnets, IReadOnlyList<IPNetwork> podSubnets)
@@ -67,7 +69,7 @@ internal sealed partial class LabWorld : IDisposable
         }
     }
 
-    /// <summary>Launches the instance of a node; its primary ENI is wished from the fabric before this returns.</summary>
+    /// <summary>Launches the instance of a node. Before it returns, the fabric's desired state includes the primary ENI.</summary>
     public Instance Launch(string node, string instanceType, SubnetId subnet, int primaryDeviceIndex = 0)
     {
         lock (_world.Gate)
@@ -97,10 +99,10 @@ internal sealed partial class LabWorld : IDisposable
         RequireOperation(fault.Operation);
         if (fault.Code.Length == 0)
             throw new LabException("a fault needs an error code");
-        if (!fault.AnyCode && !Ec2ErrorCatalog.Codes.Contains(fault.Code))
+        if (!fault.AnyCode && !Ec2ErrorCodes.All.Contains(fault.Code))
         {
-            var near = Suggestion(fault.Code, Ec2ErrorCatalog.Codes);
-            throw new LabException($"EC2 documents no error code '{fault.Code}'{near}. To send it all the same: --any-code");
+            var near = Suggestion(fault.Code, Ec2ErrorCodes.All);
+            throw new LabException($"EC2 documents no error code '{fault.Code}'{near}. To use it anyway, add --any-code");
         }
 
         var rule = new FaultRule
@@ -108,7 +110,7 @@ internal sealed partial class LabWorld : IDisposable
             Operation = fault.Operation,
             Code = fault.Code,
             Message = fault.Message ?? $"{fault.Code}, injected by vpc-lab",
-            Status = Ec2ErrorCatalog.StatusOf(fault.Code),
+            Status = Ec2ErrorCodes.StatusOf(fault.Code),
             Times = fault.Times,
             Moment = fault.AfterEffect ? FaultMoment.AfterEffect : FaultMoment.BeforeEffect,
         };
@@ -131,7 +133,7 @@ internal sealed partial class LabWorld : IDisposable
             _world.Faults.Clear(operation);
     }
 
-    public void Retime(TimingSpec timing)
+    public void SetTiming(TimingSpec timing)
     {
         lock (_world.Gate)
         {
@@ -157,7 +159,7 @@ internal sealed partial class LabWorld : IDisposable
 
     public void Dispose()
     {
-        _pump.Dispose();
+        _timer.Dispose();
         lock (_world.Gate)
             _subscription.Dispose();
     }
@@ -173,12 +175,12 @@ internal sealed partial class LabWorld : IDisposable
             return;
         var names = Ec2Operations.All.Keys.Order(StringComparer.Ordinal);
         throw new LabException(
-            $"the lab's EC2 serves no operation '{operation}'{Suggestion(operation, names)}; "
+            $"the lab's EC2 API has no operation '{operation}'{Suggestion(operation, names)}; "
                 + $"expected {AllOperations} for all, or one of {string.Join(", ", names)}"
         );
     }
 
-    /// <summary>A third of the letters may be wrong.</summary>
+    /// <summary>Suggests the nearest name within an edit distance of a third of the name's length.</summary>
     private static string Suggestion(string name, IEnumerable<string> names) =>
         Spelling.Near(name, names, name.Length / 3).FirstOrDefault() is { } near ? $", did you mean {near}?" : "";
 
@@ -216,10 +218,10 @@ internal sealed partial class LabWorld : IDisposable
                 _fabric.SetRanges(changed.Ranges);
                 break;
             default:
-                break; // launches and terminations are told by the attachments that come with them
+                break; // a launch or termination also raises events for the attachments of its ENIs
         }
     }
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "a change of the VPC did not reach the fabric")]
-    private static partial void LogPumpFailed(ILogger logger, Exception error);
+    [LoggerMessage(Level = LogLevel.Error, Message = "Failed to apply pending transitions of the VPC")]
+    private static partial void LogTransitionFailed(ILogger logger, Exception error);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 namespace VpcCni.Lab.Hosting;
 
-/// <summary>Writes log entries as lines of text: time, level, message, and the exception if there is one.</summary>
+/// <summary>Writes log entries of level Warning and above as lines of text: time, level, category, message and exception.</summary>
 internal sealed class LineLogging(TextWriter writer, TimeProvider time) : ILoggerProvider
 {
     private readonly TextWriter _writer = TextWriter.Synchronized(writer);

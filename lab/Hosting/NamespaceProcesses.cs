@@ -4,8 +4,7 @@ using VpcCni.Netlink;
 namespace VpcCni.Lab.Hosting;
 
 /// <summary>
-/// Finds processes by the network namespace they live in, as <c>ip netns pids</c> does. Whatever lives in a namespace of a lab was started
-/// for the lab.
+/// Finds processes by their network namespace, as <c>ip netns pids</c> does. Every process in a lab's namespace was started for the lab.
 /// </summary>
 internal static class NamespaceProcesses
 {
@@ -24,7 +23,7 @@ internal static class NamespaceProcesses
         return found;
     }
 
-    /// <summary>Ends all of them at once; their number.</summary>
+    /// <summary>Kills all processes in the namespaces and returns their number.</summary>
     public static int KillAll(IReadOnlyCollection<NamespaceIdentity> namespaces) =>
         namespaces.Count == 0 ? 0 : Find(namespaces).Count(processId => Posix.Kill(processId, Posix.SigKill));
 
@@ -36,7 +35,7 @@ internal static class NamespaceProcesses
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            return null; // the process ended meanwhile, or is none of ours
+            return null; // the process has ended, or is not accessible
         }
     }
 }

@@ -7,16 +7,16 @@ using VpcCni.Netlink;
 
 namespace VpcCni.Lab.Hosting;
 
-/// <summary>Where an HTTP server listens: in a namespace, or in the process's own when that is null.</summary>
+/// <summary>An endpoint of an HTTP server, in a network namespace; null for the process's own.</summary>
 internal sealed record ListenPoint(NetworkNamespace? Network, IPEndPoint EndPoint)
 {
-    /// <summary>TLS with this certificate; null for plain HTTP.</summary>
+    /// <summary>The TLS certificate; null for plain HTTP.</summary>
     public X509Certificate2? Certificate { get; init; }
 }
 
 /// <summary>
-/// An HTTP server (Kestrel) whose listening sockets are opened inside network namespaces. A connection that such a socket accepts belongs
-/// to its namespace too, so the threads that serve it never need to enter it.
+/// An HTTP server (Kestrel) that opens its listening sockets inside network namespaces. Accepted connections belong to the namespace of the
+/// listening socket, so the threads that serve them do not enter it.
 /// </summary>
 internal sealed class NamespaceServer : IAsyncDisposable
 {
@@ -53,7 +53,7 @@ internal sealed class NamespaceServer : IAsyncDisposable
         builder.WebHost.UseSockets(sockets =>
             sockets.CreateBoundListenSocket = endPoint => Bind(points.First(point => point.EndPoint.Equals(endPoint)))
         );
-        // a hanging client does not hold up the end of a lab
+        // A client that hangs must not delay the lab's shutdown.
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(2));
         var app = builder.Build();
         app.Run(handler);

@@ -2,8 +2,8 @@
 namespace VpcCni.Lab.Hosting;
 
 /// <summary>
-/// The environment of a node's daemon: files of its own instead of those under /var, ports that are free because every node has a namespace
-/// of its own, the lab's EC2 API, and what the manifest of aws-node sets. The user's variables win.
+/// Builds the environment of a node's daemon: the node's files instead of those under /var, the default ports (each node has its own
+/// namespace), the lab's EC2 API, and the variables that the manifest of aws-node sets. The user's variables override them.
 /// </summary>
 internal static class NodeEnvironment
 {
@@ -28,7 +28,7 @@ internal static class NodeEnvironment
         };
         if (options.HasKubernetes)
         {
-            // As in a pod: kubelet sets the first two, the manifest the third, and the folder is a mount there.
+            // In a pod, kubelet sets the first two, the manifest sets the third, and the folder is a mount.
             environment["KUBERNETES_SERVICE_HOST"] = LabCluster.Address.ToString();
             environment["KUBERNETES_SERVICE_PORT"] = $"{LabCluster.SecurePort}";
             environment["MY_POD_NAME"] = ClusterObjects.DaemonPodName(node);

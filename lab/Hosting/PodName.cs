@@ -3,11 +3,11 @@ using System.Diagnostics.CodeAnalysis;
 
 namespace VpcCni.Lab.Hosting;
 
-/// <summary>Namespace and name of a pod, written <c>namespace/name</c>.</summary>
+/// <summary>A pod's namespace and name, written <c>namespace/name</c>.</summary>
 internal readonly record struct PodName(string Namespace, string Name)
 {
     /// <summary>
-    /// Kubernetes' limit for both parts together is larger, but the network namespace of a pod is a file name of at most 255 bytes.
+    /// Maximum length of the text. Kubernetes allows more, but the pod's network namespace has a file name of at most 255 bytes.
     /// </summary>
     private const int MaxLength = 200;
 
@@ -16,7 +16,7 @@ internal readonly record struct PodName(string Namespace, string Name)
     public static PodName Parse(string text) =>
         TryParse(text, out var name)
             ? name
-            : throw new LabException($"'{text}' is no pod: expected NAMESPACE/NAME of lower-case letters, digits, '-' and '.'");
+            : throw new LabException($"'{text}' is not a pod name: expected NAMESPACE/NAME of lower-case letters, digits, '-' and '.'");
 
     public static bool TryParse([NotNullWhen(true)] string? text, out PodName name)
     {

@@ -3,10 +3,10 @@ using System.Runtime.InteropServices;
 
 namespace VpcCni.Lab.Hosting;
 
-/// <summary>The few calls of libc that .NET has no API for.</summary>
+/// <summary>libc calls that .NET has no API for.</summary>
 internal static partial class Posix
 {
-    /// <summary>signal(7) on x86-64 and arm64.</summary>
+    /// <summary>Signal numbers on x86-64 and arm64 (signal(7)).</summary>
     public const int SigTerm = 15;
     public const int SigKill = 9;
 
@@ -14,11 +14,11 @@ internal static partial class Posix
     private const int NoSuchProcess = 3; // ESRCH
     private const int ReadWrite = 2; // O_RDWR
 
-    /// <summary>Sends a signal; false when the process is gone already.</summary>
+    /// <summary>Sends a signal. Returns false if the process does not exist.</summary>
     public static bool Kill(int processId, int signal)
     {
         if (processId <= 1)
-            throw new ArgumentOutOfRangeException(nameof(processId), processId, "expected the id of one process that the lab started");
+            throw new ArgumentOutOfRangeException(nameof(processId), processId, "expected the id of a process that the lab started");
         if (kill(processId, signal) == 0)
             return true;
         var error = Marshal.GetLastPInvokeError();
@@ -28,9 +28,9 @@ internal static partial class Posix
     }
 
     /// <summary>
-    /// Leaves the terminal: a new session, standard input from nowhere, standard output and error to a file that exists. Copies of the
-    /// caller's streams that a shell or the runtime made go the same way: whoever waits for the end of a pipe waits until its last copy is
-    /// closed.
+    /// Detaches from the terminal: starts a new session, reads standard input from /dev/null and redirects standard output and error to
+    /// an existing file. Redirects every other descriptor of the caller's streams as well, because a reader of a pipe sees its end only
+    /// after the last copy is closed.
     /// </summary>
     public static void Detach(string logFile)
     {
@@ -49,7 +49,7 @@ internal static partial class Posix
 
     private static void Redirect(string path, IEnumerable<int> descriptors)
     {
-        const int append = 0x400; // O_APPEND: all descriptors write to the file's end
+        const int append = 0x400; // O_APPEND: every descriptor writes at the end of the file
         var file = Check(open(path, ReadWrite | append), $"open {path}");
         foreach (var descriptor in descriptors)
             Check(dup2(file, descriptor), "dup2");

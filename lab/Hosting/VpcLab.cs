@@ -10,8 +10,8 @@ using VpcCni.Netlink;
 namespace VpcCni.Lab.Hosting;
 
 /// <summary>
-/// A whole lab within this process: model, API servers, fabric, nodes with their daemons, pods. Disposing of it removes everything that it
-/// made. The command line, the demo and the end-to-end tests all run on it.
+/// A whole lab in this process: model, API servers, fabric, nodes with their daemons, and pods. Disposing it removes everything that it
+/// created. The command line, the demo and the end-to-end tests use it.
 /// </summary>
 internal sealed class VpcLab : IAsyncDisposable
 {
@@ -28,7 +28,7 @@ internal sealed class VpcLab : IAsyncDisposable
     private LabKubelet? _kubelet;
     private LabStateFile? _claim;
     private volatile bool _ready;
-    private volatile string? _keptBecause;
+    private volatile string? _keptReason;
 
     private VpcLab(LabOptions options, TimeProvider time)
     {
@@ -39,7 +39,7 @@ internal sealed class VpcLab : IAsyncDisposable
         _startedAt = time.GetUtcNow();
     }
 
-    /// <summary>The EC2 API as every node reaches it.</summary>
+    /// <summary>URL at which nodes reach the EC2 API.</summary>
     public static string Ec2Endpoint { get; } = $"http://{FabricAddresses.Ec2Api}";
 
     public string Name => _options.Name;
@@ -52,11 +52,13 @@ internal sealed class VpcLab : IAsyncDisposable
 
     public LabWorld World => _world ?? throw new InvalidOperationException("the lab has not been built");
 
-    /// <exception cref="LabException">The lab has none.</exception>
+    /// <exception cref="LabException">The lab was started without Kubernetes.</exception>
     public LabCluster Cluster => _cluster ?? throw new LabException("this lab was started without Kubernetes (--no-kubernetes)");
 
-    /// <summary>Builds everything and waits until every daemon serves. On failure, or when cancelled, nothing is left behind.</summary>
-    /// <exception cref="LabException">All that is wrong with the options; what is in the way; why a daemon does not serve.</exception>
+    /// <summary>Builds a lab and waits until every daemon serves. On failure or cancellation, removes what it created.</summary>
+    /// <exception cref="LabException">
+    /// The options are invalid (the message lists every problem), a lab of this name exists, or a daemon does not serve.
+    /// </exception>
     public static async Task<VpcLab> StartAsync(
         LabOptions options,
         TimeProvider time,
@@ -77,7 +79,7 @@ internal sealed class VpcLab : IAsyncDisposable
         }
     }
 
-    /// <summary>Builds everything and starts the daemons, but does not wait for them.</summary>
+    /// <summary>Builds a lab and starts the daemons, but does not wait until they serve.</summary>
     public static async Task<VpcLab> BuildAsync(
         LabOptions options,
         TimeProvider time,
@@ -88,7 +90,7 @@ internal sealed class VpcLab : IAsyncDisposable
         if (options.Validate() is { Count: > 0 } problems)
             throw new LabException(string.Join('\n', problems));
         if (!Environment.IsPrivilegedProcess)
-            throw new LabException("a lab needs root: it makes network namespaces. Nothing outside of them is changed.");
+            throw new LabException("a lab needs root to create network namespaces; it changes nothing outside them");
         var lab = new VpcLab(options, time);
         lab._claim = LabStateFile.Claim(lab._paths, lab._names, lab._startedAt);
         try
@@ -105,6 +107,8 @@ internal sealed class VpcLab : IAsyncDisposable
         }
     }
 
+    /// <summary>Waits until every daemon serves.</summary>
+    /// <exception cref="LabException">A daemon exited or did not serve within the deadline.</exception>
     public async Task WaitUntilReadyAsync(CancellationToken cancellationToken)
     {
         await Task.WhenAll(
@@ -124,9 +128,10 @@ internal sealed class VpcLab : IAsyncDisposable
         _ready = true;
     }
 
-    /// <summary>The lab did not become ready and stays, to be looked at: its status says so.</summary>
-    public void Keep(string because) => _keptBecause = because;
+    /// <summary>Marks a lab that did not become ready as kept for inspection; its status reports the reason.</summary>
+    public void MarkKept(string because) => _keptReason = because;
 
+    /// <exception cref="LabException">The lab has no such node.</exception>
     public LabNode Node(string name) =>
         _nodes.FirstOrDefault(node => node.Name == name)
         ?? throw new LabException(
@@ -134,13 +139,12 @@ internal sealed class VpcLab : IAsyncDisposable
         );
 
     /// <summary>
-    /// Wires a pod through the plugin, with its object in the cluster before, as kubelet has it; when the plugin fails nothing is left of
-    /// either.
+    /// Creates the pod's object, if the lab has a cluster, and then wires the pod through the plugin. If the plugin fails, removes both.
     /// </summary>
     public async Task<LabPod> AddPodAsync(string node, PodName pod, CancellationToken cancellationToken)
     {
         if (_nodes.FirstOrDefault(other => other.FindPod(pod.ToString()) is not null) is { } taken)
-            throw new LabException($"pod {pod} exists already, on {taken.Name}");
+            throw new LabException($"pod {pod} already exists on {taken.Name}");
         var target = Node(node);
         if (_cluster is not { } cluster)
             return await target.AddPodAsync(pod, cancellationToken);
@@ -158,6 +162,7 @@ internal sealed class VpcLab : IAsyncDisposable
         }
     }
 
+    /// <summary>Unwires a pod through the plugin and deletes its object. Returns the duration of DEL.</summary>
     public async Task<TimeSpan> DeletePodAsync(string node, PodName pod, CancellationToken cancellationToken)
     {
         var elapsed = await Node(node).DeletePodAsync(pod, cancellationToken);
@@ -166,7 +171,7 @@ internal sealed class VpcLab : IAsyncDisposable
         return elapsed;
     }
 
-    /// <summary>Kills a node's daemon without warning, starts it again and waits until it serves.</summary>
+    /// <summary>Kills a node's daemon with SIGKILL, starts it again and waits until it serves.</summary>
     public async Task RestartIpamdAsync(string node, CancellationToken cancellationToken)
     {
         var ipamd = Node(node).Ipamd ?? throw new LabException("this lab was started without daemons (--no-ipamd)");
@@ -175,7 +180,7 @@ internal sealed class VpcLab : IAsyncDisposable
         await ipamd.WaitUntilServingAsync(_options.ReadyDeadline, cancellationToken);
     }
 
-    /// <summary>Runs a program in the namespace of a node or of a pod and captures what it prints.</summary>
+    /// <summary>Runs a program in a namespace (see <see cref="NetworkOf"/>) and captures its output.</summary>
     public Task<ProcessOutcome> ExecAsync(
         string target,
         IReadOnlyList<string> command,
@@ -194,6 +199,7 @@ internal sealed class VpcLab : IAsyncDisposable
     /// <summary>
     /// The namespace of a node (by name), of a pod (<c>namespace/name</c>), of <c>internet</c>, <c>onprem</c> or <c>router</c>.
     /// </summary>
+    /// <exception cref="LabException">The lab has no such node or pod.</exception>
     public NetworkNamespace NetworkOf(string target) =>
         target switch
         {
@@ -218,7 +224,7 @@ internal sealed class VpcLab : IAsyncDisposable
                 ProcessId = Environment.ProcessId,
                 StartedAt = _startedAt,
                 Ready = _ready,
-                KeptBecause = _keptBecause,
+                KeptBecause = _keptReason,
                 VpcRange = _options.VpcRange.ToString(),
                 Subnets = [.. _options.EffectiveSubnets.Select(subnet => subnet.ToString())],
                 Listen = _options.Listen is { } listen ? $"http://{listen}" : null,
@@ -240,7 +246,7 @@ internal sealed class VpcLab : IAsyncDisposable
         _world?.Dispose();
         if (_fabric is not null)
         {
-            // Programs that users started on the nodes (vpc-lab exec). The daemons have ended by now.
+            // The daemons have stopped; this kills programs that users started with vpc-lab exec.
             LabCleanup.KillProcesses(_names);
             await _fabric.DisposeAsync();
         }
@@ -264,7 +270,7 @@ internal sealed class VpcLab : IAsyncDisposable
             _time,
             logging.CreateLogger("world")
         );
-        _world.Retime(
+        _world.SetTiming(
             new TimingSpec
             {
                 AttachMilliseconds = _options.AttachLatency.TotalMilliseconds,
@@ -325,7 +331,7 @@ internal sealed class VpcLab : IAsyncDisposable
             _nodes = _nodes.Add(new LabNode(name, instance, address, network, paths, ipamd, _names, _options.PluginPath, _time));
         }
 
-        await Fabric.SettledAsync(cancellationToken);
+        await Fabric.WaitUntilAppliedAsync(cancellationToken);
         foreach (var node in _nodes)
             _cluster?.AddNode(node, _options.MaxPodsOf(node.Instance.Type));
         foreach (var node in _nodes)
@@ -333,7 +339,7 @@ internal sealed class VpcLab : IAsyncDisposable
         _kubelet?.Start();
     }
 
-    /// <summary>The first node when none is named.</summary>
+    /// <summary>The instance of a node by name; the first node's if the name is null.</summary>
     private InstanceId? InstanceOfNode(string? name) => _nodes.FirstOrDefault(node => name is null || node.Name == name)?.Instance.Id;
 
     private Instance Launch(string node, SubnetId subnet)

@@ -7,11 +7,10 @@ using VpcCni.Lab.VpcModel;
 namespace VpcCni.Lab.Imds;
 
 /// <summary>
-/// The instance metadata service, version 2 only (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html): a
-/// token by PUT, then GET with it. Which instance asks is for the host to tell, by the socket or the remote address. Handles requests only;
-/// the host owns the Kestrel.
+/// Serves the instance metadata, version 2 only (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html): PUT
+/// returns a token, and GET requires it. The caller hosts <see cref="HandleAsync"/>.
 /// </summary>
-/// <param name="instanceOf">The instance behind a request; null for nobody's, which gets 404.</param>
+/// <param name="instanceOf">Returns the instance that sent a request; null makes the response 404.</param>
 internal sealed class ImdsServer(
     VpcWorld world,
     CredentialStore credentials,
@@ -20,38 +19,38 @@ internal sealed class ImdsServer(
     Func<HttpContext, InstanceId?> instanceOf
 )
 {
-    /// <summary>The path that everything here begins with; a date instead of <c>latest</c> is taken too.</summary>
+    /// <summary>Prefix of every path. The service also accepts a date instead of <c>latest</c>.</summary>
     public const string PathPrefix = "/latest";
 
     private const string TokenPath = "api/token";
     private const string TokenHeader = "X-aws-ec2-metadata-token";
-    private const string LifeHeader = "X-aws-ec2-metadata-token-ttl-seconds";
+    private const string LifetimeHeader = "X-aws-ec2-metadata-token-ttl-seconds";
 
     private readonly MetadataTokens _tokens = new(time, random);
 
     public Task HandleAsync(HttpContext context)
     {
-        var answer = Answer(context);
+        var reply = Respond(context);
         var response = context.Response;
-        response.StatusCode = answer.Status;
-        response.ContentType = answer.ContentType;
+        response.StatusCode = reply.Status;
+        response.ContentType = reply.ContentType;
         response.Headers["Server"] = "EC2ws";
-        if (answer.TokenLife is { } life)
-            response.Headers[LifeHeader] = life;
-        var body = Encoding.UTF8.GetBytes(answer.Body);
+        if (reply.TokenLifetime is { } lifetime)
+            response.Headers[LifetimeHeader] = lifetime;
+        var body = Encoding.UTF8.GetBytes(reply.Body);
         response.ContentLength = body.Length;
         return HttpMethods.IsHead(context.Request.Method)
             ? Task.CompletedTask
             : response.Body.WriteAsync(body, context.RequestAborted).AsTask();
     }
 
-    private Answered Answer(HttpContext context)
+    private Reply Respond(HttpContext context)
     {
         var request = context.Request;
         if (PathBelowVersion(request.Path.Value ?? "/") is not { } path || instanceOf(context) is not { } instance)
             return Error(StatusCodes.Status404NotFound, "Not Found");
 
-        // A request that came through a proxy must not get a token.
+        // IMDS refuses requests that came through a proxy.
         if (request.Headers.ContainsKey("X-Forwarded-For"))
             return Error(StatusCodes.Status403Forbidden, "Forbidden");
         if (HttpMethods.IsPut(request.Method))
@@ -60,23 +59,23 @@ internal sealed class ImdsServer(
             return Error(StatusCodes.Status405MethodNotAllowed, "Method Not Allowed");
         if (path == TokenPath)
             return Error(StatusCodes.Status405MethodNotAllowed, "Method Not Allowed");
-        if (request.Headers[TokenHeader] is not [{ } token] || !_tokens.IsGood(token, instance))
+        if (request.Headers[TokenHeader] is not [{ } token] || !_tokens.IsValid(token, instance))
             return Error(StatusCodes.Status401Unauthorized, "Unauthorized");
         return Tree(instance)?.Get(path) is { } value
-            ? new Answered(StatusCodes.Status200OK, "text/plain", value)
+            ? new Reply(StatusCodes.Status200OK, "text/plain", value)
             : Error(StatusCodes.Status404NotFound, "Not Found");
     }
 
-    private Answered IssueToken(HttpRequest request, InstanceId instance)
+    private Reply IssueToken(HttpRequest request, InstanceId instance)
     {
         if (
-            request.Headers[LifeHeader] is not [{ } text]
+            request.Headers[LifetimeHeader] is not [{ } text]
             || !int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var seconds)
             || seconds < 1
-            || seconds > MetadataTokens.MaxLife.TotalSeconds
+            || seconds > MetadataTokens.MaxLifetime.TotalSeconds
         )
             return Error(StatusCodes.Status400BadRequest, "Bad Request");
-        return new Answered(StatusCodes.Status200OK, "text/plain", _tokens.Issue(instance, TimeSpan.FromSeconds(seconds)), text);
+        return new Reply(StatusCodes.Status200OK, "text/plain", _tokens.Issue(instance, TimeSpan.FromSeconds(seconds)), text);
     }
 
     private MetadataTree? Tree(InstanceId id)
@@ -92,7 +91,7 @@ internal sealed class ImdsServer(
         }
     }
 
-    /// <summary>The path without its version; null when it has none that we know.</summary>
+    /// <summary>The path without its version; null if the version is unknown.</summary>
     private static string? PathBelowVersion(string path)
     {
         var end = path.IndexOf('/', 1);
@@ -102,7 +101,7 @@ internal sealed class ImdsServer(
         return known ? (end < 0 ? "" : path[(end + 1)..]) : null;
     }
 
-    private static Answered Error(int status, string title) =>
+    private static Reply Error(int status, string title) =>
         new(
             status,
             "text/html",
@@ -110,5 +109,5 @@ internal sealed class ImdsServer(
                 + $"{title}</title></head><body><h1>{status} - {title}</h1></body></html>\n"
         );
 
-    private sealed record Answered(int Status, string ContentType, string Body, string? TokenLife = null);
+    private sealed record Reply(int Status, string ContentType, string Body, string? TokenLifetime = null);
 }

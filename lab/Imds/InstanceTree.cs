@@ -8,21 +8,24 @@ using VpcCni.Lab.VpcModel;
 namespace VpcCni.Lab.Imds;
 
 /// <summary>
-/// An instance's metadata in EC2's categories (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-categories.html):
-/// those that ipamd, aws-node and the AWS SDKs read.
+/// Builds an instance's metadata, in the categories that ipamd, aws-node and the AWS SDKs read
+/// (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-categories.html).
 /// </summary>
 internal static class InstanceTree
 {
-    /// <summary>The instance's role.</summary>
+    /// <summary>Name of the instance's IAM role.</summary>
     public const string RoleName = "vpc-lab-node";
 
     private const string Domain = "amazonaws.com";
     private const string TimeFormat = "yyyy-MM-dd'T'HH:mm:ss'Z'";
 
-    /// <param name="metadata">From the model.</param>
+    /// <summary>Builds the metadata of an instance.</summary>
+    /// <param name="metadata">The metadata that the model shows.</param>
     /// <param name="options">Region and owner.</param>
-    /// <param name="credentials">The role's key pair now.</param>
-    /// <param name="primary">The primary interface in truth, also when the metadata has lost it: identity does not come and go.</param>
+    /// <param name="credentials">The role's current key pair.</param>
+    /// <param name="primary">
+    /// The current primary interface. The identity (MAC and address) comes from it even when <paramref name="metadata"/> lacks it.
+    /// </param>
     public static MetadataTree Build(InstanceMetadata metadata, WorldOptions options, LabCredentials credentials, NetworkInterface primary)
     {
         var tree = new MetadataTree();
@@ -106,7 +109,7 @@ internal static class InstanceTree
         tree.SetLines(path + "security-group-ids", eni.Groups);
         tree.SetLines(path + "security-groups", eni.Groups.Select(id => metadata.Groups[id].Name));
 
-        // The primary address comes first: readers rely on it.
+        // Clients rely on the primary address being first.
         tree.SetLines(path + "local-ipv4s", eni.SecondaryAddresses.Prepend(eni.PrimaryAddress));
         tree.SetLines(path + "ipv4-prefix", eni.Ipv4Prefixes);
         tree.SetLines(path + "ipv6s", eni.Ipv6Addresses);
@@ -118,7 +121,7 @@ internal static class InstanceTree
         tree.SetLines(path + "vpc-ipv6-cidr-blocks", metadata.Vpc.Ipv6Ranges);
     }
 
-    private static DateTimeOffset Issued(LabCredentials credentials) => credentials.Expiration!.Value - CredentialStore.Life;
+    private static DateTimeOffset Issued(LabCredentials credentials) => credentials.Expiration!.Value - CredentialStore.Lifetime;
 
     private static string Text(DateTimeOffset time) => time.UtcDateTime.ToString(TimeFormat, CultureInfo.InvariantCulture);
 

@@ -2,24 +2,26 @@
 namespace VpcCni.Lab.Imds;
 
 /// <summary>
-/// The metadata as a tree of text: leaves have values, everything above them lists its children, one a line, those that have children of
-/// their own with a slash.
+/// Metadata as a tree: a leaf has a text value, and an inner node lists its children, one per line, with a slash after inner nodes.
 /// </summary>
 internal sealed class MetadataTree
 {
     private readonly SortedDictionary<string, string> _leaves = new(StringComparer.Ordinal);
 
-    /// <summary>Sets a leaf; without a value there is no leaf, as in EC2, which answers 404 for what an interface does not have.</summary>
+    /// <summary>Sets a leaf. An empty value sets none: EC2 returns 404 for what an interface does not have.</summary>
     public void Set(string path, string? value)
     {
         if (!string.IsNullOrEmpty(value))
             _leaves[path] = value;
     }
 
-    /// <summary>Sets a leaf with one value a line.</summary>
+    /// <summary>Sets a leaf with one value per line.</summary>
     public void SetLines<T>(string path, IEnumerable<T> values) => Set(path, string.Join('\n', values));
 
-    /// <summary>The value or listing; null for 404. A slash at the end changes nothing: botocore asks for the zone with one.</summary>
+    /// <summary>
+    /// Returns a leaf's value or an inner node's listing; null if the path does not exist. Ignores a slash at the end of the path, which
+    /// botocore appends when it requests the zone.
+    /// </summary>
     public string? Get(string path)
     {
         var trimmed = path.Trim('/');

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 namespace VpcCni.Lab.Paths;
 
-/// <summary>A check did not find what it expected.</summary>
+/// <summary>A check failed. The message says what it found and what it expected.</summary>
 internal sealed class CheckFailedException(string message) : Exception(message);

@@ -4,48 +4,51 @@ using VpcCni.Lab.Hosting;
 
 namespace VpcCni.Lab.Paths;
 
-/// <summary>What a node's links carry from the making of this on: the proof that packets took the intended way, and no other.</summary>
+/// <summary>Counts the packets of a node's links from its construction until <see cref="Stop"/>, to prove which path they took.</summary>
 internal sealed class LinkWatch(LabNode node)
 {
     public const string PrimaryLink = "eth0";
 
     private readonly IReadOnlyDictionary<string, LinkCounters> _before = LinkCounters.Read(node.Network);
 
-    /// <summary>Looks again: everything until now is counted.</summary>
+    /// <summary>Reads the counters again and returns the difference.</summary>
     public LinkDelta Stop() => new(node.Name, _before, LinkCounters.Read(node.Network));
 }
 
-/// <summary>What a node's links carried between two looks.</summary>
+/// <summary>Packets that a node's links carried between two readings of their counters.</summary>
 internal sealed class LinkDelta(
     string node,
     IReadOnlyDictionary<string, LinkCounters> before,
     IReadOnlyDictionary<string, LinkCounters> after
 )
 {
-    /// <summary>Packets that left by a link, which had to be so many or more.</summary>
-    /// <exception cref="CheckFailedException">They were fewer.</exception>
-    public long Sent(string link, int atLeast) => Need(Delta(link).SentPackets, atLeast, $"left {node} by {link}");
+    /// <summary>Returns the number of packets that the link sent.</summary>
+    /// <exception cref="CheckFailedException">It sent fewer than <paramref name="atLeast"/>.</exception>
+    public long RequireSent(string link, int atLeast) => RequireAtLeast(Delta(link).SentPackets, atLeast, $"left {node} by {link}");
 
-    /// <summary>Packets that arrived by a link, which had to be so many or more.</summary>
-    /// <exception cref="CheckFailedException">They were fewer.</exception>
-    public long Received(string link, int atLeast) => Need(Delta(link).ReceivedPackets, atLeast, $"reached {node} by {link}");
+    /// <summary>Returns the number of packets that the link received.</summary>
+    /// <exception cref="CheckFailedException">It received fewer than <paramref name="atLeast"/>.</exception>
+    public long RequireReceived(string link, int atLeast) =>
+        RequireAtLeast(Delta(link).ReceivedPackets, atLeast, $"reached {node} by {link}");
 
-    /// <exception cref="CheckFailedException">So many packets or more left by the link.</exception>
-    public void NotSent(string link, int atMost)
+    /// <summary>Checks that a link sent few packets, such as those of the daemon.</summary>
+    /// <exception cref="CheckFailedException">It sent <paramref name="limit"/> or more.</exception>
+    public void RequireNotSent(string link, int limit)
     {
         var sent = Delta(link).SentPackets;
-        if (sent >= atMost)
-            throw new CheckFailedException($"{sent} packets left {node} by {link}, which is not their way");
+        if (sent >= limit)
+            throw new CheckFailedException($"{sent} packets left {node} by {link}; expected fewer than {limit}");
     }
 
-    /// <exception cref="CheckFailedException">So many packets or more left by an ENI.</exception>
-    public void NotSentByAnyEni(int atMost)
+    /// <summary>Checks that every ENI sent few packets.</summary>
+    /// <exception cref="CheckFailedException">One sent <paramref name="limit"/> or more.</exception>
+    public void RequireNotSentByAnyEni(int limit)
     {
         foreach (var link in after.Keys.Where(name => name == LinkWatch.PrimaryLink || name.StartsWith("ens", StringComparison.Ordinal)))
-            NotSent(link, atMost);
+            RequireNotSent(link, limit);
     }
 
-    /// <summary>A link that came meanwhile began at zero.</summary>
+    /// <summary>The counters' difference; the counters of a link that was added meanwhile started at zero.</summary>
     private LinkCounters Delta(string link)
     {
         if (!after.TryGetValue(link, out var now))
@@ -54,6 +57,6 @@ internal sealed class LinkDelta(
         return new LinkCounters(now.ReceivedPackets - then.ReceivedPackets, now.SentPackets - then.SentPackets);
     }
 
-    private static long Need(long packets, int atLeast, string how) =>
+    private static long RequireAtLeast(long packets, int atLeast, string how) =>
         packets >= atLeast ? packets : throw new CheckFailedException($"only {packets} packets {how}; expected {atLeast} or more");
 }

@@ -8,15 +8,18 @@ using VpcCni.Netlink;
 namespace VpcCni.Lab.Paths;
 
 /// <summary>
-/// Paths that need more than routes: to and from the world outside of the VPC, through services, with packets as large as they come. Each
-/// check proves by the counters of the node's links which ENI carried it, and by what the server saw whether it was translated.
+/// Checks paths that need more than routes: to and from hosts outside the VPC, through services, and with packets of the full MTU. Each
+/// check proves by the counters of the node's links which ENI carried the packets, and by the source that the server observed whether NAT
+/// applied.
 /// </summary>
 internal sealed class OutsideTraffic(VpcLab lab, PodTraffic traffic, TimeProvider time)
 {
-    /// <summary>Of each check that counts connections instead of pings; a connection has three packets or more each way.</summary>
+    /// <summary>
+    /// Number of connections of a check that makes connections instead of pings. Each has at least three packets each way.
+    /// </summary>
     private const int Connections = 40;
 
-    /// <summary>More than the daemon sends in as short a time, and still soon over.</summary>
+    /// <summary>Number of packets of full size: more than the daemon sends in the same time.</summary>
     private const int LargePackets = 30;
 
     private static readonly TimeSpan PingDeadline = TimeSpan.FromSeconds(10);
@@ -24,26 +27,33 @@ internal sealed class OutsideTraffic(VpcLab lab, PodTraffic traffic, TimeProvide
     private readonly Probe _probe = new(time, TimeSpan.FromSeconds(5));
 
     /// <summary>
-    /// To the internet: translated to the node's primary address, by the primary ENI. The lab's router drops everything else.
+    /// Pod to the internet: translated to the node's primary address, through the primary ENI. The lab's router drops everything else.
     /// </summary>
-    public async Task<PathMeasure> ToInternetAsync(LabNode node, LabPod pod, CancellationToken cancellationToken)
+    public async Task<PathMeasurement> ToInternetAsync(LabNode node, LabPod pod, CancellationToken cancellationToken)
     {
         var count = await CountAsync(
             node,
-            () => PingAndConnectAsync(pod.Network, lab.Fabric.Internet, FabricAddresses.InternetHost, seen: node.Address, cancellationToken)
+            () =>
+                PingAndConnectAsync(
+                    pod.Network,
+                    lab.Fabric.Internet,
+                    FabricAddresses.InternetHost,
+                    expectedSource: node.Address,
+                    cancellationToken
+                )
         );
         var own = traffic.LinkOf(node, pod);
         if (own != LinkWatch.PrimaryLink)
-            count.NotSent(own, PodTraffic.Pings);
-        return new PathMeasure(
+            count.RequireNotSent(own, PodTraffic.Pings);
+        return new PathMeasurement(
             $"{LinkWatch.PrimaryLink}, as the node",
-            count.Sent(LinkWatch.PrimaryLink, PodTraffic.Pings),
-            $"{pod.Address} ({own}) seen as {node.Address}, left by {LinkWatch.PrimaryLink}"
+            count.RequireSent(LinkWatch.PrimaryLink, PodTraffic.Pings),
+            $"{pod.Address} ({own}) translated to {node.Address}, left by {LinkWatch.PrimaryLink}"
         );
     }
 
-    /// <summary>To a network behind a VPN that is excluded from translation: as the pod, by the pod's own ENI.</summary>
-    public async Task<PathMeasure> ToOnPremisesAsync(LabNode node, LabPod pod, CancellationToken cancellationToken)
+    /// <summary>Pod to a network behind a VPN that is excluded from SNAT: not translated, through the pod's ENI.</summary>
+    public async Task<PathMeasurement> ToOnPremisesAsync(LabNode node, LabPod pod, CancellationToken cancellationToken)
     {
         var count = await CountAsync(
             node,
@@ -52,16 +62,20 @@ internal sealed class OutsideTraffic(VpcLab lab, PodTraffic traffic, TimeProvide
                     pod.Network,
                     lab.Fabric.OnPremises,
                     FabricAddresses.OnPremisesHost,
-                    seen: pod.Address,
+                    expectedSource: pod.Address,
                     cancellationToken
                 )
         );
         var own = traffic.LinkOf(node, pod);
-        return new PathMeasure($"{own}, as the pod", count.Sent(own, PodTraffic.Pings), $"{pod.Address} seen as itself, left by {own}");
+        return new PathMeasurement(
+            $"{own}, as the pod",
+            count.RequireSent(own, PodTraffic.Pings),
+            $"{pod.Address} not translated, left by {own}"
+        );
     }
 
-    /// <summary>The other way round: in and out by the pod's own ENI.</summary>
-    public async Task<PathMeasure> FromOnPremisesAsync(LabNode node, LabPod pod, CancellationToken cancellationToken)
+    /// <summary>On-premises host to pod: in and out through the pod's ENI.</summary>
+    public async Task<PathMeasurement> FromOnPremisesAsync(LabNode node, LabPod pod, CancellationToken cancellationToken)
     {
         var count = await CountAsync(
             node,
@@ -70,30 +84,30 @@ internal sealed class OutsideTraffic(VpcLab lab, PodTraffic traffic, TimeProvide
                     lab.Fabric.OnPremises,
                     pod.Network,
                     pod.Address,
-                    seen: FabricAddresses.OnPremisesHost,
+                    expectedSource: FabricAddresses.OnPremisesHost,
                     cancellationToken
                 )
         );
         var own = traffic.LinkOf(node, pod);
-        count.Sent(own, PodTraffic.Pings);
-        return new PathMeasure(
+        count.RequireSent(own, PodTraffic.Pings);
+        return new PathMeasurement(
             $"in and out by {own}",
-            count.Received(own, PodTraffic.Pings),
+            count.RequireReceived(own, PodTraffic.Pings),
             $"{FabricAddresses.OnPremisesHost} -> {pod.Address}, in and out by {own}"
         );
     }
 
     /// <summary>
-    /// From the internet to a node port of a pod: in by the primary ENI, and the answer out by it, whatever ENI the pod is on.
+    /// Internet to a node port of a pod: in through the primary ENI, and the reply out through it, whichever ENI has the pod's address.
     /// </summary>
-    public async Task<PathMeasure> NodePortAsync(LabNode node, LabPod pod, CancellationToken cancellationToken)
+    public async Task<PathMeasurement> NodePortAsync(LabNode node, LabPod pod, CancellationToken cancellationToken)
     {
         var kept = await ConnectManyAsync(
             node,
             lab.Fabric.Internet,
             pod,
             new IPEndPoint(node.Address, ServiceRules.NodePort),
-            seen: FabricAddresses.InternetHost,
+            expectedSource: FabricAddresses.InternetHost,
             cancellationToken
         );
         var masqueraded = await ConnectManyAsync(
@@ -101,55 +115,55 @@ internal sealed class OutsideTraffic(VpcLab lab, PodTraffic traffic, TimeProvide
             lab.Fabric.Internet,
             pod,
             new IPEndPoint(node.Address, ServiceRules.MasqueradedNodePort),
-            seen: node.Address,
+            expectedSource: node.Address,
             cancellationToken
         );
         var own = traffic.LinkOf(node, pod);
         long packets = 0;
         foreach (var count in new[] { kept, masqueraded })
         {
-            packets += count.Received(LinkWatch.PrimaryLink, Connections);
-            count.Sent(LinkWatch.PrimaryLink, Connections);
+            packets += count.RequireReceived(LinkWatch.PrimaryLink, Connections);
+            count.RequireSent(LinkWatch.PrimaryLink, Connections);
             if (own != LinkWatch.PrimaryLink)
-                count.NotSent(own, Connections);
+                count.RequireNotSent(own, Connections);
         }
 
-        return new PathMeasure(
+        return new PathMeasurement(
             $"in and out by {LinkWatch.PrimaryLink}",
             packets,
             $"{node.Address}:{ServiceRules.NodePort} -> {pod.Address} ({own}), answered by {LinkWatch.PrimaryLink}"
         );
     }
 
-    /// <summary>A service address that comes back to the pod that asks: masqueraded, within the node.</summary>
-    public async Task<PathMeasure> HairpinAsync(LabNode node, LabPod pod, CancellationToken cancellationToken)
+    /// <summary>Pod to itself through a service address: masqueraded, within the node.</summary>
+    public async Task<PathMeasurement> HairpinAsync(LabNode node, LabPod pod, CancellationToken cancellationToken)
     {
-        var count = await ConnectManyAsync(node, pod.Network, pod, ServiceRules.Local, seen: null, cancellationToken);
-        count.NotSentByAnyEni(Connections);
-        return new PathMeasure(
+        var count = await ConnectManyAsync(node, pod.Network, pod, ServiceRules.Local, expectedSource: null, cancellationToken);
+        count.RequireNotSentByAnyEni(Connections);
+        return new PathMeasurement(
             "veth -> same veth",
-            count.Sent(PodTraffic.HostLinkOf(pod), Connections),
+            count.RequireSent(PodTraffic.HostLinkOf(pod), Connections),
             $"{pod.Address} -> {ServiceRules.Local.Address} -> {pod.Address}, no ENI used"
         );
     }
 
     /// <summary>
-    /// A service address of a pod on another node: not translated, by the pod's own ENI, although the service's address is outside of the
-    /// VPC.
+    /// Pod to a pod on another node through a service address: not translated and through the pod's ENI, although the service's address is
+    /// outside the VPC.
     /// </summary>
-    public async Task<PathMeasure> ServiceAsync(LabNode node, LabPod pod, LabPod behind, CancellationToken cancellationToken)
+    public async Task<PathMeasurement> ServiceAsync(LabNode node, LabPod pod, LabPod behind, CancellationToken cancellationToken)
     {
         var own = traffic.LinkOf(node, pod);
-        var count = await ConnectManyAsync(node, pod.Network, behind, ServiceRules.Remote, seen: pod.Address, cancellationToken);
-        return new PathMeasure(
+        var count = await ConnectManyAsync(node, pod.Network, behind, ServiceRules.Remote, expectedSource: pod.Address, cancellationToken);
+        return new PathMeasurement(
             $"{own}, as the pod",
-            count.Sent(own, Connections),
+            count.RequireSent(own, Connections),
             $"{pod.Address} -> {ServiceRules.Remote.Address} -> {behind.Address}, by {own}"
         );
     }
 
-    /// <summary>Packets that fill 9001 octets, not to be fragmented: 8973 of payload, 8 of ICMP, 20 of IP.</summary>
-    public async Task<PathMeasure> LargestPacketAsync(LabNode node, LabPod from, LabPod to, CancellationToken cancellationToken)
+    /// <summary>Packets of 9001 octets that must not be fragmented: 8973 of payload, 8 of ICMP, 20 of IP.</summary>
+    public async Task<PathMeasurement> LargestPacketAsync(LabNode node, LabPod from, LabPod to, CancellationToken cancellationToken)
     {
         var start = new ProcessStartInfo(
             "ping",
@@ -163,15 +177,15 @@ internal sealed class OutsideTraffic(VpcLab lab, PodTraffic traffic, TimeProvide
                     + $"{outcome.Errors.Trim()}"
             );
         var own = traffic.LinkOf(node, from);
-        return new PathMeasure(
+        return new PathMeasurement(
             $"{own}, in one piece",
-            watch.Stop().Sent(own, LargePackets),
+            watch.Stop().RequireSent(own, LargePackets),
             $"{from.Address} -> {to.Address}, {FabricAddresses.Mtu} octets, not fragmented, by {own}"
         );
     }
 
-    /// <summary>To a machine in a range of the VPC that was added while the nodes ran: as the pod, by the pod's own ENI.</summary>
-    public async Task<PathMeasure> ToMachineAsync(
+    /// <summary>Pod to a machine in a range that was added to the running VPC: not translated, through the pod's ENI.</summary>
+    public async Task<PathMeasurement> ToMachineAsync(
         LabNode node,
         LabPod pod,
         NetworkNamespace machine,
@@ -179,12 +193,15 @@ internal sealed class OutsideTraffic(VpcLab lab, PodTraffic traffic, TimeProvide
         CancellationToken cancellationToken
     )
     {
-        var count = await CountAsync(node, () => PingAndConnectAsync(pod.Network, machine, address, seen: pod.Address, cancellationToken));
+        var count = await CountAsync(
+            node,
+            () => PingAndConnectAsync(pod.Network, machine, address, expectedSource: pod.Address, cancellationToken)
+        );
         var own = traffic.LinkOf(node, pod);
-        return new PathMeasure(
+        return new PathMeasurement(
             $"{own}, as the pod",
-            count.Sent(own, PodTraffic.Pings),
-            $"{pod.Address} -> {address}, seen as itself, left by {own}"
+            count.RequireSent(own, PodTraffic.Pings),
+            $"{pod.Address} -> {address}, not translated, left by {own}"
         );
     }
 
@@ -192,20 +209,20 @@ internal sealed class OutsideTraffic(VpcLab lab, PodTraffic traffic, TimeProvide
         NetworkNamespace from,
         NetworkNamespace to,
         IPAddress target,
-        IPAddress seen,
+        IPAddress expectedSource,
         CancellationToken cancellationToken
     )
     {
         await traffic.PingManyAsync(from, target, cancellationToken);
-        Expect(await _probe.TcpAsync(from, to, target, cancellationToken), seen);
+        Expect(await _probe.TcpAsync(from, to, target, cancellationToken), expectedSource);
     }
 
     private async Task<LinkDelta> ConnectManyAsync(
         LabNode node,
         NetworkNamespace from,
         LabPod server,
-        IPEndPoint asked,
-        IPAddress? seen,
+        IPEndPoint target,
+        IPAddress? expectedSource,
         CancellationToken cancellationToken
     ) =>
         await CountAsync(
@@ -218,21 +235,23 @@ internal sealed class OutsideTraffic(VpcLab lab, PodTraffic traffic, TimeProvide
                         from,
                         server.Network,
                         new IPEndPoint(server.Address, ServiceRules.PodPort),
-                        asked,
+                        target,
                         cancellationToken
                     );
-                    if (seen is not null)
-                        Expect(outcome, seen);
-                    else if (outcome.SeenSource.Equals(server.Address))
-                        throw new CheckFailedException($"{server.Address} saw the connection come from itself");
+                    if (expectedSource is not null)
+                        Expect(outcome, expectedSource);
+                    else if (outcome.ObservedSource.Equals(server.Address))
+                        throw new CheckFailedException(
+                            $"{server.Address} observed its own address as source; expected it to be masqueraded"
+                        );
                 }
             }
         );
 
-    private static void Expect(TcpProbeOutcome outcome, IPAddress seen)
+    private static void Expect(TcpProbeOutcome outcome, IPAddress expectedSource)
     {
-        if (!outcome.SeenSource.Equals(seen))
-            throw new CheckFailedException($"the server saw the connection come from {outcome.SeenSource}; expected {seen}");
+        if (!outcome.ObservedSource.Equals(expectedSource))
+            throw new CheckFailedException($"the server observed the source {outcome.ObservedSource}; expected {expectedSource}");
     }
 
     private static async Task<LinkDelta> CountAsync(LabNode node, Func<Task> body)

@@ -4,35 +4,36 @@ using System.Globalization;
 namespace VpcCni.Lab.Paths;
 
 /// <summary>
-/// The matrix: each path in each round, with how many packets its links carried. Rounds are columns, in groups of one lab each.
+/// Table of the packets that each path's links carried in each round. Paths are rows; rounds are columns, grouped by lab.
 /// </summary>
 internal sealed class PathTable
 {
-    private const string NotThere = "-";
+    private const string Empty = "-";
     private const string Failed = "FAILED";
 
     private readonly List<(string Group, string Round)> _rounds = [];
     private readonly List<string> _paths = [];
-    private readonly Dictionary<string, List<string>> _ways = [];
-    private readonly Dictionary<(string Path, string Group, string Round), PathMeasure?> _cells = [];
+    private readonly Dictionary<string, List<string>> _links = [];
+    private readonly Dictionary<(string Path, string Group, string Round), PathMeasurement?> _cells = [];
 
+    /// <summary>Adds the result of a check.</summary>
     /// <param name="group">The lab.</param>
-    /// <param name="round">What had happened to it before.</param>
-    /// <param name="path">Which path.</param>
-    /// <param name="measure">Null: the check failed.</param>
-    public void Add(string group, string round, string path, PathMeasure? measure)
+    /// <param name="round">The round, named after what happened to the lab before it.</param>
+    /// <param name="path">The path.</param>
+    /// <param name="measurement">The result; null if the check failed.</param>
+    public void Add(string group, string round, string path, PathMeasurement? measurement)
     {
         if (!_rounds.Contains((group, round)))
             _rounds.Add((group, round));
         if (!_paths.Contains(path))
             _paths.Add(path);
-        _cells[(path, group, round)] = measure;
-        if (measure is null)
+        _cells[(path, group, round)] = measurement;
+        if (measurement is null)
             return;
-        if (!_ways.TryGetValue(path, out var ways))
-            _ways[path] = ways = [];
-        if (!ways.Contains(measure.Way))
-            ways.Add(measure.Way);
+        if (!_links.TryGetValue(path, out var links))
+            _links[path] = links = [];
+        if (!links.Contains(measurement.Links))
+            links.Add(measurement.Links);
     }
 
     public async Task WriteAsync(TextWriter output)
@@ -40,8 +41,8 @@ internal sealed class PathTable
         if (_paths.Count == 0)
             return;
         var pathWidth = _paths.Max(path => path.Length);
-        var ways = _paths.ToDictionary(path => path, path => string.Join(" or ", _ways.GetValueOrDefault(path, [NotThere])));
-        var wayWidth = ways.Values.Max(way => way.Length);
+        var links = _paths.ToDictionary(path => path, path => string.Join(" or ", _links.GetValueOrDefault(path, [Empty])));
+        var linksWidth = links.Values.Max(text => text.Length);
         var groups = "";
         var heads = "";
         foreach (var group in _rounds.GroupBy(round => round.Group))
@@ -51,10 +52,10 @@ internal sealed class PathTable
             groups += $"  {group.Key}".PadRight(columns.Length) + "  ";
         }
 
-        await output.WriteLineAsync($"{new string(' ', pathWidth)}  {new string(' ', wayWidth)}{groups}".TrimEnd());
-        await output.WriteLineAsync($"{"PATH".PadRight(pathWidth)}  {"TOOK".PadRight(wayWidth)}{heads}".TrimEnd());
+        await output.WriteLineAsync($"{new string(' ', pathWidth)}  {new string(' ', linksWidth)}{groups}".TrimEnd());
+        await output.WriteLineAsync($"{"PATH".PadRight(pathWidth)}  {"LINKS".PadRight(linksWidth)}{heads}".TrimEnd());
         foreach (var path in _paths)
-            await output.WriteLineAsync($"{path.PadRight(pathWidth)}  {ways[path].PadRight(wayWidth)}{Cells(path)}".TrimEnd());
+            await output.WriteLineAsync($"{path.PadRight(pathWidth)}  {links[path].PadRight(linksWidth)}{Cells(path)}".TrimEnd());
     }
 
     private string Cells(string path) =>
@@ -65,9 +66,9 @@ internal sealed class PathTable
         );
 
     private string Cell(string path, (string Group, string Round) round) =>
-        _cells.TryGetValue((path, round.Group, round.Round), out var measure)
-            ? measure?.Packets.ToString(CultureInfo.InvariantCulture) ?? Failed
-            : NotThere;
+        _cells.TryGetValue((path, round.Group, round.Round), out var measurement)
+            ? measurement?.Packets.ToString(CultureInfo.InvariantCulture) ?? Failed
+            : Empty;
 
     private static int CellWidth(string round) => Math.Max(round.Length, Failed.Length);
 }

@@ -7,35 +7,35 @@ using VpcCni.Netlink;
 namespace VpcCni.Lab.Paths;
 
 /// <summary>
-/// Traffic within the VPC. Each check proves three things: answers came (ICMP and TCP), the server saw the sender's own address (no NAT),
-/// and the packets took the expected links, which their counters show.
+/// Checks traffic within the VPC. Each check proves that replies arrive (ICMP and TCP), that the server observes the sender's own address
+/// (no NAT), and, by the links' counters, that the packets took the expected links.
 /// </summary>
 internal sealed class PodTraffic(VpcLab lab, TimeProvider time)
 {
-    /// <summary>Enough to stand out from the daemon's own traffic on the same links.</summary>
+    /// <summary>Number of pings of a check: more packets than the daemon sends on the same links in the same time.</summary>
     public const int Pings = 200;
 
     private readonly Probe _probe = new(time, TimeSpan.FromSeconds(5));
 
-    /// <summary>Pod to pod on one node: by the pods' own links, and by no ENI.</summary>
-    public async Task<PathMeasure> WithinNodeAsync(LabNode node, LabPod from, LabPod to, CancellationToken cancellationToken)
+    /// <summary>Pod to pod on one node: through the pods' links, and through no ENI.</summary>
+    public async Task<PathMeasurement> WithinNodeAsync(LabNode node, LabPod from, LabPod to, CancellationToken cancellationToken)
     {
         var watch = new LinkWatch(node);
         var ping = await PingManyAsync(from.Network, to.Address, cancellationToken);
         await TcpAsync(from.Network, to, from.Address, cancellationToken);
         var carried = watch.Stop();
-        carried.NotSentByAnyEni(Pings);
-        return new PathMeasure(
+        carried.RequireNotSentByAnyEni(Pings);
+        return new PathMeasurement(
             "veth -> veth",
-            carried.Sent(HostLinkOf(to), Pings),
+            carried.RequireSent(HostLinkOf(to), Pings),
             $"{from.Address} -> {to.Address}, ping {Milliseconds(ping)}, no ENI used"
         );
     }
 
     /// <summary>
-    /// Pod to pod on another node: through the ENI that owns the sender's address, and in by the one that owns the receiver's.
+    /// Pod to pod on another node: out through the ENI that owns the sender's address, in through the one that owns the receiver's.
     /// </summary>
-    public async Task<PathMeasure> AcrossNodesAsync(
+    public async Task<PathMeasurement> AcrossNodesAsync(
         LabNode fromNode,
         LabPod from,
         LabNode toNode,
@@ -47,45 +47,45 @@ internal sealed class PodTraffic(VpcLab lab, TimeProvider time)
         var (left, arrived) = (new LinkWatch(fromNode), new LinkWatch(toNode));
         var ping = await PingManyAsync(from.Network, to.Address, cancellationToken);
         await TcpAsync(from.Network, to, from.Address, cancellationToken);
-        arrived.Stop().Received(inLink, Pings);
-        return new PathMeasure(
+        arrived.Stop().RequireReceived(inLink, Pings);
+        return new PathMeasurement(
             $"{outLink} -> {inLink}",
-            left.Stop().Sent(outLink, Pings),
+            left.Stop().RequireSent(outLink, Pings),
             $"{from.Address} -> {to.Address}, ping {Milliseconds(ping)}, {outLink} -> {inLink}"
         );
     }
 
-    /// <summary>A node to one of its own pods, as the kubelet probes it: by the pod's link, and by no ENI.</summary>
-    public async Task<PathMeasure> FromOwnNodeAsync(LabNode node, LabPod pod, CancellationToken cancellationToken)
+    /// <summary>Node to one of its pods, as kubelet probes it: through the pod's link, and through no ENI.</summary>
+    public async Task<PathMeasurement> FromOwnNodeAsync(LabNode node, LabPod pod, CancellationToken cancellationToken)
     {
         var watch = new LinkWatch(node);
         var ping = await PingManyAsync(node.Network, pod.Address, cancellationToken);
         await TcpAsync(node.Network, pod, expectedSource: null, cancellationToken);
         var carried = watch.Stop();
-        carried.NotSentByAnyEni(Pings);
-        return new PathMeasure(
+        carried.RequireNotSentByAnyEni(Pings);
+        return new PathMeasurement(
             "node -> veth",
-            carried.Sent(HostLinkOf(pod), Pings),
+            carried.RequireSent(HostLinkOf(pod), Pings),
             $"{node.Name} -> {pod.Address}, ping {Milliseconds(ping)}, no ENI used"
         );
     }
 
-    /// <summary>A node to a pod of another one: out by the primary ENI, in by the one that owns the pod's address.</summary>
-    public async Task<PathMeasure> FromOtherNodeAsync(LabNode fromNode, LabNode toNode, LabPod pod, CancellationToken cancellationToken)
+    /// <summary>Node to a pod of another node: out through the primary ENI, in through the one that owns the pod's address.</summary>
+    public async Task<PathMeasurement> FromOtherNodeAsync(LabNode fromNode, LabNode toNode, LabPod pod, CancellationToken cancellationToken)
     {
         var inLink = LinkOf(toNode, pod);
         var (left, arrived) = (new LinkWatch(fromNode), new LinkWatch(toNode));
         var ping = await PingManyAsync(fromNode.Network, pod.Address, cancellationToken);
         await TcpAsync(fromNode.Network, pod, fromNode.Address, cancellationToken);
-        left.Stop().Sent(LinkWatch.PrimaryLink, Pings);
-        return new PathMeasure(
+        left.Stop().RequireSent(LinkWatch.PrimaryLink, Pings);
+        return new PathMeasurement(
             $"{LinkWatch.PrimaryLink} -> {inLink}",
-            arrived.Stop().Received(inLink, Pings),
+            arrived.Stop().RequireReceived(inLink, Pings),
             $"{fromNode.Name} -> {pod.Address}, ping {Milliseconds(ping)}, {LinkWatch.PrimaryLink} -> {inLink}"
         );
     }
 
-    /// <summary>A token of the metadata service, asked for from inside a pod.</summary>
+    /// <summary>Pod to the metadata service: requests a token.</summary>
     public static async Task<string> ToMetadataAsync(LabPod pod, CancellationToken cancellationToken)
     {
         using var handler = new SocketsHttpHandler
@@ -114,33 +114,33 @@ internal sealed class PodTraffic(VpcLab lab, TimeProvider time)
         request.Headers.Add("X-aws-ec2-metadata-token-ttl-seconds", "60");
         using var response = await client.SendAsync(request, cancellationToken);
         return response.IsSuccessStatusCode
-            ? $"{pod.Address} -> {FabricAddresses.Imds}, token given"
-            : throw new CheckFailedException($"the metadata service answered {(int)response.StatusCode}");
+            ? $"{pod.Address} -> {FabricAddresses.Imds}, token received"
+            : throw new CheckFailedException($"the metadata service returned status {(int)response.StatusCode}");
     }
 
     /// <summary>
-    /// A source forged by a pod: the receiver gets nothing of it. The node itself drops it, by its reverse path filter on the pod's link.
+    /// Pod with a forged source: not delivered. The node drops the packet, by the reverse path filter of the pod's link.
     /// </summary>
     public async Task<string> ForgedByPodAsync(LabPod from, IPAddress forged, LabPod to, CancellationToken cancellationToken) =>
-        await _probe.ForgedArrivesAsync(from.Network, forged, to.Network, to.Address, cancellationToken)
+        await _probe.IsForgedSourceDeliveredAsync(from.Network, forged, to.Network, to.Address, cancellationToken)
             ? throw new CheckFailedException($"{to.Address} received a packet with the forged source {forged}")
             : $"{from.Address} as {forged}: not received";
 
-    /// <summary>A source forged by the node: the VPC drops it, and the counter of the ENI by which it left goes up.</summary>
+    /// <summary>Node with a forged source: not delivered. The VPC drops the packet and counts it for the ENI by which it left.</summary>
     public async Task<string> ForgedByNodeAsync(LabNode fromNode, IPAddress forged, LabPod to, CancellationToken cancellationToken)
     {
         var before = await SpoofedAsync(fromNode, cancellationToken);
-        if (await _probe.ForgedArrivesAsync(fromNode.Network, forged, to.Network, to.Address, cancellationToken))
+        if (await _probe.IsForgedSourceDeliveredAsync(fromNode.Network, forged, to.Network, to.Address, cancellationToken))
             throw new CheckFailedException($"{to.Address} received a packet with the forged source {forged}");
         var after = await SpoofedAsync(fromNode, cancellationToken);
         return after > before
             ? $"{fromNode.Name} as {forged}: not received, counted {before} -> {after}"
             : throw new CheckFailedException(
-                $"the forged packet did not arrive, but no counter of {fromNode.Name} went up: it was lost elsewhere"
+                $"the forged packet did not arrive, but no counter of {fromNode.Name} increased: something else dropped it"
             );
     }
 
-    /// <summary>One answer from each of these pods, seen from another.</summary>
+    /// <summary>Pings each of these pods once from another pod.</summary>
     public async Task ReachAllAsync(LabPod from, IEnumerable<LabPod> pods, CancellationToken cancellationToken)
     {
         foreach (var pod in pods)
@@ -150,7 +150,7 @@ internal sealed class PodTraffic(VpcLab lab, TimeProvider time)
     private async Task<long> SpoofedAsync(LabNode node, CancellationToken cancellationToken) =>
         (await lab.StatusAsync(cancellationToken)).Nodes.First(status => status.Name == node.Name).Enis.Sum(eni => eni.Spoofed.Packets);
 
-    /// <summary>The shortest time of <see cref="Pings"/> answers.</summary>
+    /// <summary>Pings the target <see cref="Pings"/> times and returns the shortest round trip.</summary>
     public async Task<TimeSpan> PingManyAsync(NetworkNamespace from, IPAddress target, CancellationToken cancellationToken)
     {
         var best = TimeSpan.MaxValue;
@@ -167,13 +167,13 @@ internal sealed class PodTraffic(VpcLab lab, TimeProvider time)
     private async Task TcpAsync(NetworkNamespace from, LabPod to, IPAddress? expectedSource, CancellationToken cancellationToken)
     {
         var outcome = await _probe.TcpAsync(from, to.Network, to.Address, cancellationToken);
-        if (expectedSource is not null && !outcome.SeenSource.Equals(expectedSource))
+        if (expectedSource is not null && !outcome.ObservedSource.Equals(expectedSource))
             throw new CheckFailedException(
-                $"{to.Address} saw the connection come from {outcome.SeenSource}; expected the pod's own address {expectedSource}"
+                $"{to.Address} observed the source {outcome.ObservedSource}; expected the sender's own address {expectedSource}"
             );
     }
 
-    /// <summary>The link of the ENI that owns the pod's address, according to EC2.</summary>
+    /// <summary>Name of the link of the ENI that owns the pod's address, according to EC2.</summary>
     public string LinkOf(LabNode node, LabPod pod) =>
         lab.World.With(world =>
             world.FindOwner(pod.Address)?.Attachment is { } attachment && attachment.Instance == node.Instance.Id
@@ -181,7 +181,7 @@ internal sealed class PodTraffic(VpcLab lab, TimeProvider time)
                 : throw new CheckFailedException($"{pod.Address} of {pod.Name} belongs to no ENI of {node.Name}")
         );
 
-    /// <summary>The node's end of the pod's link: the first interface of the plugin's result.</summary>
+    /// <summary>Name of the node's end of the pod's link: the first interface of the plugin's result.</summary>
     public static string HostLinkOf(LabPod pod) =>
         (string?)pod.Result["interfaces"]?[0]?["name"]
         ?? throw new CheckFailedException($"the result of {pod.Name}'s ADD names no host link");

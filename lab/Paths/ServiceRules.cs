@@ -6,24 +6,24 @@ using VpcCni.Netlink;
 namespace VpcCni.Lab.Paths;
 
 /// <summary>
-/// Services on a node, with rules as kube-proxy writes them in nftables mode: destinations at dstnat, sources at srcnat, mark 0x4000 for
-/// what is masqueraded (kubernetes.io, "Virtual IPs and Service Proxies"). The lab has no kube-proxy.
+/// Installs service rules on a node as kube-proxy does in nftables mode: DNAT at dstnat, SNAT at srcnat, mark 0x4000 for packets to
+/// masquerade (kubernetes.io, "Virtual IPs and Service Proxies"). The lab has no kube-proxy.
 /// </summary>
 internal static class ServiceRules
 {
-    /// <summary>Of the local pod: a service address of the usual range, which is outside of the VPC.</summary>
+    /// <summary>Service of the local pod; its address is in the usual range of services, which is outside the VPC.</summary>
     public static readonly IPEndPoint Local = new(IPAddress.Parse("172.20.0.10"), 80);
 
-    /// <summary>Of a pod on another node.</summary>
+    /// <summary>Service of a pod on another node.</summary>
     public static readonly IPEndPoint Remote = new(IPAddress.Parse("172.20.0.11"), 80);
 
-    /// <summary>Node port of the local pod that keeps the client's address (externalTrafficPolicy Local).</summary>
+    /// <summary>Node port of the local pod that preserves the client's address (externalTrafficPolicy Local).</summary>
     public const int NodePort = 30080;
 
-    /// <summary>Node port of the local pod that does not (Cluster).</summary>
+    /// <summary>Node port of the local pod that masquerades the client's address (externalTrafficPolicy Cluster).</summary>
     public const int MasqueradedNodePort = 30081;
 
-    /// <summary>Where the pods listen.</summary>
+    /// <summary>Port on which the pods listen.</summary>
     public const int PodPort = 8080;
 
     private const string Table = "kube-proxy";

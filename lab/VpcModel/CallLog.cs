@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 namespace VpcCni.Lab.VpcModel;
 
-/// <summary>One call of the EC2 API.</summary>
-/// <param name="Sequence">Counts from 1 without gaps.</param>
+/// <summary>A call of the EC2 API.</summary>
+/// <param name="Sequence">Number of the call, from 1 without gaps.</param>
 /// <param name="Outcome"><c>OK</c> or the error code.</param>
 public sealed record CallRecord(long Sequence, DateTimeOffset At, string Operation, string Outcome);
 
-/// <summary>All calls, counted by operation and outcome; the newest of them one by one.</summary>
+/// <summary>Counts all calls by operation and outcome, and keeps the newest.</summary>
 public sealed class CallLog
 {
-    /// <summary>The outcome of a call that succeeded.</summary>
+    /// <summary>Outcome of a successful call.</summary>
     public const string Success = "OK";
 
     private readonly int _capacity;
@@ -18,7 +18,7 @@ public sealed class CallLog
 
     internal CallLog(int capacity) => _capacity = capacity;
 
-    /// <summary>Calls so far; also the sequence number of the last one.</summary>
+    /// <summary>Number of calls, which is also the sequence number of the last one.</summary>
     public long Total { get; private set; }
 
     /// <summary>The newest calls, oldest first.</summary>

@@ -4,8 +4,8 @@ using System.Net;
 namespace VpcCni.Lab.VpcModel;
 
 /// <summary>
-/// EC2's refusal of a request: the code and message that EC2 would answer with, and the HTTP status it would use. The codes are those of
-/// https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html; messages are as EC2 words them where that is known.
+/// An error of the EC2 API: its code, message and HTTP status. The codes are those of
+/// https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html; the messages are EC2's where they are known.
 /// </summary>
 public sealed class Ec2FaultException : Exception
 {
@@ -16,7 +16,7 @@ public sealed class Ec2FaultException : Exception
         Status = status;
     }
 
-    /// <summary>E.g. <c>PrivateIpAddressLimitExceeded</c>.</summary>
+    /// <summary>EC2's error code, for example <c>PrivateIpAddressLimitExceeded</c>.</summary>
     public string Code { get; }
 
     public HttpStatusCode Status { get; }
@@ -24,7 +24,7 @@ public sealed class Ec2FaultException : Exception
     public override string ToString() => $"{Code}: {Message}";
 }
 
-/// <summary>The refusals the model uses, in one place.</summary>
+/// <summary>Creates the errors that the model returns.</summary>
 public static class Ec2Faults
 {
     public static Ec2FaultException NoSuchVpc(string id) => new("InvalidVpcID.NotFound", $"The vpc ID '{id}' does not exist");
@@ -60,13 +60,12 @@ public static class Ec2Faults
     public static Ec2FaultException Missing(string parameter) =>
         new("MissingParameter", $"The request must contain the parameter {parameter}");
 
-    /// <summary>The interface (or its instance type) holds no more addresses; prefixes count as one each.</summary>
+    /// <summary>The interface (or its instance type) has no slot left for an address; a prefix takes one slot.</summary>
     public static Ec2FaultException AddressLimit() =>
         new("PrivateIpAddressLimitExceeded", "Number of private addresses will exceed limit.");
 
     /// <summary>
-    /// An interface that was given more addresses, while attached to nothing, than the instance type allows (text as in
-    /// cilium/cilium#9730).
+    /// An unattached interface has more addresses than the instance type allows (message as in cilium/cilium#9730).
     /// </summary>
     public static Ec2FaultException AddressLimitOfInstance(NetworkInterface eni, InstanceType type) =>
         new(
@@ -77,18 +76,18 @@ public static class Ec2Faults
 
     public static Ec2FaultException Ipv6AddressLimit() => new("InvalidParameterValue", "Number of IPv6 addresses will exceed limit.");
 
-    public static Ec2FaultException AttachmentLimit(int wanted, string instanceType) =>
-        new("AttachmentLimitExceeded", $"Interface count {wanted} exceeds the limit for {instanceType}");
+    public static Ec2FaultException AttachmentLimit(int count, string instanceType) =>
+        new("AttachmentLimitExceeded", $"Interface count {count} exceeds the limit for {instanceType}");
 
     public static Ec2FaultException SubnetFull() =>
         new("InsufficientFreeAddressesInSubnet", "The specified subnet does not have enough free addresses to satisfy the request.");
 
-    /// <summary>Enough free addresses, but no free aligned /28: fragmentation.</summary>
+    /// <summary>The subnet has enough free addresses but no free aligned /28, because it is fragmented.</summary>
     public static Ec2FaultException SubnetFragmented() =>
         new("InsufficientCidrBlocks", "The specified subnet does not have enough free cidr blocks to satisfy the request.");
 
     /// <summary>
-    /// Fewer free addresses than the prefixes would take. EC2 answers with another code than for fragmentation (told by AWS support in
+    /// The subnet has fewer free addresses than the prefixes need. EC2's code differs from that for fragmentation (AWS support in
     /// cilium/cilium#31016).
     /// </summary>
     public static Ec2FaultException SubnetTooFullForPrefixes() => BadValue("There aren't sufficient free Ipv4 addresses or prefixes");

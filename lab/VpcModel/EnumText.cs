@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 namespace VpcCni.Lab.VpcModel;
 
-/// <summary>States in EC2's spelling.</summary>
+/// <summary>Text of states and hypervisors in the EC2 API.</summary>
 public static class EnumText
 {
     public static string Of(AttachmentStatus status) =>
@@ -29,6 +29,6 @@ public static class EnumText
             _ => throw new ArgumentOutOfRangeException(nameof(hypervisor), hypervisor, "bare metal has no hypervisor"),
         };
 
-    /// <summary>An interface is <c>in-use</c> from the moment its attachment begins until it has ended.</summary>
+    /// <summary>Status of an interface: <c>in-use</c> from the start of its attachment until its detachment is complete.</summary>
     public static string StatusOf(NetworkInterface eni) => eni.Attachment is null ? "available" : "in-use";
 }

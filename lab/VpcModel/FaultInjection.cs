@@ -3,30 +3,30 @@ using System.Net;
 
 namespace VpcCni.Lab.VpcModel;
 
-/// <summary>When an injected failure strikes.</summary>
+/// <summary>When an injected fault applies to a call.</summary>
 public enum FaultMoment
 {
-    /// <summary>The call has no effect.</summary>
+    /// <summary>Before the call takes effect.</summary>
     BeforeEffect,
 
-    /// <summary>The call takes effect and its answer is lost: what makes clients need idempotency.</summary>
+    /// <summary>After the call has taken effect, so that the client does not learn its result.</summary>
     AfterEffect,
 }
 
-/// <summary>A failure to inject into calls.</summary>
+/// <summary>A fault to inject into calls.</summary>
 public sealed record FaultRule
 {
-    /// <summary>E.g. <c>AttachNetworkInterface</c>; <c>*</c> for every operation.</summary>
+    /// <summary>The operation, for example <c>AttachNetworkInterface</c>; <c>*</c> for every operation.</summary>
     public required string Operation { get; init; }
     public string Code { get; init; } = "InternalError";
     public string Message { get; init; } = "An internal error has occurred";
     public HttpStatusCode Status { get; init; } = HttpStatusCode.InternalServerError;
     public FaultMoment Moment { get; init; }
 
-    /// <summary>How often it strikes before it is used up; null for ever.</summary>
+    /// <summary>Number of calls that it affects; null for no limit.</summary>
     public int? Times { get; init; } = 1;
 
-    /// <summary>Of each matching call, 0 to 1.</summary>
+    /// <summary>Probability that it affects a matching call, 0 to 1.</summary>
     public double Probability { get; init; } = 1;
 
     public static FaultRule Throttle(string operation, int? times = 1) => From(operation, Ec2Faults.Throttled(), times);
@@ -45,11 +45,11 @@ public sealed record FaultRule
 }
 
 /// <summary>
-/// Failures to inject: rules by operation, and interfaces that the instance metadata does not show although they are attached.
+/// Faults to inject: rules by operation, and attached interfaces that the instance metadata leaves out.
 /// </summary>
 public sealed class FaultInjection
 {
-    /// <summary>More rules than this are a runaway script.</summary>
+    /// <summary>Maximum number of rules, which only a runaway script exceeds.</summary>
     private const int MaxRules = 1_000;
 
     private readonly List<Armed> _rules = [];
@@ -58,21 +58,25 @@ public sealed class FaultInjection
 
     internal FaultInjection(Random random) => _random = random;
 
+    /// <summary>The armed rules, with the number of calls that they still affect.</summary>
     public IReadOnlyList<FaultRule> Rules => [.. _rules.Select(armed => armed.Rule with { Times = armed.Left })];
 
     /// <summary>
-    /// Interfaces that the instance metadata leaves out (aws-node issue 1967: an interface is missing there after a reboot).
+    /// Interfaces that the instance metadata leaves out, as in aws-node issue 1967, in which one is missing after a reboot.
     /// </summary>
     public IReadOnlySet<EniId> HiddenFromMetadata => _hidden;
 
+    /// <summary>Arms a rule.</summary>
+    /// <exception cref="ArgumentException">The rule can never apply.</exception>
+    /// <exception cref="InvalidOperationException">Too many rules are armed.</exception>
     public void Add(FaultRule rule)
     {
         if (_rules.Count >= MaxRules)
-            throw new InvalidOperationException($"{MaxRules} fault rules are armed already; clear some");
+            throw new InvalidOperationException($"{MaxRules} fault rules are already armed; clear some");
         if (rule.Probability is not (>= 0 and <= 1))
-            throw new ArgumentException($"a probability is between 0 and 1, not {rule.Probability}", nameof(rule));
+            throw new ArgumentException($"probability {rule.Probability}: expected 0 to 1", nameof(rule));
         if (rule.Times < 1)
-            throw new ArgumentException($"a fault strikes at least once, not {rule.Times} times", nameof(rule));
+            throw new ArgumentException($"number of calls {rule.Times}: expected 1 or more", nameof(rule));
         _rules.Add(new Armed(rule));
     }
 
@@ -84,8 +88,8 @@ public sealed class FaultInjection
 
     public void ShowInMetadata(EniId id) => _hidden.Remove(id);
 
-    /// <summary>The failure that strikes this call at this moment, and uses it up.</summary>
-    internal Ec2FaultException? Strike(string operation, FaultMoment moment)
+    /// <summary>Returns the fault to throw for a call at a moment, and counts it; null for none.</summary>
+    internal Ec2FaultException? NextFault(string operation, FaultMoment moment)
     {
         foreach (var armed in _rules)
         {

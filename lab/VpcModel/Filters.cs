@@ -3,7 +3,7 @@ using System.Text.RegularExpressions;
 
 namespace VpcCni.Lab.VpcModel;
 
-/// <summary>The filter names of one kind of resource, and the matching rules of Describe calls.</summary>
+/// <summary>The filters of one kind of resource, with the matching rules of Describe calls.</summary>
 internal sealed class FilterSet<T>(
     IReadOnlyDictionary<string, Func<T, IEnumerable<string>>> names,
     Func<T, IReadOnlyDictionary<string, string>>? tags = null
@@ -12,7 +12,7 @@ internal sealed class FilterSet<T>(
     private const int MaxValues = 200;
     private const string TagPrefix = "tag:";
 
-    /// <summary>One test for all filters. Refuses unknown names, as EC2 does.</summary>
+    /// <summary>Returns a predicate that matches all filters. Rejects unknown names, as EC2 does.</summary>
     public Func<T, bool> Compile(IReadOnlyList<Filter> filters)
     {
         var tests = filters.Select(CompileOne).ToArray();

@@ -4,18 +4,18 @@ using System.Globalization;
 namespace VpcCni.Lab.VpcModel;
 
 /// <summary>
-/// Makes resource ids and MAC addresses of EC2's shape (17 hexadecimal digits; locally administered unicast) from the injected randomness:
-/// the same seed gives the same ids.
+/// Generates unique resource ids (17 hexadecimal digits) and MAC addresses (locally administered, unicast) as EC2 does, from the injected
+/// randomness: the same seed gives the same ids.
 /// </summary>
 internal sealed class IdSource(Random random)
 {
-    private readonly HashSet<string> _given = new(StringComparer.Ordinal);
+    private readonly HashSet<string> _used = new(StringComparer.Ordinal);
 
     public string Next(string kind)
     {
         string id;
         do id = string.Create(CultureInfo.InvariantCulture, $"{kind}-0{random.NextInt64():x16}");
-        while (!_given.Add(id));
+        while (!_used.Add(id));
         return id;
     }
 
@@ -31,7 +31,7 @@ internal sealed class IdSource(Random random)
                 CultureInfo.InvariantCulture,
                 $"{octets[0]:x2}:{octets[1]:x2}:{octets[2]:x2}:{octets[3]:x2}:{octets[4]:x2}:{octets[5]:x2}"
             );
-        } while (!_given.Add(mac));
+        } while (!_used.Add(mac));
         return mac;
     }
 }

@@ -5,7 +5,7 @@ namespace VpcCni.Lab.VpcModel;
 
 /// <summary>
 /// Common instance types with their real limits (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/AvailableIpPerENI.html and
-/// DescribeInstanceTypes). A world takes any catalogue, so a test may add types of its own.
+/// DescribeInstanceTypes). Tests can pass other types to a world (<see cref="WorldOptions.InstanceTypes"/>).
 /// </summary>
 public static class InstanceTypeCatalog
 {

@@ -5,7 +5,7 @@ using System.Numerics;
 
 namespace VpcCni.Lab.VpcModel;
 
-/// <summary>IPv4 addresses as numbers.</summary>
+/// <summary>Converts IPv4 addresses to numbers and back.</summary>
 internal static class Ipv4Number
 {
     public static uint Of(IPAddress address)
@@ -25,12 +25,12 @@ internal static class Ipv4Number
 }
 
 /// <summary>
-/// The addresses of a subnet's IPv4 range: one bit each. The first four (network, router, DNS, future use) and the last are EC2's
-/// (https://docs.aws.amazon.com/vpc/latest/userguide/subnet-sizing.html), so the first and the last /28 can never be prefixes.
+/// The addresses of a subnet's IPv4 range, as a bitmap. EC2 reserves the first four (network, router, DNS, future use) and the last
+/// (https://docs.aws.amazon.com/vpc/latest/userguide/subnet-sizing.html), so the first and the last /28 are never prefixes.
 /// </summary>
 internal sealed class Ipv4Pool
 {
-    /// <summary>Addresses of a /28.</summary>
+    /// <summary>Number of addresses in a /28.</summary>
     public const int PrefixSize = 16;
     private const int WordBits = 64;
 
@@ -54,14 +54,14 @@ internal sealed class Ipv4Pool
             Mark(offset);
     }
 
-    /// <summary>AvailableIpAddressCount.</summary>
+    /// <summary>Number of free addresses: AvailableIpAddressCount.</summary>
     public int Free { get; private set; }
 
     public bool Contains(IPAddress address) => OffsetOf(address) is not null;
 
     public bool IsFree(IPAddress address) => OffsetOf(address) is { } offset && !IsUsed(offset);
 
-    /// <summary>False when the address is outside of the subnet, reserved or taken.</summary>
+    /// <summary>Takes an address; false if it is outside the subnet, reserved or taken.</summary>
     public bool TryTake(IPAddress address)
     {
         if (OffsetOf(address) is not { } offset || IsUsed(offset))
@@ -70,6 +70,7 @@ internal sealed class Ipv4Pool
         return true;
     }
 
+    /// <summary>Takes a free address; null if there is none.</summary>
     public IPAddress? TakeAny()
     {
         if (Free == 0)
@@ -87,7 +88,7 @@ internal sealed class Ipv4Pool
         Unmark(offset);
     }
 
-    /// <summary>Null when no aligned /28 is free, however many single addresses are.</summary>
+    /// <summary>Takes a free /28; null if no aligned /28 is free.</summary>
     public IPNetwork? TakeAnyPrefix()
     {
         var blocks = _size / PrefixSize;
@@ -119,7 +120,7 @@ internal sealed class Ipv4Pool
             Unmark(offset + i);
     }
 
-    /// <summary>Free aligned /28s: what fragmentation leaves.</summary>
+    /// <summary>Number of free aligned /28s.</summary>
     public int FreePrefixes => Enumerable.Range(0, _size / PrefixSize).Count(IsBlockFree);
 
     private int? OffsetOf(IPAddress address)

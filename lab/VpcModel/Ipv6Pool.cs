@@ -4,7 +4,7 @@ using System.Net;
 
 namespace VpcCni.Lab.VpcModel;
 
-/// <summary>IPv6 addresses as numbers.</summary>
+/// <summary>Converts IPv6 addresses to numbers and back.</summary>
 internal static class Ipv6Number
 {
     public static UInt128 Of(IPAddress address)
@@ -24,8 +24,8 @@ internal static class Ipv6Number
 }
 
 /// <summary>
-/// The addresses of a subnet's IPv6 /64: taken singles and /80 prefixes. The first and the last /80 hold the subnet's reserved addresses
-/// and are never handed out.
+/// The taken addresses and /80 prefixes of a subnet's IPv6 /64. The first and the last /80 contain the subnet's reserved addresses and are
+/// never assigned.
 /// </summary>
 internal sealed class Ipv6Pool(IPNetwork range, AddressOrder order, Random random)
 {
@@ -56,8 +56,8 @@ internal sealed class Ipv6Pool(IPNetwork range, AddressOrder order, Random rando
     {
         for (var draw = 0; ; draw++)
         {
-            // 2^64 addresses: a collision is a matter of one more draw. In sequence, somebody may have taken the whole /80 that the
-            // sequence runs in.
+            // With 2^64 addresses, a collision is rare and needs one more draw. A sequential pool gives up its sequence after PrefixCount
+            // collisions, because the /80 that contains it may be taken as a prefix.
             var host =
                 order == AddressOrder.Sequential && draw < PrefixCount
                     ? (UInt128.One << PrefixHostBits) + ++_nextSingle

@@ -4,7 +4,7 @@ using System.Net;
 
 namespace VpcCni.Lab.VpcModel;
 
-/// <summary>States of an attachment. A detached one is gone.</summary>
+/// <summary>States of an attachment. After its detachment it no longer exists.</summary>
 public enum AttachmentStatus
 {
     Attaching,
@@ -18,19 +18,19 @@ public sealed record InterfaceAttachment
     public required AttachmentId Id { get; init; }
     public required InstanceId Instance { get; init; }
 
-    /// <summary>0 on card 0 is the primary interface, as a rule.</summary>
+    /// <summary>Device index on the card. The primary interface usually has index 0 on card 0.</summary>
     public required int DeviceIndex { get; init; }
     public required int NetworkCard { get; init; }
     public required AttachmentStatus Status { get; init; }
     public required DateTimeOffset AttachedAt { get; init; }
     public required bool DeleteOnTermination { get; init; }
 
-    /// <summary>The interface that the instance was launched with, which cannot be detached.</summary>
+    /// <summary>Whether the instance was launched with this interface, which then cannot be detached.</summary>
     public required bool IsPrimary { get; init; }
 }
 
 /// <summary>
-/// A network interface as it is at one moment; never changed in place, so an old version stays valid for whoever sees the world late.
+/// A network interface at one moment. Immutable, so an old version stays valid for reads that lag behind.
 /// </summary>
 public sealed record NetworkInterface
 {
@@ -39,17 +39,17 @@ public sealed record NetworkInterface
     public required VpcId Vpc { get; init; }
     public required string Zone { get; init; }
 
-    /// <summary>Lower-case, colon-separated.</summary>
+    /// <summary>MAC address in lower case, separated by colons.</summary>
     public required string Mac { get; init; }
     public required IPAddress PrimaryAddress { get; init; }
     public required DateTimeOffset CreatedAt { get; init; }
     public ImmutableArray<IPAddress> SecondaryAddresses { get; init; } = [];
 
-    /// <summary>/28 each, aligned.</summary>
+    /// <summary>Aligned /28 prefixes.</summary>
     public ImmutableArray<IPNetwork> Ipv4Prefixes { get; init; } = [];
     public ImmutableArray<IPAddress> Ipv6Addresses { get; init; } = [];
 
-    /// <summary>/80 each, aligned.</summary>
+    /// <summary>Aligned /80 prefixes.</summary>
     public ImmutableArray<IPNetwork> Ipv6Prefixes { get; init; } = [];
     public ImmutableArray<SecurityGroupId> Groups { get; init; } = [];
     public ImmutableSortedDictionary<string, string> Tags { get; init; } = NoTags.Value;
@@ -57,12 +57,12 @@ public sealed record NetworkInterface
     public string InterfaceType { get; init; } = "interface";
     public bool SourceDestCheck { get; init; } = true;
 
-    /// <summary>Null when it is attached to nothing (status <c>available</c>).</summary>
+    /// <summary>The attachment; null if the interface is not attached (status <c>available</c>).</summary>
     public InterfaceAttachment? Attachment { get; init; }
 
     /// <summary>
-    /// Everything that the interface may send from and receive for: addresses as /32 and /128, prefixes as they are; the primary address
-    /// first.
+    /// All ranges that the interface may send from and receives packets for: addresses as /32 and /128, and prefixes. The primary address
+    /// is first.
     /// </summary>
     public IReadOnlyList<IPNetwork> AllRanges =>
         [
@@ -73,8 +73,9 @@ public sealed record NetworkInterface
             .. Ipv6Prefixes,
         ];
 
-    /// <summary>Slots of the instance type's limit that are taken: a prefix counts as one, like an address.</summary>
+    /// <summary>Number of IPv4 slots in use. An address and a prefix take one each.</summary>
     public int Ipv4Slots => 1 + SecondaryAddresses.Length + Ipv4Prefixes.Length;
 
+    /// <summary>Number of IPv6 slots in use. An address and a prefix take one each.</summary>
     public int Ipv6Slots => Ipv6Addresses.Length + Ipv6Prefixes.Length;
 }

@@ -5,22 +5,26 @@ using System.Text;
 namespace VpcCni.Lab.VpcModel;
 
 /// <summary>
-/// Pages of a Describe call. The token names the id after which to go on and the query that it belongs to, so that the model keeps no state
-/// for it and a page boundary survives changes in between.
+/// Pages of a Describe call. The token contains the last id of the page and a fingerprint of the query, so that the model keeps no state
+/// for it and a page boundary survives changes between the calls.
 /// </summary>
 internal static class Paging
 {
     private const int MinResults = 5;
     private const int MaxResults = 1000;
 
+    /// <summary>Returns the page that the query selects.</summary>
+    /// <param name="query">The query with its paging parameters.</param>
     /// <param name="candidates">All matching items in a stable order.</param>
-    public static Page<T> Cut<T>(Query query, IEnumerable<T> candidates, Func<T, string> key, string idsParameter)
+    /// <param name="key">Returns an item's id.</param>
+    /// <param name="idsParameter">Name of the parameter with ids, for the error message.</param>
+    public static Page<T> Paginate<T>(Query query, IEnumerable<T> candidates, Func<T, string> key, string idsParameter)
     {
-        if (query.MaxResults is { } asked)
+        if (query.MaxResults is { } requested)
         {
-            if (asked is < MinResults or > MaxResults)
+            if (requested is < MinResults or > MaxResults)
                 throw Ec2Faults.BadValue(
-                    $"Value ( {asked} ) for parameter maxResults is invalid. Expecting a value between {MinResults} and {MaxResults}."
+                    $"Value ( {requested} ) for parameter maxResults is invalid. Expecting a value between {MinResults} and {MaxResults}."
                 );
             if (query.Ids.Count != 0)
                 throw Ec2Faults.BadCombination($"The parameter {idsParameter} cannot be used with the parameter maxResults");
@@ -40,7 +44,7 @@ internal static class Paging
         var (position, lastKey) = Decode(token, query);
         var index = items.FindIndex(item => string.Equals(key(item), lastKey, StringComparison.Ordinal));
 
-        // The item that ended the last page is gone: go on at its place.
+        // The last item of the previous page no longer exists: continue at its position.
         return index >= 0 ? index + 1 : Math.Min(Math.Max(position - 1, 0), items.Count);
     }
 
@@ -59,7 +63,7 @@ internal static class Paging
             && string.Equals(fingerprint, Fingerprint(query), StringComparison.Ordinal)
         )
             return (number, key);
-        throw Ec2Faults.BadValue("The parameter NextToken is invalid: it is not one that this query gave");
+        throw Ec2Faults.BadValue("The parameter NextToken is invalid: it does not belong to this query");
     }
 
     private static string Fingerprint(Query query) =>

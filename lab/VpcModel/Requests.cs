@@ -3,25 +3,27 @@ using System.Net;
 
 namespace VpcCni.Lab.VpcModel;
 
-/// <summary>CreateNetworkInterface. Of each family, a count or explicit values, and addresses or prefixes.</summary>
+/// <summary>Request of CreateNetworkInterface. For each family, it asks for addresses or prefixes, by count or by value.</summary>
 public sealed record CreateInterfaceRequest
 {
     public required SubnetId Subnet { get; init; }
     public string Description { get; init; } = "";
     public IReadOnlyList<SecurityGroupId> Groups { get; init; } = [];
 
-    /// <summary>Null: the subnet chooses.</summary>
+    /// <summary>The primary address; null for any free address of the subnet.</summary>
     public IPAddress? PrimaryAddress { get; init; }
     public AddressRequest Ipv4 { get; init; } = AddressRequest.None;
     public AddressRequest Ipv6 { get; init; } = AddressRequest.None;
     public IReadOnlyDictionary<string, string> Tags { get; init; } = new Dictionary<string, string>(StringComparer.Ordinal);
 
-    /// <summary>At most 64 ASCII characters; repeating the request with it returns the interface that the first one created.</summary>
+    /// <summary>
+    /// Idempotency token of at most 64 ASCII characters: a repeated request returns the interface that the first one created.
+    /// </summary>
     public string? ClientToken { get; init; }
     public string InterfaceType { get; init; } = "interface";
 }
 
-/// <summary>Addresses of one family that a call asks for; exactly one of the four, or none.</summary>
+/// <summary>Addresses or prefixes of one family that a call requests, in at most one of the four forms.</summary>
 public sealed record AddressRequest
 {
     public static AddressRequest None { get; } = new();
@@ -35,17 +37,17 @@ public sealed record AddressRequest
 
     public static AddressRequest AnyPrefixes(int count) => new() { PrefixCount = count };
 
-    /// <summary>Slots that it takes.</summary>
+    /// <summary>Number of slots that the addresses or prefixes take.</summary>
     public int Slots => AddressCount + Addresses.Count + PrefixCount + Prefixes.Count;
 
-    internal int WaysUsed =>
+    internal int FormCount =>
         (AddressCount != 0 ? 1 : 0) + (Addresses.Count != 0 ? 1 : 0) + (PrefixCount != 0 ? 1 : 0) + (Prefixes.Count != 0 ? 1 : 0);
 }
 
-/// <summary>AttachNetworkInterface.</summary>
+/// <summary>Request of AttachNetworkInterface.</summary>
 public sealed record AttachInterfaceRequest(EniId Interface, InstanceId Instance, int DeviceIndex, int NetworkCard = 0);
 
-/// <summary>ModifyNetworkInterfaceAttribute: exactly one attribute a call.</summary>
+/// <summary>Request of ModifyNetworkInterfaceAttribute, which changes exactly one attribute.</summary>
 public sealed record ModifyInterfaceRequest
 {
     public required EniId Interface { get; init; }
@@ -55,10 +57,10 @@ public sealed record ModifyInterfaceRequest
     public (AttachmentId Attachment, bool DeleteOnTermination)? DeleteOnTermination { get; init; }
 }
 
-/// <summary>What a call gave, or took: addresses and prefixes of one family.</summary>
+/// <summary>Addresses and prefixes of one family that a call assigned or unassigned.</summary>
 public sealed record AddressChange(EniId Interface, IReadOnlyList<IPAddress> Addresses, IReadOnlyList<IPNetwork> Prefixes);
 
-/// <summary>Launches an instance together with its primary interface.</summary>
+/// <summary>Request to launch an instance with its primary interface.</summary>
 public sealed record LaunchRequest
 {
     public required string InstanceType { get; init; }
@@ -66,27 +68,30 @@ public sealed record LaunchRequest
     public IReadOnlyList<SecurityGroupId> Groups { get; init; } = [];
     public IPAddress? PrimaryAddress { get; init; }
 
-    /// <summary>Of the primary interface; 0 as a rule.</summary>
+    /// <summary>Device index of the primary interface, usually 0.</summary>
     public int PrimaryDeviceIndex { get; init; }
     public IReadOnlyDictionary<string, string> Tags { get; init; } = new Dictionary<string, string>(StringComparer.Ordinal);
     public IReadOnlyDictionary<string, string> InterfaceTags { get; init; } = new Dictionary<string, string>(StringComparer.Ordinal);
 }
 
-/// <summary>One filter of a Describe call: any of the values; <c>*</c> and <c>?</c> are wildcards. Filters are combined with AND.</summary>
+/// <summary>
+/// A filter of a Describe call, which matches any of its values; <c>*</c> and <c>?</c> are wildcards. A call's filters are combined with
+/// AND.
+/// </summary>
 public sealed record Filter(string Name, IReadOnlyList<string> Values)
 {
     public Filter(string name, params string[] values)
         : this(name, (IReadOnlyList<string>)values) { }
 }
 
-/// <summary>A Describe call: ids, filters and paging.</summary>
+/// <summary>Parameters of a Describe call: ids, filters and paging.</summary>
 public sealed record Query
 {
-    /// <summary>Each must exist; empty for all.</summary>
+    /// <summary>Ids of resources, which must exist; empty for all resources.</summary>
     public IReadOnlyList<string> Ids { get; init; } = [];
     public IReadOnlyList<Filter> Filters { get; init; } = [];
 
-    /// <summary>5 to 1000; null for everything at once.</summary>
+    /// <summary>Page size, 5 to 1000; null for all results at once.</summary>
     public int? MaxResults { get; init; }
     public string? NextToken { get; init; }
 
@@ -96,9 +101,9 @@ public sealed record Query
             : CallKind.NonMutating;
 }
 
-/// <summary>A page of a Describe call's answer.</summary>
-/// <param name="NextToken">Null on the last page.</param>
+/// <summary>A page of the results of a Describe call.</summary>
+/// <param name="NextToken">Token of the next page; null on the last one.</param>
 public sealed record Page<T>(IReadOnlyList<T> Items, string? NextToken);
 
-/// <summary>One tag of one resource.</summary>
+/// <summary>A tag of a resource.</summary>
 public sealed record TagRecord(string ResourceId, string ResourceType, string Key, string Value);

@@ -4,7 +4,7 @@ using System.Net;
 
 namespace VpcCni.Lab.VpcModel;
 
-/// <summary>A VPC as it is at one moment. Its first range is the primary one and cannot be taken away.</summary>
+/// <summary>A VPC at one moment. Its first range is the primary one and cannot be removed.</summary>
 public sealed record Vpc
 {
     public required VpcId Id { get; init; }
@@ -13,7 +13,7 @@ public sealed record Vpc
     public ImmutableSortedDictionary<string, string> Tags { get; init; } = NoTags.Value;
 }
 
-/// <summary>A subnet as it is at one moment. EC2 keeps the first four addresses and the last one of every subnet.</summary>
+/// <summary>A subnet at one moment. EC2 reserves the first four addresses and the last one of every subnet.</summary>
 public sealed record Subnet
 {
     public required SubnetId Id { get; init; }
@@ -23,11 +23,11 @@ public sealed record Subnet
     public IPNetwork? Ipv6Range { get; init; }
     public ImmutableSortedDictionary<string, string> Tags { get; init; } = NoTags.Value;
 
-    /// <summary>The VPC's router in this subnet: base + 1.</summary>
+    /// <summary>Address of the VPC's router in this subnet: the base address plus one.</summary>
     public IPAddress Gateway => Ipv4Number.ToAddress(Ipv4Number.Of(Ipv4Range.BaseAddress) + 1);
 }
 
-/// <summary>A security group: an id that interfaces carry, and rules that are kept and shown.</summary>
+/// <summary>A security group at one moment. The model stores and describes its rules but does not enforce them.</summary>
 public sealed record SecurityGroup
 {
     public required SecurityGroupId Id { get; init; }
@@ -38,14 +38,14 @@ public sealed record SecurityGroup
     public ImmutableSortedDictionary<string, string> Tags { get; init; } = NoTags.Value;
 }
 
-/// <summary>Life of an instance; the model starts and ends them at once.</summary>
+/// <summary>State of an instance. The model launches and terminates instances without delay.</summary>
 public enum InstanceState
 {
     Running,
     Terminated,
 }
 
-/// <summary>An instance as it is at one moment.</summary>
+/// <summary>An instance at one moment.</summary>
 public sealed record Instance
 {
     public required InstanceId Id { get; init; }

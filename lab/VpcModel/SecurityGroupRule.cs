@@ -7,18 +7,18 @@ using System.Net.Sockets;
 namespace VpcCni.Lab.VpcModel;
 
 /// <summary>
-/// What a rule of a security group allows: a protocol, its ports, and one peer. Two rules that allow the same are one for EC2, whatever
-/// their descriptions.
+/// What a rule of a security group allows: a protocol, its ports, and one peer. EC2 treats two rules with equal permissions as the same
+/// rule, whatever their descriptions.
 /// </summary>
 /// <param name="Protocol">"tcp", "udp", "icmp", "icmpv6", "-1" for all, or a number.</param>
-/// <param name="FromPort">First port, or the type of ICMP; null: all.</param>
-/// <param name="ToPort">Last port, or the code of ICMP; null: all.</param>
+/// <param name="FromPort">First port, or the ICMP type; null for all.</param>
+/// <param name="ToPort">Last port, or the ICMP code; null for all.</param>
 /// <param name="Peer">A range in canonical form, or the id of a group.</param>
 public sealed record RulePermission(string Protocol, int? FromPort, int? ToPort, string Peer)
 {
     private const int MaxPort = 65_535;
 
-    /// <summary>EC2's words for protocols that have one, by number.</summary>
+    /// <summary>EC2's names of protocols, by number.</summary>
     private static readonly Dictionary<string, string> Names = new(StringComparer.Ordinal)
     {
         ["6"] = "tcp",
@@ -28,14 +28,18 @@ public sealed record RulePermission(string Protocol, int? FromPort, int? ToPort,
         ["all"] = "-1",
     };
 
-    /// <summary>Everything to everywhere: what a new group allows to go out.</summary>
+    /// <summary>All IPv4 traffic to every address, which a new group allows as egress.</summary>
     public static RulePermission All { get; } = new("-1", null, null, "0.0.0.0/0");
 
     public bool IsGroup => Peer.StartsWith("sg-", StringComparison.Ordinal);
 
     public bool IsIpv6 => !IsGroup && Peer.Contains(':', StringComparison.Ordinal);
 
-    /// <summary>As EC2 stores it: protocols by name, ports only where the protocol has them, ranges without host bits.</summary>
+    /// <summary>
+    /// Creates a permission in the form in which EC2 stores it: protocols by name, ports only for protocols that have them, ranges without
+    /// host bits.
+    /// </summary>
+    /// <exception cref="Ec2FaultException">A parameter is invalid.</exception>
     public static RulePermission Create(string protocol, int? fromPort, int? toPort, string peer)
     {
         var name = protocol.ToLowerInvariant();
@@ -47,7 +51,7 @@ public sealed record RulePermission(string Protocol, int? FromPort, int? ToPort,
             throw Ec2Faults.BadValue($"Invalid value '{protocol}' for IP protocol. Unknown protocol.");
         if (name is "tcp" or "udp")
             CheckPorts(fromPort, toPort);
-        // Of ICMP -1 is every type and code; the other protocols have nothing of the kind.
+        // For ICMP, -1 means every type or code. Other protocols have neither ports nor types.
         else if (name is "icmp" or "icmpv6")
             (fromPort, toPort) = (fromPort ?? -1, toPort ?? -1);
         else
@@ -75,7 +79,7 @@ public sealed record RulePermission(string Protocol, int? FromPort, int? ToPort,
             || !IPAddress.TryParse(parts[0], out var address)
             || !int.TryParse(parts[1], NumberStyles.None, CultureInfo.InvariantCulture, out var length)
             || length > (address.AddressFamily == AddressFamily.InterNetwork ? 32 : 128)
-            // The parser takes 10.0.0, too, for 10.0.0.0.
+            // IPAddress.TryParse also accepts three-part addresses such as 10.0.0.
             || (address.AddressFamily == AddressFamily.InterNetwork && parts[0].Count(letter => letter == '.') != 3)
         )
             throw Ec2Faults.BadValue($"CIDR block {text} is malformed");
@@ -86,7 +90,7 @@ public sealed record RulePermission(string Protocol, int? FromPort, int? ToPort,
         return $"{new IPAddress(octets)}/{length}";
     }
 
-    /// <summary>As EC2 names it in refusals.</summary>
+    /// <summary>The text of the permission in EC2's error messages.</summary>
     public override string ToString()
     {
         var ports = FromPort is null ? "" : $", from port: {FromPort}, to port: {ToPort}";
@@ -97,7 +101,7 @@ public sealed record RulePermission(string Protocol, int? FromPort, int? ToPort,
 /// <summary>A rule of a security group.</summary>
 public sealed record SecurityGroupRule
 {
-    /// <summary>E.g. <c>sgr-0f3a…</c>.</summary>
+    /// <summary>The rule's id, for example <c>sgr-0f3a…</c>.</summary>
     public required string Id { get; init; }
     public required bool IsEgress { get; init; }
     public required RulePermission Permission { get; init; }
@@ -105,5 +109,5 @@ public sealed record SecurityGroupRule
     public ImmutableSortedDictionary<string, string> Tags { get; init; } = NoTags.Value;
 }
 
-/// <summary>A rule that is asked for.</summary>
+/// <summary>A rule to add.</summary>
 public sealed record NewRule(RulePermission Permission, string Description);

@@ -2,24 +2,24 @@
 namespace VpcCni.Lab.VpcModel;
 
 /// <summary>
-/// Which of EC2's request buckets a call draws from (https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html).
+/// Kind of a call, which selects EC2's token bucket for it (https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html).
 /// </summary>
 public enum CallKind
 {
-    /// <summary>Describe with ids, filters or paging.</summary>
+    /// <summary>A Describe call with ids, filters or paging.</summary>
     NonMutating,
 
-    /// <summary>Describe of everything at once.</summary>
+    /// <summary>A Describe call without ids, filters and paging.</summary>
     UnfilteredNonMutating,
     Mutating,
 }
 
-/// <summary>A token bucket's numbers.</summary>
-/// <param name="Capacity">Calls at once after a rest.</param>
-/// <param name="RefillPerSecond">Calls per second in the long run.</param>
+/// <summary>Limits of a token bucket.</summary>
+/// <param name="Capacity">Maximum number of tokens, and thus of calls in a burst.</param>
+/// <param name="RefillPerSecond">Tokens added per second, and thus the sustained rate of calls.</param>
 public sealed record RateLimit(double Capacity, double RefillPerSecond);
 
-/// <summary>Request throttling: one token bucket for each kind of call. Without limits (the default) nothing is throttled.</summary>
+/// <summary>Throttles requests with a token bucket for each kind of call. Without limits, the default, it throttles nothing.</summary>
 public sealed class Throttle
 {
     private readonly Dictionary<CallKind, Bucket> _buckets = [];
@@ -33,11 +33,11 @@ public sealed class Throttle
             [CallKind.Mutating] = new(Capacity: 50, RefillPerSecond: 5),
         };
 
-    /// <summary>The same rate for every kind, a second's worth at once.</summary>
+    /// <summary>The same rate for every kind, with a burst of one second's calls (at least one).</summary>
     public static IReadOnlyDictionary<CallKind, RateLimit> Uniform(double perSecond) =>
         Enum.GetValues<CallKind>().ToDictionary(kind => kind, _ => new RateLimit(Math.Max(1, perSecond), perSecond));
 
-    /// <summary>Replaces all limits; buckets start full. Null or empty: no throttling.</summary>
+    /// <summary>Replaces all limits; buckets start full. Null or empty disables throttling.</summary>
     public void SetLimits(IReadOnlyDictionary<CallKind, RateLimit>? limits)
     {
         _buckets.Clear();

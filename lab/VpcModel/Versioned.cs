@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 namespace VpcCni.Lab.VpcModel;
 
-/// <summary>A value with its recent past, so that the world can be shown as it was a moment ago. Null means: did not exist.</summary>
+/// <summary>A value with its recent versions, for reads that lag behind. A null version means that the value did not exist.</summary>
 internal sealed class Versioned<T>
     where T : class
 {
-    /// <summary>More changes than this within the longest lag are shown as the oldest kept one.</summary>
+    /// <summary>
+    /// Maximum number of versions. With more changes within the longest lag, an old read returns the oldest kept version.
+    /// </summary>
     private const int MaxVersions = 256;
 
     private readonly List<(DateTimeOffset Since, T? Value)> _versions = [];
@@ -22,6 +24,7 @@ internal sealed class Versioned<T>
             _versions.RemoveAt(0);
     }
 
+    /// <summary>The version at a time; null if the value did not exist, or the version is no longer kept.</summary>
     public T? At(DateTimeOffset when)
     {
         for (var i = _versions.Count - 1; i >= 0; i--)

@@ -4,21 +4,22 @@ using System.Net;
 namespace VpcCni.Lab.VpcModel;
 
 /// <summary>
-/// A change of what the network must do: raised in order, synchronously, by the verb (or the transition) that caused it, after the state
-/// has changed. A subscriber may read the world but must not call its verbs, and should not throw: its exception reaches the caller of the
-/// verb although the change stands.
+/// A change that the network must follow. The operation (or transition) that caused it raises it synchronously and in order, after the
+/// state has changed. A subscriber may read the world but must not call its operations. It should not throw: its exception reaches the
+/// caller of the operation although the change has happened.
 /// </summary>
 public abstract record VpcEvent
 {
     private VpcEvent() { }
 
-    /// <summary>Counts from 1 without gaps.</summary>
+    /// <summary>Number of the event, from 1 without gaps.</summary>
     public long Sequence { get; init; }
 
     public DateTimeOffset At { get; init; }
 
     /// <summary>
-    /// The attachment is complete: the guest sees the device now. The interface's other addresses follow in <see cref="AddressesChanged"/>.
+    /// An attachment is complete, and the guest sees the device. <see cref="AddressesChanged"/> follows with the interface's other
+    /// addresses.
     /// </summary>
     public sealed record InterfaceAttached(
         InstanceId Instance,
@@ -34,20 +35,20 @@ public abstract record VpcEvent
         public bool IsPrimary { get; init; }
     }
 
-    /// <summary>The device is gone from the guest.</summary>
+    /// <summary>A detachment is complete, and the guest no longer sees the device.</summary>
     public sealed record InterfaceDetached(InstanceId Instance, EniId Interface) : VpcEvent;
 
     /// <summary>
-    /// All ranges that belong to the interface now (see <see cref="NetworkInterface.AllRanges"/>); empty when it was deleted.
+    /// The interface's ranges have changed to these (see <see cref="NetworkInterface.AllRanges"/>); empty if it was deleted.
     /// </summary>
     public sealed record AddressesChanged(EniId Interface, IReadOnlyList<IPNetwork> Ranges) : VpcEvent;
 
-    /// <summary>All ranges of the VPC now.</summary>
+    /// <summary>The VPC's ranges have changed to these.</summary>
     public sealed record RangesChanged(VpcId Vpc, IReadOnlyList<IPNetwork> Ranges) : VpcEvent;
 
-    /// <summary>An instance runs; its primary interface is attached by the next event.</summary>
+    /// <summary>An instance was launched. The next event attaches its primary interface.</summary>
     public sealed record InstanceLaunched(InstanceId Instance) : VpcEvent;
 
-    /// <summary>An instance ended; its interfaces were detached by the events before.</summary>
+    /// <summary>An instance was terminated. The preceding events detached its interfaces.</summary>
     public sealed record InstanceTerminated(InstanceId Instance) : VpcEvent;
 }

@@ -4,12 +4,12 @@ using System.Net.Sockets;
 
 namespace VpcCni.Lab.VpcModel;
 
-/// <summary>Adding addresses and prefixes to interfaces and taking them away. All or nothing.</summary>
+/// <summary>Operations that assign addresses and prefixes to interfaces and unassign them. Each is atomic.</summary>
 public sealed partial class VpcWorld
 {
     /// <summary>
-    /// AssignPrivateIpAddresses. With <paramref name="allowReassignment"/> an explicit secondary address moves here from the interface that
-    /// holds it.
+    /// AssignPrivateIpAddresses. With <paramref name="allowReassignment"/>, an explicit secondary address moves from the interface that
+    /// owns it.
     /// </summary>
     public AddressChange AssignPrivateIpAddresses(EniId id, AddressRequest request, bool allowReassignment = false) =>
         Call(
@@ -19,14 +19,14 @@ public sealed partial class VpcWorld
             {
                 var eni = Get(id);
                 CheckRequest(request, "private IPv4");
-                if (request.WaysUsed == 0)
+                if (request.FormCount == 0)
                     throw Ec2Faults.Missing("secondaryPrivateIpAddressCount");
                 var pool = GetSubnet(eni.Subnet).Ipv4;
                 var type = TypeOf(eni);
                 if (type is not null && request.PrefixCount + request.Prefixes.Count > 0)
                     CheckPrefixSupport(type);
 
-                // Addresses that it has already count as assigned; EC2 answers as if they were new.
+                // EC2 accepts addresses that the interface already owns, and returns them as assigned.
                 var fresh = request with
                 {
                     Addresses = [.. request.Addresses.Where(address => !eni.SecondaryAddresses.Contains(address))],
@@ -45,7 +45,7 @@ public sealed partial class VpcWorld
                 var movedFrom = moved.Select(address => FindMovable(address, eni, allowReassignment)).ToArray();
                 var taken = TakeIpv4(pool, fresh with { Addresses = [.. fresh.Addresses.Except(moved)] });
                 for (var i = 0; i < moved.Length; i++)
-                    Lose(movedFrom[i], moved[i]);
+                    RemoveAddress(movedFrom[i], moved[i]);
 
                 var changed = eni with
                 {
@@ -65,11 +65,11 @@ public sealed partial class VpcWorld
             () =>
             {
                 var eni = Get(id);
-                CheckTaking(addresses, prefixes, "privateIpAddress");
+                CheckUnassign(addresses, prefixes, "privateIpAddress");
                 if (addresses.Contains(eni.PrimaryAddress))
                     throw Ec2Faults.BadValue($"{eni.PrimaryAddress} is the primary private IP address of {id}; it cannot be unassigned");
-                CheckHeld(id, addresses, eni.SecondaryAddresses, prefixes, eni.Ipv4Prefixes);
-                GiveBack(GetSubnet(eni.Subnet).Ipv4, new Taken(addresses, prefixes));
+                CheckAssigned(id, addresses, eni.SecondaryAddresses, prefixes, eni.Ipv4Prefixes);
+                Release(GetSubnet(eni.Subnet).Ipv4, new Taken(addresses, prefixes));
                 var changed = eni with
                 {
                     SecondaryAddresses = eni.SecondaryAddresses.RemoveRange(addresses),
@@ -89,7 +89,7 @@ public sealed partial class VpcWorld
             {
                 var eni = Get(id);
                 CheckRequest(request, "IPv6");
-                if (request.WaysUsed == 0)
+                if (request.FormCount == 0)
                     throw Ec2Faults.Missing("ipv6AddressCount");
                 var (subnet, _, pool) = GetSubnet(eni.Subnet);
                 if (pool is null)
@@ -118,9 +118,9 @@ public sealed partial class VpcWorld
             () =>
             {
                 var eni = Get(id);
-                CheckTaking(addresses, prefixes, "ipv6Addresses");
-                CheckHeld(id, addresses, eni.Ipv6Addresses, prefixes, eni.Ipv6Prefixes);
-                GiveBack(GetSubnet(eni.Subnet).Ipv6!, new Taken(addresses, prefixes));
+                CheckUnassign(addresses, prefixes, "ipv6Addresses");
+                CheckAssigned(id, addresses, eni.Ipv6Addresses, prefixes, eni.Ipv6Prefixes);
+                Release(GetSubnet(eni.Subnet).Ipv6!, new Taken(addresses, prefixes));
                 var changed = eni with
                 {
                     Ipv6Addresses = eni.Ipv6Addresses.RemoveRange(addresses),
@@ -136,25 +136,25 @@ public sealed partial class VpcWorld
 
     private NetworkInterface FindMovable(IPAddress address, NetworkInterface to, bool allowed)
     {
-        var holder = Interfaces.FirstOrDefault(other => other.Id != to.Id && other.SecondaryAddresses.Contains(address));
-        if (holder is null)
+        var owner = Interfaces.FirstOrDefault(other => other.Id != to.Id && other.SecondaryAddresses.Contains(address));
+        if (owner is null)
             throw Ec2Faults.AddressInUse();
-        return allowed ? holder : throw Ec2Faults.BadValue($"[{address}] already assigned to another interface, but move is not allowed.");
+        return allowed ? owner : throw Ec2Faults.BadValue($"[{address}] already assigned to another interface, but move is not allowed.");
     }
 
-    private void Lose(NetworkInterface holder, IPAddress address)
+    private void RemoveAddress(NetworkInterface owner, IPAddress address)
     {
-        var now = Get(holder.Id);
-        now = now with { SecondaryAddresses = now.SecondaryAddresses.Remove(address) };
-        Put(now);
-        Raise(new VpcEvent.AddressesChanged(now.Id, now.AllRanges));
+        var current = Get(owner.Id);
+        current = current with { SecondaryAddresses = current.SecondaryAddresses.Remove(address) };
+        Put(current);
+        Raise(new VpcEvent.AddressesChanged(current.Id, current.AllRanges));
     }
 
     private static void CheckRequest(AddressRequest request, string family)
     {
         if (request.AddressCount < 0 || request.PrefixCount < 0)
             throw Ec2Faults.BadValue($"A count of {family} addresses or prefixes cannot be negative");
-        if (request.WaysUsed > 1)
+        if (request.FormCount > 1)
             throw Ec2Faults.BadCombination(
                 $"Only one of a count of {family} addresses, {family} addresses, a count of prefixes, and prefixes may be specified"
             );
@@ -163,10 +163,10 @@ public sealed partial class VpcWorld
             || request.Prefixes.Distinct().Count() != request.Prefixes.Count
         )
             throw Ec2Faults.BadValue($"The {family} addresses or prefixes contain a duplicate");
-        var wanted = family == "IPv6" ? AddressFamily.InterNetworkV6 : AddressFamily.InterNetwork;
+        var expected = family == "IPv6" ? AddressFamily.InterNetworkV6 : AddressFamily.InterNetwork;
         if (
-            request.Addresses.Any(address => address.AddressFamily != wanted)
-            || request.Prefixes.Any(prefix => prefix.BaseAddress.AddressFamily != wanted)
+            request.Addresses.Any(address => address.AddressFamily != expected)
+            || request.Prefixes.Any(prefix => prefix.BaseAddress.AddressFamily != expected)
         )
             throw Ec2Faults.BadValue($"An address or prefix is not {family}");
         var length = family == "IPv6" ? 80 : 28;
@@ -174,7 +174,7 @@ public sealed partial class VpcWorld
             throw Ec2Faults.BadValue($"The prefix {odd} is invalid: a {family} prefix is a /{length}");
     }
 
-    private static void CheckTaking(IReadOnlyList<IPAddress> addresses, IReadOnlyList<IPNetwork> prefixes, string parameter)
+    private static void CheckUnassign(IReadOnlyList<IPAddress> addresses, IReadOnlyList<IPNetwork> prefixes, string parameter)
     {
         if (addresses.Count == 0 && prefixes.Count == 0)
             throw Ec2Faults.Missing(parameter);
@@ -184,18 +184,18 @@ public sealed partial class VpcWorld
             throw Ec2Faults.BadValue("The addresses or prefixes contain a duplicate");
     }
 
-    private static void CheckHeld(
+    private static void CheckAssigned(
         EniId id,
         IReadOnlyList<IPAddress> addresses,
-        IReadOnlyCollection<IPAddress> held,
+        IReadOnlyCollection<IPAddress> assigned,
         IReadOnlyList<IPNetwork> prefixes,
-        IReadOnlyCollection<IPNetwork> heldPrefixes
+        IReadOnlyCollection<IPNetwork> assignedPrefixes
     )
     {
         var missing = addresses
-            .Where(address => !held.Contains(address))
+            .Where(address => !assigned.Contains(address))
             .Select(address => address.ToString())
-            .Concat(prefixes.Where(prefix => !heldPrefixes.Contains(prefix)).Select(prefix => prefix.ToString()))
+            .Concat(prefixes.Where(prefix => !assignedPrefixes.Contains(prefix)).Select(prefix => prefix.ToString()))
             .ToArray();
         if (missing.Length > 0)
             throw Ec2Faults.BadValue($"Some of [{string.Join(", ", missing)}] are not assigned to interface {id}");
@@ -224,7 +224,7 @@ public sealed partial class VpcWorld
         }
         catch (Ec2FaultException)
         {
-            GiveBack(pool, new Taken(addresses, prefixes));
+            Release(pool, new Taken(addresses, prefixes));
             throw;
         }
 
@@ -254,14 +254,14 @@ public sealed partial class VpcWorld
         }
         catch (Ec2FaultException)
         {
-            GiveBack(pool, new Taken(addresses, prefixes));
+            Release(pool, new Taken(addresses, prefixes));
             throw;
         }
 
         return new Taken(addresses, prefixes);
     }
 
-    private static void GiveBack(Ipv4Pool pool, Taken taken)
+    private static void Release(Ipv4Pool pool, Taken taken)
     {
         foreach (var address in taken.Addresses)
             pool.Release(address);
@@ -269,7 +269,7 @@ public sealed partial class VpcWorld
             pool.ReleasePrefix(prefix);
     }
 
-    private static void GiveBack(Ipv6Pool pool, Taken taken)
+    private static void Release(Ipv6Pool pool, Taken taken)
     {
         foreach (var address in taken.Addresses)
             pool.Release(address);

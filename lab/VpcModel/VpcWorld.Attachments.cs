@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 namespace VpcCni.Lab.VpcModel;
 
-/// <summary>Attaching interfaces to instances and detaching them.</summary>
+/// <summary>Operations that attach interfaces to instances and detach them.</summary>
 public sealed partial class VpcWorld
 {
     private const int MaxDeviceIndex = 99;
 
-    /// <summary>Starts the attachment; it is complete after <see cref="WorldTiming.AttachLatency"/>.</summary>
+    /// <summary>Starts an attachment, which is complete after <see cref="WorldTiming.AttachLatency"/>.</summary>
     public InterfaceAttachment AttachNetworkInterface(AttachInterfaceRequest request) =>
         Call(
             "AttachNetworkInterface",
@@ -62,7 +62,7 @@ public sealed partial class VpcWorld
         );
 
     /// <summary>
-    /// Starts the detachment; it is complete after <see cref="WorldTiming.DetachLatency"/>, with <paramref name="force"/> at once.
+    /// Starts a detachment, which is complete after <see cref="WorldTiming.DetachLatency"/>, or at once with <paramref name="force"/>.
     /// </summary>
     public void DetachNetworkInterface(AttachmentId id, bool force = false) =>
         Call(
@@ -77,7 +77,7 @@ public sealed partial class VpcWorld
                 if (attachment.IsPrimary)
                     throw Ec2Faults.NotPermitted("The network interface at device index 0 and networkCard index 0 cannot be detached.");
                 if (attachment.Status == AttachmentStatus.Detaching && !force)
-                    throw Ec2Faults.IncorrectState($"The interface attachment '{id}' is detaching already");
+                    throw Ec2Faults.IncorrectState($"The interface attachment '{id}' is already detaching");
                 Put(eni with { Attachment = attachment with { Status = AttachmentStatus.Detaching } });
                 Schedule(new Transition(eniId, id, AttachmentStatus.Detaching), force ? TimeSpan.Zero : Timing.DetachLatency);
                 return true;

@@ -3,13 +3,13 @@ using System.Globalization;
 
 namespace VpcCni.Lab.VpcModel;
 
-/// <summary>An instance with its interfaces, as DescribeInstances shows them.</summary>
+/// <summary>An instance with its interfaces, as DescribeInstances returns them.</summary>
 public sealed record InstanceDescription(Instance Instance, IReadOnlyList<NetworkInterface> Interfaces);
 
-/// <summary>A subnet with its count of free addresses, as DescribeSubnets shows it.</summary>
+/// <summary>A subnet with its number of free addresses, as DescribeSubnets returns it.</summary>
 public sealed record SubnetDescription(Subnet Subnet, int AvailableAddresses);
 
-/// <summary>Describe calls. Interfaces are shown as they were <see cref="WorldTiming.DescribeLag"/> ago.</summary>
+/// <summary>Describe operations. They return interfaces as they were <see cref="WorldTiming.DescribeLag"/> ago.</summary>
 public sealed partial class VpcWorld
 {
     private static readonly FilterSet<NetworkInterface> InterfaceFilters = new(
@@ -108,8 +108,13 @@ public sealed partial class VpcWorld
             query.Kind,
             () =>
             {
-                var seen = Chosen(query, SeenInterfaces(), id => Seen(new EniId(id)), Ec2Faults.NoSuchInterface);
-                return Paging.Cut(query, seen.Where(InterfaceFilters.Compile(query.Filters)), eni => eni.Id.Value, "networkInterfaceIds");
+                var chosen = SelectById(query, VisibleInterfaces(), id => FindVisible(new EniId(id)), Ec2Faults.NoSuchInterface);
+                return Paging.Paginate(
+                    query,
+                    chosen.Where(InterfaceFilters.Compile(query.Filters)),
+                    eni => eni.Id.Value,
+                    "networkInterfaceIds"
+                );
             }
         );
 
@@ -119,8 +124,9 @@ public sealed partial class VpcWorld
             query.Kind,
             () =>
             {
-                var chosen = Chosen(query, Instances, id => FindInstance(new InstanceId(id)), Ec2Faults.NoSuchInstance).Select(Describe);
-                return Paging.Cut(
+                var chosen = SelectById(query, Instances, id => FindInstance(new InstanceId(id)), Ec2Faults.NoSuchInstance)
+                    .Select(Describe);
+                return Paging.Paginate(
                     query,
                     chosen.Where(InstanceFilters.Compile(query.Filters)),
                     item => item.Instance.Id.Value,
@@ -135,9 +141,14 @@ public sealed partial class VpcWorld
             query.Kind,
             () =>
             {
-                var chosen = Chosen(query, _subnets.Values, id => _subnets.GetValueOrDefault(new SubnetId(id)), Ec2Faults.NoSuchSubnet)
+                var chosen = SelectById(query, _subnets.Values, id => _subnets.GetValueOrDefault(new SubnetId(id)), Ec2Faults.NoSuchSubnet)
                     .Select(entry => new SubnetDescription(entry.Subnet, entry.Ipv4.Free));
-                return Paging.Cut(query, chosen.Where(SubnetFilters.Compile(query.Filters)), item => item.Subnet.Id.Value, "subnetIds");
+                return Paging.Paginate(
+                    query,
+                    chosen.Where(SubnetFilters.Compile(query.Filters)),
+                    item => item.Subnet.Id.Value,
+                    "subnetIds"
+                );
             }
         );
 
@@ -146,9 +157,9 @@ public sealed partial class VpcWorld
             "DescribeVpcs",
             query.Kind,
             () =>
-                Paging.Cut(
+                Paging.Paginate(
                     query,
-                    Chosen(query, Vpcs, id => FindVpc(new VpcId(id)), Ec2Faults.NoSuchVpc).Where(VpcFilters.Compile(query.Filters)),
+                    SelectById(query, Vpcs, id => FindVpc(new VpcId(id)), Ec2Faults.NoSuchVpc).Where(VpcFilters.Compile(query.Filters)),
                     vpc => vpc.Id.Value,
                     "vpcIds"
                 )
@@ -160,8 +171,13 @@ public sealed partial class VpcWorld
             query.Kind,
             () =>
             {
-                var chosen = Chosen(query, SecurityGroups, id => _groups.GetValueOrDefault(new SecurityGroupId(id)), Ec2Faults.NoSuchGroup);
-                return Paging.Cut(query, chosen.Where(GroupFilters.Compile(query.Filters)), group => group.Id.Value, "groupIds");
+                var chosen = SelectById(
+                    query,
+                    SecurityGroups,
+                    id => _groups.GetValueOrDefault(new SecurityGroupId(id)),
+                    Ec2Faults.NoSuchGroup
+                );
+                return Paging.Paginate(query, chosen.Where(GroupFilters.Compile(query.Filters)), group => group.Id.Value, "groupIds");
             }
         );
 
@@ -181,7 +197,7 @@ public sealed partial class VpcWorld
                     query.Ids.Count > 0
                         ? query.Ids.Distinct(StringComparer.Ordinal).Select(name => Options.InstanceTypes[name])
                         : Options.InstanceTypes.Values.OrderBy(type => type.Name, StringComparer.Ordinal);
-                return Paging.Cut(query, chosen.Where(TypeFilters.Compile(query.Filters)), type => type.Name, "instanceTypes");
+                return Paging.Paginate(query, chosen.Where(TypeFilters.Compile(query.Filters)), type => type.Name, "instanceTypes");
             }
         );
 
@@ -189,23 +205,28 @@ public sealed partial class VpcWorld
         new(
             instance,
             [
-                .. SeenInterfaces()
+                .. VisibleInterfaces()
                     .Where(eni => eni.Attachment?.Instance == instance.Id)
                     .OrderBy(eni => eni.Attachment!.NetworkCard)
                     .ThenBy(eni => eni.Attachment!.DeviceIndex),
             ]
         );
 
-    private static IEnumerable<T> Chosen<T>(Query query, IEnumerable<T> all, Func<string, T?> find, Func<string, Ec2FaultException> missing)
+    private static IEnumerable<T> SelectById<T>(
+        Query query,
+        IEnumerable<T> all,
+        Func<string, T?> find,
+        Func<string, Ec2FaultException> missing
+    )
         where T : class =>
         query.Ids.Count == 0 ? all : [.. query.Ids.Distinct(StringComparer.Ordinal).Select(id => find(id) ?? throw missing(id))];
 
-    private IEnumerable<NetworkInterface> SeenInterfaces() =>
-        _interfaces.OrderBy(pair => pair.Value.Order).Select(pair => Seen(pair.Key)).OfType<NetworkInterface>();
+    private IEnumerable<NetworkInterface> VisibleInterfaces() =>
+        _interfaces.OrderBy(pair => pair.Value.Order).Select(pair => FindVisible(pair.Key)).OfType<NetworkInterface>();
 
-    private NetworkInterface? Seen(EniId id) => SeenAfter(id, Timing.DescribeLag);
+    private NetworkInterface? FindVisible(EniId id) => FindAsOf(id, Timing.DescribeLag);
 
-    private NetworkInterface? SeenAfter(EniId id, TimeSpan lag)
+    private NetworkInterface? FindAsOf(EniId id, TimeSpan lag)
     {
         if (!_interfaces.TryGetValue(id, out var entry))
             return null;

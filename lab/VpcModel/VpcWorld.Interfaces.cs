@@ -5,11 +5,11 @@ using System.Net;
 
 namespace VpcCni.Lab.VpcModel;
 
-/// <summary>Creating, changing and deleting network interfaces.</summary>
+/// <summary>Operations that create, change and delete network interfaces.</summary>
 public sealed partial class VpcWorld
 {
     /// <summary>
-    /// Slots of an interface that is attached to nothing, so that no instance type limits it: the most that a common type has.
+    /// Slots of an unattached interface, which no instance type limits: the maximum of the common types.
     /// </summary>
     public const int UnattachedSlotLimit = 50;
 
@@ -17,14 +17,14 @@ public sealed partial class VpcWorld
     private const int MaxDescriptionLength = 255;
     private const int MaxGroupsPerInterface = 16;
 
-    /// <summary>Tokens that are remembered; the oldest go first.</summary>
+    /// <summary>Maximum number of client tokens. Adding more removes the oldest.</summary>
     private const int MaxTokens = 100_000;
 
-    private static readonly TimeSpan TokenLife = TimeSpan.FromHours(24);
+    private static readonly TimeSpan TokenLifetime = TimeSpan.FromHours(24);
     private static readonly string[] InterfaceTypes = ["interface", "efa", "efa-only", "trunk", "branch"];
 
     private readonly Dictionary<string, TokenUse> _tokens = new(StringComparer.Ordinal);
-    private readonly Queue<(string Token, DateTimeOffset Ends)> _tokenEnds = new();
+    private readonly Queue<(string Token, DateTimeOffset ExpiresAt)> _tokenExpiries = new();
 
     public NetworkInterface CreateNetworkInterface(CreateInterfaceRequest request) =>
         Call(
@@ -36,7 +36,7 @@ public sealed partial class VpcWorld
                     return NewInterface(request);
                 if (token.Length > MaxTokenLength || !System.Text.Ascii.IsValid(token))
                     throw Ec2Faults.BadValue($"Invalid client token: at most {MaxTokenLength} ASCII characters are allowed");
-                DropOldTokens();
+                RemoveExpiredTokens();
                 var fingerprint = Fingerprint(request);
                 if (_tokens.TryGetValue(token, out var use))
                 {
@@ -47,7 +47,7 @@ public sealed partial class VpcWorld
 
                 var eni = NewInterface(request);
                 _tokens.Add(token, new TokenUse(fingerprint, eni));
-                _tokenEnds.Enqueue((token, Now + TokenLife));
+                _tokenExpiries.Enqueue((token, Now + TokenLifetime));
                 return eni;
             }
         );
@@ -59,14 +59,14 @@ public sealed partial class VpcWorld
             () =>
             {
                 var eni = Get(request.Interface);
-                var given =
+                var attributes =
                     (request.Description is null ? 0 : 1)
                     + (request.Groups is null ? 0 : 1)
                     + (request.SourceDestCheck is null ? 0 : 1)
                     + (request.DeleteOnTermination is null ? 0 : 1);
-                if (given == 0)
+                if (attributes == 0)
                     throw Ec2Faults.Missing("attribute");
-                if (given > 1)
+                if (attributes > 1)
                     throw Ec2Faults.BadCombination("Fields for multiple attribute types specified: modify one attribute with each call");
                 if (request.Description is { } description)
                     eni = eni with { Description = CheckedDescription(description) };
@@ -105,7 +105,7 @@ public sealed partial class VpcWorld
         var (subnet, pool, pool6) = GetSubnet(request.Subnet);
         if (Array.IndexOf(InterfaceTypes, request.InterfaceType) < 0)
             throw Ec2Faults.BadValue(
-                $"Value ({request.InterfaceType}) for parameter InterfaceType is invalid; known here: {string.Join(", ", InterfaceTypes)}"
+                $"Value ({request.InterfaceType}) for parameter InterfaceType is invalid; expected one of: {string.Join(", ", InterfaceTypes)}"
             );
         CheckRequest(request.Ipv4, "private IPv4");
         CheckRequest(request.Ipv6, "IPv6");
@@ -120,18 +120,18 @@ public sealed partial class VpcWorld
             throw Ec2Faults.BadValue($"The subnet '{subnet.Id}' has no IPv6 CIDR block");
 
         var primary = TakePrimary(pool, request.PrimaryAddress, subnet);
-        Taken? four = null;
-        Taken six;
+        Taken? ipv4 = null;
+        Taken ipv6;
         try
         {
-            four = TakeIpv4(pool, request.Ipv4);
-            six = TakeIpv6(pool6, request.Ipv6);
+            ipv4 = TakeIpv4(pool, request.Ipv4);
+            ipv6 = TakeIpv6(pool6, request.Ipv6);
         }
         catch (Ec2FaultException)
         {
             pool.Release(primary);
-            if (four is not null)
-                GiveBack(pool, four);
+            if (ipv4 is not null)
+                Release(pool, ipv4);
             throw;
         }
 
@@ -144,10 +144,10 @@ public sealed partial class VpcWorld
             Mac = _ids.NextMac(),
             PrimaryAddress = primary,
             CreatedAt = Now,
-            SecondaryAddresses = [.. four.Addresses],
-            Ipv4Prefixes = [.. four.Prefixes],
-            Ipv6Addresses = [.. six.Addresses],
-            Ipv6Prefixes = [.. six.Prefixes],
+            SecondaryAddresses = [.. ipv4.Addresses],
+            Ipv4Prefixes = [.. ipv4.Prefixes],
+            Ipv6Addresses = [.. ipv6.Addresses],
+            Ipv6Prefixes = [.. ipv6.Prefixes],
             Groups = groups,
             Tags = tags,
             Description = description,
@@ -162,21 +162,21 @@ public sealed partial class VpcWorld
     {
         var (_, pool, pool6) = GetSubnet(eni.Subnet);
         pool.Release(eni.PrimaryAddress);
-        GiveBack(pool, new Taken(eni.SecondaryAddresses, eni.Ipv4Prefixes));
+        Release(pool, new Taken(eni.SecondaryAddresses, eni.Ipv4Prefixes));
         if (pool6 is not null)
-            GiveBack(pool6, new Taken(eni.Ipv6Addresses, eni.Ipv6Prefixes));
+            Release(pool6, new Taken(eni.Ipv6Addresses, eni.Ipv6Prefixes));
         _interfaces[eni.Id].Versions.Set(Now, null);
         _deleted.Enqueue(eni.Id);
         Raise(new VpcEvent.AddressesChanged(eni.Id, []));
     }
 
-    private static IPAddress TakePrimary(Ipv4Pool pool, IPAddress? wanted, Subnet subnet)
+    private static IPAddress TakePrimary(Ipv4Pool pool, IPAddress? requested, Subnet subnet)
     {
-        if (wanted is null)
+        if (requested is null)
             return pool.TakeAny() ?? throw Ec2Faults.SubnetFull();
-        if (!pool.Contains(wanted))
-            throw Ec2Faults.BadValue($"Address {wanted} does not fall within the subnet's address range {subnet.Ipv4Range}");
-        return pool.TryTake(wanted) ? wanted : throw Ec2Faults.AddressInUse();
+        if (!pool.Contains(requested))
+            throw Ec2Faults.BadValue($"Address {requested} does not fall within the subnet's address range {subnet.Ipv4Range}");
+        return pool.TryTake(requested) ? requested : throw Ec2Faults.AddressInUse();
     }
 
     private ImmutableArray<SecurityGroupId> CheckedGroups(IReadOnlyList<SecurityGroupId> groups, VpcId vpc)
@@ -200,12 +200,12 @@ public sealed partial class VpcWorld
     private static string CheckedDescription(string description) =>
         description.Length <= MaxDescriptionLength
             ? description
-            : throw Ec2Faults.BadValue($"A description has at most {MaxDescriptionLength} characters");
+            : throw Ec2Faults.BadValue($"The description has more than {MaxDescriptionLength} characters");
 
-    private void DropOldTokens()
+    private void RemoveExpiredTokens()
     {
-        while (_tokenEnds.TryPeek(out var oldest) && (oldest.Ends <= Now || _tokens.Count >= MaxTokens))
-            _tokens.Remove(_tokenEnds.Dequeue().Token);
+        while (_tokenExpiries.TryPeek(out var oldest) && (oldest.ExpiresAt <= Now || _tokens.Count >= MaxTokens))
+            _tokens.Remove(_tokenExpiries.Dequeue().Token);
     }
 
     private static string Fingerprint(CreateInterfaceRequest request) =>

@@ -3,14 +3,16 @@ using System.Collections.Immutable;
 
 namespace VpcCni.Lab.VpcModel;
 
-/// <summary>Rules of security groups. They are kept and shown; the fabric forwards without them.</summary>
+/// <summary>
+/// Operations on the rules of security groups. The model stores and describes the rules; the fabric does not enforce them.
+/// </summary>
 public sealed partial class VpcWorld
 {
-    /// <summary>EC2's default quota, for each direction and family.</summary>
+    /// <summary>EC2's default quota of rules for each direction and family.</summary>
     private const int MaxRules = 60;
     private const int MaxRuleDescription = 255;
 
-    /// <summary>AuthorizeSecurityGroupIngress and -Egress: all of the rules or none.</summary>
+    /// <summary>AuthorizeSecurityGroupIngress and -Egress: adds all of the rules or none.</summary>
     /// <returns>The new rules.</returns>
     public IReadOnlyList<SecurityGroupRule> AuthorizeRules(
         SecurityGroupId id,
@@ -67,10 +69,10 @@ public sealed partial class VpcWorld
         );
 
     /// <summary>
-    /// RevokeSecurityGroupIngress and -Egress: all of the rules or none. A VPC that is not the account's default one refuses what it does
-    /// not have.
+    /// RevokeSecurityGroupIngress and -Egress: removes all of the rules or none. As in a VPC that is not the account's default one, a rule
+    /// that does not exist is an error.
     /// </summary>
-    /// <returns>The rules that are gone.</returns>
+    /// <returns>The removed rules.</returns>
     public IReadOnlyList<SecurityGroupRule> RevokeRules(
         SecurityGroupId id,
         bool isEgress,
@@ -85,7 +87,7 @@ public sealed partial class VpcWorld
                 var group = GetGroup(id);
                 if (permissions.Count == 0 && ruleIds.Count == 0)
                     throw Ec2Faults.Missing("ipPermissions");
-                SecurityGroupRule[] gone =
+                SecurityGroupRule[] revoked =
                 [
                     .. permissions.Select(permission => Find(group, isEgress, permission) ?? throw Ec2Faults.NoSuchRule()),
                     .. ruleIds.Select(ruleId =>
@@ -93,13 +95,14 @@ public sealed partial class VpcWorld
                         ?? throw Ec2Faults.NoSuchRuleId(ruleId)
                     ),
                 ];
-                _groups[id] = group with { Rules = group.Rules.RemoveRange(gone.Distinct()) };
-                return (IReadOnlyList<SecurityGroupRule>)[.. gone.Distinct()];
+                _groups[id] = group with { Rules = group.Rules.RemoveRange(revoked.Distinct()) };
+                return (IReadOnlyList<SecurityGroupRule>)[.. revoked.Distinct()];
             }
         );
 
     /// <summary>
-    /// Of a new group. Its id follows from the group's, so that a world draws the same ids whether anybody looks at rules or not.
+    /// Rules of a new group. Derives the rule's id from the group's instead of drawing one, so that rules do not change the sequence of ids
+    /// that a seed gives.
     /// </summary>
     private static ImmutableArray<SecurityGroupRule> RulesOfNewGroup(SecurityGroupId id)
     {

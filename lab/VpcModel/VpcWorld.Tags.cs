@@ -3,7 +3,7 @@ using System.Collections.Immutable;
 
 namespace VpcCni.Lab.VpcModel;
 
-/// <summary>Tags of every kind of resource.</summary>
+/// <summary>Operations on tags of every kind of resource.</summary>
 public sealed partial class VpcWorld
 {
     private const int MaxTags = 50;
@@ -37,8 +37,11 @@ public sealed partial class VpcWorld
             }
         );
 
-    /// <param name="resources">Each must exist.</param>
-    /// <param name="tags">Keys; a value of null deletes whatever the value is, another deletes only that value. Empty: all tags.</param>
+    /// <summary>DeleteTags.</summary>
+    /// <param name="resources">Ids of resources, which must exist.</param>
+    /// <param name="tags">
+    /// The tags to delete: with a null value, whatever the tag's value is; otherwise only if the value is equal. Empty deletes all tags.
+    /// </param>
     public void DeleteTags(IReadOnlyList<string> resources, IReadOnlyList<KeyValuePair<string, string?>> tags) =>
         Call(
             "DeleteTags",
@@ -48,17 +51,17 @@ public sealed partial class VpcWorld
                 if (resources.Count == 0)
                     throw Ec2Faults.Missing("resourceIdSet");
                 var before = resources.Select(id => (Id: id, Tags: TagsOf(id))).ToArray();
-                foreach (var (id, held) in before)
+                foreach (var (id, existing) in before)
                 {
-                    var gone =
+                    var removed =
                         tags.Count == 0
-                            ? held.Keys
+                            ? existing.Keys
                             : tags.Where(tag =>
-                                    held.TryGetValue(tag.Key, out var value)
+                                    existing.TryGetValue(tag.Key, out var value)
                                     && (tag.Value is null || string.Equals(tag.Value, value, StringComparison.Ordinal))
                                 )
                                 .Select(tag => tag.Key);
-                    SetTags(id, held.RemoveRange(gone));
+                    SetTags(id, existing.RemoveRange(removed));
                 }
 
                 return true;
@@ -70,7 +73,12 @@ public sealed partial class VpcWorld
             "DescribeTags",
             query.Kind,
             () =>
-                Paging.Cut(query, AllTags().Where(TagFilters.Compile(query.Filters)), tag => tag.ResourceId + "/" + tag.Key, "resourceIds")
+                Paging.Paginate(
+                    query,
+                    AllTags().Where(TagFilters.Compile(query.Filters)),
+                    tag => tag.ResourceId + "/" + tag.Key,
+                    "resourceIds"
+                )
         );
 
     private IEnumerable<TagRecord> AllTags()
@@ -81,7 +89,7 @@ public sealed partial class VpcWorld
             .. Subnets.Select(subnet => (subnet.Id.Value, "subnet", subnet.Tags)),
             .. SecurityGroups.Select(group => (group.Id.Value, "security-group", group.Tags)),
             .. Instances.Select(instance => (instance.Id.Value, "instance", instance.Tags)),
-            .. SeenInterfaces().Select(eni => (eni.Id.Value, "network-interface", eni.Tags)),
+            .. VisibleInterfaces().Select(eni => (eni.Id.Value, "network-interface", eni.Tags)),
         ];
         return tagged.SelectMany(resource => resource.Tags.Select(tag => new TagRecord(resource.Id, resource.Type, tag.Key, tag.Value)));
     }
@@ -130,9 +138,9 @@ public sealed partial class VpcWorld
         foreach (var (key, value) in added ?? NoTags.Value)
         {
             if (key.Length is 0 or > MaxKeyLength)
-                throw Ec2Faults.BadValue($"Tag key '{key}' is invalid: it has between 1 and {MaxKeyLength} characters");
+                throw Ec2Faults.BadValue($"Tag key '{key}' is invalid: expected 1 to {MaxKeyLength} characters");
             if (value.Length > MaxValueLength)
-                throw Ec2Faults.BadValue($"The value of tag '{key}' is invalid: it has at most {MaxValueLength} characters");
+                throw Ec2Faults.BadValue($"The value of tag '{key}' is invalid: expected at most {MaxValueLength} characters");
             if (key.StartsWith("aws:", StringComparison.OrdinalIgnoreCase))
                 throw Ec2Faults.BadValue("Tag keys starting with 'aws:' are reserved for internal use");
         }

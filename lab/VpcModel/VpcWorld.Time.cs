@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 namespace VpcCni.Lab.VpcModel;
 
-/// <summary>Events, and the changes of state that take time.</summary>
+/// <summary>Events and transitions, which are changes of state that take time.</summary>
 public sealed partial class VpcWorld
 {
     private readonly List<Action<VpcEvent>> _subscribers = [];
@@ -10,32 +10,34 @@ public sealed partial class VpcWorld
     private bool _publishing;
 
     /// <summary>
-    /// Called when <see cref="NextTransitionAt"/> may have become earlier, for the one host that calls <see cref="Settle"/> by a timer.
+    /// Called when <see cref="NextTransitionAt"/> may have become earlier, for a host that calls <see cref="CompleteDueTransitions"/> by a
+    /// timer.
     /// </summary>
     public Action? TransitionScheduled { get; set; }
 
-    /// <summary>When the next pending change of state happens; null when none is pending.</summary>
+    /// <summary>When the next pending transition is due; null if none is pending.</summary>
     public DateTimeOffset? NextTransitionAt => _transitions.TryPeek(out _, out var priority) ? priority.At : null;
 
-    /// <summary>Calls the subscriber for every event from now on, until the result is disposed of.</summary>
+    /// <summary>Calls the subscriber for every event until the returned subscription is disposed.</summary>
     public IDisposable Subscribe(Action<VpcEvent> subscriber)
     {
         _subscribers.Add(subscriber);
         return new Subscription(() => _subscribers.Remove(subscriber));
     }
 
-    /// <summary>Carries out every change of state whose time has come, in order of time.</summary>
-    public void Settle()
+    /// <summary>Completes all transitions that are due, in order of time.</summary>
+    /// <exception cref="InvalidOperationException">A subscriber called it.</exception>
+    public void CompleteDueTransitions()
     {
         if (_publishing)
-            throw new InvalidOperationException("a subscriber called back into the world; queue the call and make it after the event");
+            throw new InvalidOperationException("a subscriber called an operation of the world; queue the call until after the event");
         while (_transitions.TryPeek(out var transition, out var priority) && priority.At <= Now)
         {
             _transitions.Dequeue();
             Complete(transition, priority.At);
         }
 
-        Forget();
+        PruneDeleted();
         Publish();
     }
 
@@ -53,7 +55,7 @@ public sealed partial class VpcWorld
 
     private void Complete(Transition transition, DateTimeOffset at)
     {
-        // The interface may have taken another way meanwhile: detached while attaching, or gone with its instance.
+        // The transition may be obsolete: the interface was detached while attaching, or deleted with its instance.
         if (FindInterface(transition.Interface) is not { Attachment: { } attachment } eni || attachment.Id != transition.Attachment)
             return;
         switch (transition.To)
@@ -88,7 +90,7 @@ public sealed partial class VpcWorld
     }
 
     /// <param name="To">
-    /// <see cref="AttachmentStatus.Attached"/>, or <see cref="AttachmentStatus.Detaching"/> for the end of the detachment.
+    /// <see cref="AttachmentStatus.Attached"/>, or <see cref="AttachmentStatus.Detaching"/> for the completion of the detachment.
     /// </param>
     private sealed record Transition(EniId Interface, AttachmentId Attachment, AttachmentStatus To);
 

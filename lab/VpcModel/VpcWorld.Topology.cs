@@ -5,13 +5,13 @@ using System.Net.Sockets;
 
 namespace VpcCni.Lab.VpcModel;
 
-/// <summary>The scenery: VPCs, subnets, groups, instances. Arranged by the lab and the tests, not through the API.</summary>
+/// <summary>The topology: VPCs, subnets, groups and instances. The lab and tests change it directly, not through the API.</summary>
 public sealed partial class VpcWorld
 {
     private const int MaxRangesPerVpc = 50;
 
     public Vpc CreateVpc(IPNetwork ipv4, IPNetwork? ipv6 = null, IReadOnlyDictionary<string, string>? tags = null) =>
-        Arrange(() =>
+        ChangeTopology(() =>
         {
             CheckIpv4Range(ipv4, "VPC");
             if (ipv6 is { } range)
@@ -28,9 +28,9 @@ public sealed partial class VpcWorld
             return vpc;
         });
 
-    /// <summary>AssociateVpcCidrBlock, effective at once; of either family.</summary>
+    /// <summary>AssociateVpcCidrBlock, for a range of either family, without delay.</summary>
     public Vpc AddRange(VpcId id, IPNetwork range) =>
-        Arrange(() =>
+        ChangeTopology(() =>
         {
             var vpc = FindVpc(id) ?? throw Ec2Faults.NoSuchVpc(id.Value);
             var isIpv4 = range.BaseAddress.AddressFamily == AddressFamily.InterNetwork;
@@ -40,18 +40,18 @@ public sealed partial class VpcWorld
                 CheckIpv6Range(range, "VPC", longest: 60);
             var ranges = RangesOf(vpc);
             if (ranges.Count >= MaxRangesPerVpc)
-                throw new Ec2FaultException("CidrLimitExceeded", $"A VPC has at most {MaxRangesPerVpc} ranges here");
+                throw new Ec2FaultException("CidrLimitExceeded", $"The VPC already has {MaxRangesPerVpc} ranges, the maximum");
             if (ranges.FirstOrDefault(other => Overlap(other, range)) is { PrefixLength: > 0 } clash)
-                throw new Ec2FaultException("InvalidVpc.Range", $"The CIDR '{range}' overlaps with '{clash}', which the VPC has already");
+                throw new Ec2FaultException("InvalidVpc.Range", $"The CIDR '{range}' overlaps with '{clash}', which the VPC already has");
             vpc = isIpv4 ? vpc with { Ipv4Ranges = vpc.Ipv4Ranges.Add(range) } : vpc with { Ipv6Ranges = vpc.Ipv6Ranges.Add(range) };
             _vpcs[id] = vpc;
             Raise(new VpcEvent.RangesChanged(id, RangesOf(vpc)));
             return vpc;
         });
 
-    /// <summary>DisassociateVpcCidrBlock, effective at once. Not the primary range and not one that a subnet lies in.</summary>
+    /// <summary>DisassociateVpcCidrBlock, without delay. Rejects the primary range and a range with subnets.</summary>
     public Vpc RemoveRange(VpcId id, IPNetwork range) =>
-        Arrange(() =>
+        ChangeTopology(() =>
         {
             var vpc = FindVpc(id) ?? throw Ec2Faults.NoSuchVpc(id.Value);
             if (vpc.Ipv4Ranges[0].Equals(range))
@@ -77,13 +77,13 @@ public sealed partial class VpcWorld
         IPNetwork? ipv6 = null,
         IReadOnlyDictionary<string, string>? tags = null
     ) =>
-        Arrange(() =>
+        ChangeTopology(() =>
         {
             var vpc = FindVpc(vpcId) ?? throw Ec2Faults.NoSuchVpc(vpcId.Value);
             if (zone.Length != Options.Region.Length + 1 || !zone.StartsWith(Options.Region, StringComparison.Ordinal))
                 throw Ec2Faults.BadValue(
                     $"Value ({zone}) for parameter availabilityZone is invalid. Subnets can currently only be created in zones of "
-                        + $"{Options.Region}, e.g. {Options.Region}a"
+                        + $"{Options.Region}, for example {Options.Region}a"
                 );
             CheckIpv4Range(ipv4, "subnet");
             if (!vpc.Ipv4Ranges.Any(range => Within(ipv4, range)))
@@ -122,7 +122,7 @@ public sealed partial class VpcWorld
         });
 
     public SecurityGroup CreateSecurityGroup(VpcId vpc, string name, string description = "") =>
-        Arrange(() =>
+        ChangeTopology(() =>
         {
             if (!_vpcs.ContainsKey(vpc))
                 throw Ec2Faults.NoSuchVpc(vpc.Value);
@@ -139,14 +139,16 @@ public sealed partial class VpcWorld
             return group;
         });
 
-    /// <summary>Starts an instance with its primary interface attached (device 0, card 0, deleted with the instance).</summary>
+    /// <summary>
+    /// Launches an instance with its primary interface attached on card 0; terminating the instance deletes the interface.
+    /// </summary>
     public Instance LaunchInstance(LaunchRequest request) =>
-        Arrange(() =>
+        ChangeTopology(() =>
         {
             if (!Options.InstanceTypes.TryGetValue(request.InstanceType, out var type))
             {
                 throw Ec2Faults.BadValue(
-                    $"Invalid value '{request.InstanceType}' for InstanceType. Known here: "
+                    $"Invalid value '{request.InstanceType}' for InstanceType; expected one of: "
                         + $"{string.Join(", ", Options.InstanceTypes.Keys.Order(StringComparer.Ordinal))}"
                 );
             }
@@ -180,9 +182,12 @@ public sealed partial class VpcWorld
             return instance;
         });
 
-    /// <summary>TerminateInstances, effective at once: interfaces go with it or become available, by their DeleteOnTermination.</summary>
+    /// <summary>
+    /// TerminateInstances, without delay. Deletes the instance's interfaces or makes them available, depending on their
+    /// DeleteOnTermination.
+    /// </summary>
     public Instance TerminateInstance(InstanceId id) =>
-        Arrange(() =>
+        ChangeTopology(() =>
         {
             var instance = GetInstance(id);
             if (instance.State == InstanceState.Terminated)
@@ -202,7 +207,7 @@ public sealed partial class VpcWorld
 
     private static IReadOnlyList<IPNetwork> RangesOf(Vpc vpc) => [.. vpc.Ipv4Ranges, .. vpc.Ipv6Ranges];
 
-    /// <summary>EC2 takes /16 to /28 for both VPCs and subnets.</summary>
+    /// <summary>Checks that a range is a /16 to /28, which EC2 requires for both VPCs and subnets.</summary>
     private static void CheckIpv4Range(IPNetwork range, string what)
     {
         if (range.BaseAddress.AddressFamily != AddressFamily.InterNetwork || range.PrefixLength is < 16 or > 28)

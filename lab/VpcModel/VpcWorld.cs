@@ -4,13 +4,13 @@ using System.Net;
 namespace VpcCni.Lab.VpcModel;
 
 /// <summary>
-/// One account's corner of EC2: VPCs, subnets, instances, network interfaces and what EC2 does with them, limits, delays, throttling and
-/// failures included. Pure: no I/O, no threads, no clock but the injected one, no randomness but the injected one; the same calls at the
-/// same times under the same seed give the same world.
+/// Models EC2 for one account and region: VPCs, subnets, instances, network interfaces and the operations on them, with EC2's limits,
+/// delays, throttling and errors. Pure: no I/O, no threads, and only the injected clock and randomness. The same calls at the same times
+/// with the same seed give the same world.
 /// <para>
-/// Not safe for several threads: whoever shares a world takes <see cref="Gate"/> around everything, and never awaits under it. Refusals are
-/// <see cref="Ec2FaultException"/>s and leave the world as it was. Changes that take time happen when the next verb, or
-/// <see cref="Settle"/>, is called at or after their time.
+/// Not thread-safe: threads that share a world hold <see cref="Gate"/> around every use and never await under it. Errors are
+/// <see cref="Ec2FaultException"/>s and leave the world unchanged. A delayed change is completed by the next operation or
+/// <see cref="CompleteDueTransitions"/> at or after its time.
 /// </para>
 /// </summary>
 public sealed partial class VpcWorld
@@ -29,9 +29,9 @@ public sealed partial class VpcWorld
     private readonly PriorityQueue<Transition, (DateTimeOffset At, long Order)> _transitions = new();
     private long _order;
 
-    /// <param name="time">The only clock; virtual in a simulation.</param>
-    /// <param name="random">For ids, MAC addresses, scattered addresses and the probability of injected failures.</param>
-    /// <param name="options">Null for the defaults.</param>
+    /// <param name="time">The clock; virtual in a simulation.</param>
+    /// <param name="random">Randomness of ids, MAC addresses, scattered addresses and injected faults.</param>
+    /// <param name="options">The options; null for the defaults.</param>
     public VpcWorld(TimeProvider time, Random random, WorldOptions? options = null)
     {
         _time = time;
@@ -52,12 +52,12 @@ public sealed partial class VpcWorld
 
     public CallLog Calls { get; }
 
-    /// <summary>Taken by those who share the world among threads; the world itself never takes it.</summary>
+    /// <summary>Lock for threads that share the world. The world itself never takes it.</summary>
     public Lock Gate { get; } = new();
 
     public DateTimeOffset Now => _time.GetUtcNow();
 
-    /// <summary>The truth now, without any lag, in order of creation.</summary>
+    /// <summary>The current VPCs, without lag, in order of creation.</summary>
     public IEnumerable<Vpc> Vpcs => _vpcs.Values;
 
     public IEnumerable<Subnet> Subnets => _subnets.Values.Select(entry => entry.Subnet);
@@ -79,38 +79,38 @@ public sealed partial class VpcWorld
 
     public NetworkInterface? FindInterface(EniId id) => _interfaces.GetValueOrDefault(id)?.Versions.Current;
 
-    /// <summary>The interface that holds an address now, as an address or within a prefix; null for nobody's.</summary>
+    /// <summary>The interface that currently owns an address, singly or within a prefix; null if none does.</summary>
     public NetworkInterface? FindOwner(IPAddress address) =>
         Interfaces.FirstOrDefault(candidate => candidate.AllRanges.Any(range => range.Contains(address)));
 
-    /// <summary>An instance's interfaces now, whatever the state of their attachment, by card and device index.</summary>
+    /// <summary>An instance's current interfaces, in any state of attachment, ordered by card and device index.</summary>
     public IReadOnlyList<NetworkInterface> InterfacesOf(InstanceId id) =>
         _interfacesOf.TryGetValue(id, out var list)
             ? [.. list.Select(Get).OrderBy(eni => eni.Attachment!.NetworkCard).ThenBy(eni => eni.Attachment!.DeviceIndex)]
             : [];
 
-    /// <summary>Free IPv4 addresses of a subnet, as DescribeSubnets counts them.</summary>
+    /// <summary>Number of free IPv4 addresses of a subnet, as DescribeSubnets counts them.</summary>
     public int FreeAddresses(SubnetId id) => GetSubnet(id).Ipv4.Free;
 
-    /// <summary>Free aligned /28s of a subnet.</summary>
+    /// <summary>Number of free aligned /28s of a subnet.</summary>
     public int FreePrefixes(SubnetId id) => GetSubnet(id).Ipv4.FreePrefixes;
 
     /// <summary>
-    /// A call of the EC2 API: throttled, possibly struck by an injected failure, logged. <paramref name="body"/> checks everything before
-    /// it changes anything.
+    /// Executes a call of the EC2 API: completes due transitions, throttles, injects faults and logs. <paramref name="body"/> must check
+    /// everything before it changes anything.
     /// </summary>
     private T Call<T>(string operation, CallKind kind, Func<T> body)
     {
-        Settle();
+        CompleteDueTransitions();
         var outcome = "InternalError";
         try
         {
             if (!Throttle.TryTake(kind, Now))
                 throw Ec2Faults.Throttled();
-            if (Faults.Strike(operation, FaultMoment.BeforeEffect) is { } before)
+            if (Faults.NextFault(operation, FaultMoment.BeforeEffect) is { } before)
                 throw before;
             var result = body();
-            if (Faults.Strike(operation, FaultMoment.AfterEffect) is { } after)
+            if (Faults.NextFault(operation, FaultMoment.AfterEffect) is { } after)
                 throw after;
             outcome = CallLog.Success;
             return result;
@@ -128,7 +128,7 @@ public sealed partial class VpcWorld
     }
 
     /// <summary>
-    /// What EC2 answers to a DryRun of an operation: always a fault, <c>DryRunOperation</c> if the call would be allowed.
+    /// Returns EC2's response to a DryRun of an operation, which is always an error: <c>DryRunOperation</c> if the call is allowed.
     /// </summary>
     public Ec2FaultException DryRun(string operation)
     {
@@ -142,10 +142,10 @@ public sealed partial class VpcWorld
         }
     }
 
-    /// <summary>A change of the scenery, not an API call: neither throttled nor logged.</summary>
-    private T Arrange<T>(Func<T> body)
+    /// <summary>Executes a change of the topology, which is not an API call: it is neither throttled nor logged.</summary>
+    private T ChangeTopology<T>(Func<T> body)
     {
-        Settle();
+        CompleteDueTransitions();
         var result = body();
         Publish();
         return result;
@@ -164,8 +164,8 @@ public sealed partial class VpcWorld
         entry.Versions.Set(at ?? Now, eni);
     }
 
-    /// <summary>Forgets the past of interfaces that were deleted longer ago than anybody can look back.</summary>
-    private void Forget()
+    /// <summary>Removes interfaces that were deleted longer ago than the maximum lag.</summary>
+    private void PruneDeleted()
     {
         while (_deleted.TryPeek(out var id) && _interfaces[id].Versions.LastChange + WorldTiming.MaxLag < Now)
             _interfaces.Remove(_deleted.Dequeue());

@@ -3,10 +3,10 @@ using System.Net;
 
 namespace VpcCni.Lab.VpcModel;
 
-/// <summary>What must be true of every world at every moment, computed from its resources alone. For tests and simulations.</summary>
+/// <summary>Checks invariants of a world, computed from its resources only. For tests and simulations.</summary>
 public static class WorldInvariants
 {
-    /// <summary>Every violation, in words; empty when all is well.</summary>
+    /// <summary>Returns a description of every violation; empty if there is none.</summary>
     public static IReadOnlyList<string> Check(VpcWorld world)
     {
         List<string> problems = [];
@@ -44,16 +44,16 @@ public static class WorldInvariants
                 for (var number = start; number < start + length; number++)
                 {
                     if (!owners.TryAdd(number, eni.Id))
-                        problems.Add($"{Ipv4Number.ToAddress(number)} is held by {owners[number]} and by {eni.Id}");
+                        problems.Add($"{Ipv4Number.ToAddress(number)} is owned by {owners[number]} and by {eni.Id}");
                     if (number < first + 4 || number >= first + size - 1)
-                        problems.Add($"{Ipv4Number.ToAddress(number)} of {eni.Id} is reserved or outside of {subnet.Ipv4Range}");
+                        problems.Add($"{Ipv4Number.ToAddress(number)} of {eni.Id} is reserved or outside {subnet.Ipv4Range}");
                 }
             }
         }
 
         if (world.FreeAddresses(subnet.Id) != size - 5 - owners.Count)
             problems.Add(
-                $"{subnet.Id} counts {world.FreeAddresses(subnet.Id)} free addresses, but {size - 5} minus {owners.Count} held are "
+                $"{subnet.Id} counts {world.FreeAddresses(subnet.Id)} free addresses, but {size - 5} minus {owners.Count} owned are "
                     + $"{size - 5 - owners.Count}"
             );
         CheckIpv6(subnet, interfaces, problems);
@@ -67,7 +67,7 @@ public static class WorldInvariants
         foreach (var range in ranges)
         {
             if (subnet.Ipv6Range is not { } all || !all.Contains(range.BaseAddress))
-                problems.Add($"{range} is outside of {subnet.Id}");
+                problems.Add($"{range} is outside {subnet.Id}");
             if (ranges.Count(other => other.Contains(range.BaseAddress) || range.Contains(other.BaseAddress)) != 1)
                 problems.Add($"{range} overlaps another IPv6 range of {subnet.Id}");
         }
@@ -95,7 +95,7 @@ public static class WorldInvariants
         if (eni.Zone != instance.Zone)
             problems.Add($"{eni.Id} is in {eni.Zone}, its instance in {instance.Zone}");
         if (world.InterfacesOf(instance.Id).All(other => other.Id != eni.Id))
-            problems.Add($"{instance.Id} does not know its interface {eni.Id}");
+            problems.Add($"{instance.Id} does not list its interface {eni.Id}");
     }
 
     private static void CheckInstance(VpcWorld world, Instance instance, List<string> problems)

@@ -8,28 +8,31 @@ using VpcCni.Lab.Paths;
 namespace VpcCni.Lab.Cli.Demo;
 
 /// <summary>
-/// <c>vpc-lab demo</c>: a lab of two nodes in one subnet and one in another, pods through the real plugin, every traffic path checked, also
-/// after a restart, a flush and a new range; then the same with prefixes; everything removed. Exit code 0 only if all checks passed.
+/// <c>vpc-lab demo</c>: starts a lab with two nodes in one subnet and one in another, adds pods through the real plugin, and checks every
+/// traffic path, also after a restart, a flush and a new range. Repeats this with prefixes and removes everything. The exit code is 0 only
+/// if all checks pass.
 /// </summary>
 internal static class DemoCommand
 {
     private static readonly TimeSpan Cooldown = TimeSpan.FromSeconds(3);
 
-    /// <summary>More on the first node than one ENI of it carries: nine addresses of an m5.large, one prefix of a t3.micro.</summary>
+    /// <summary>
+    /// Pods per node. The first node gets more than one of its ENIs has addresses for: nine on an m5.large, one prefix on a t3.micro.
+    /// </summary>
     private static readonly int[] Pods = [14, 8, 8],
         PodsOfPrefixes = [17, 1, 1];
 
     public static Command Create(CliContext context)
     {
-        var ipamd = new Option<string?>("--ipamd") { Description = "The ipamd binary (default: beside vpc-lab)" };
-        var plugin = new Option<string?>("--plugin") { Description = "The vpc-cni binary (default: beside vpc-lab)" };
+        var ipamd = new Option<string?>("--ipamd") { Description = "Path of ipamd (default: next to vpc-lab)" };
+        var plugin = new Option<string?>("--plugin") { Description = "Path of vpc-cni (default: next to vpc-lab)" };
         var keepLogs = new Option<string?>("--keep-logs")
         {
-            Description = "Copy the nodes' logs and checkpoints into this folder before the end",
+            Description = "Copy the nodes' logs and checkpoints to this folder before the lab is removed",
         };
         return context.Make(
             "demo",
-            "Show and check everything, then remove it",
+            "Start a lab, check every traffic path, and remove it",
             async (parsed, cancellationToken) =>
             {
                 var options = new LabOptions
@@ -48,11 +51,11 @@ internal static class DemoCommand
                     IpamdPath =
                         parsed.GetValue(ipamd)
                         ?? context.FindBeside("ipamd")
-                        ?? throw new LabException("there is no ipamd beside vpc-lab: build it (make build) or name it (--ipamd PATH)"),
+                        ?? throw new LabException("there is no ipamd next to vpc-lab: build it (make build) or set --ipamd PATH"),
                     PluginPath =
                         parsed.GetValue(plugin)
                         ?? context.FindBeside("vpc-cni")
-                        ?? throw new LabException("there is no vpc-cni beside vpc-lab: build it (make build) or name it (--plugin PATH)"),
+                        ?? throw new LabException("there is no vpc-cni next to vpc-lab: build it (make build) or set --plugin PATH"),
                 };
                 return await RunAsync(context, parsed, options, parsed.GetValue(keepLogs), cancellationToken);
             },
@@ -79,7 +82,7 @@ internal static class DemoCommand
         await report.HeaderAsync();
         try
         {
-            // Small numbers, so that growth, cooldown and return happen before one's eyes.
+            // Small targets and a short cooldown, so that the demo shows growth, cooldown and release within seconds.
             var addresses = With(
                 options,
                 ("WARM_IP_TARGET", "2"),
@@ -100,7 +103,7 @@ internal static class DemoCommand
                     await StatusTable.WriteAsync(status, await lab.StatusAsync(cancellationToken));
                 }
             );
-            // Two ENIs with one prefix each.
+            // A t3.micro has two ENIs with one prefix each.
             var prefixes = With(options, ("ENABLE_PREFIX_DELEGATION", "true")) with
             {
                 Name = options.Name + "p",
@@ -118,17 +121,17 @@ internal static class DemoCommand
         }
         catch (DemoStoppedException)
         {
-            await output.WriteLineAsync("The demo cannot go on without this step.");
+            await output.WriteLineAsync("The demo stops: later steps depend on the failed one.");
         }
 
         await output.WriteAsync($"\n{status}\n");
-        await output.WriteLineAsync("Packets that the links under TOOK carried, by the links' own counters, while each path was checked:");
+        await output.WriteLineAsync("Packets on the links of each path during its check, from the kernel's counters:");
         await table.WriteAsync(output);
         await output.WriteLineAsync();
         foreach (var failure in report.Failures)
             await output.WriteLineAsync($"FAILED: {failure.What}: {failure.Detail}");
         if (!report.AllPassed && keepLogs is null)
-            await output.WriteLineAsync("The daemons' logs: run it again with --keep-logs FOLDER");
+            await output.WriteLineAsync("For the daemons' logs, run the demo again with --keep-logs FOLDER");
         await output.WriteLineAsync(
             $"{report.Count - report.Failures.Count} of {report.Count} steps and checks passed in "
                 + $"{context.Time.GetElapsedTime(started).TotalSeconds:F1} s"

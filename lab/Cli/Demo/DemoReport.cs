@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 namespace VpcCni.Lab.Cli.Demo;
 
-/// <summary>One line of the demo: a step that was taken, or a check with its outcome.</summary>
+/// <summary>A line of the demo's report: the outcome of a step or a check.</summary>
 internal sealed record DemoLine(string What, bool Passed, TimeSpan Elapsed, string Detail);
 
-/// <summary>Runs the steps of the demo one by one, measures them, prints each as it ends and remembers what failed.</summary>
+/// <summary>Runs the steps and checks of the demo, measures their duration, prints each when it ends, and records failures.</summary>
 internal sealed class DemoReport(TextWriter output, TimeProvider time)
 {
     private readonly List<DemoLine> _lines = [];
@@ -17,17 +17,18 @@ internal sealed class DemoReport(TextWriter output, TimeProvider time)
 
     public Task HeaderAsync() => output.WriteLineAsync($"{"STEP OR CHECK", -46} {"RESULT", -6} {"TIME", 8}  DETAIL");
 
-    /// <summary>A step without which the rest makes no sense: its failure ends the demo.</summary>
+    /// <summary>Runs a step that later steps depend on.</summary>
+    /// <exception cref="DemoStoppedException">The step failed.</exception>
     public async Task StepAsync(string what, Func<Task<string>> body)
     {
         if (!await RunAsync(what, body))
             throw new DemoStoppedException();
     }
 
-    /// <summary>A check: its failure is remembered, and the demo goes on.</summary>
+    /// <summary>Runs a check. If it fails, the failure is recorded and the demo continues.</summary>
     public Task CheckAsync(string what, Func<Task<string>> body) => RunAsync(what, body);
 
-    /// <summary>Many checks told in one line; each counts, and is remembered, for itself.</summary>
+    /// <summary>Runs several checks that are printed as one line; each is counted and recorded separately.</summary>
     public async Task RoundAsync(string what, Func<Task<(string Detail, IReadOnlyList<DemoLine> Checks)>> body)
     {
         IReadOnlyList<DemoLine> checks = [];
@@ -67,5 +68,5 @@ internal sealed class DemoReport(TextWriter output, TimeProvider time)
         elapsed.TotalSeconds >= 1 ? $"{elapsed.TotalSeconds:F1} s" : $"{elapsed.TotalMilliseconds:F1} ms";
 }
 
-/// <summary>A step failed without which the demo cannot go on; the report has said why.</summary>
+/// <summary>A step failed that later steps depend on. The report has printed the reason.</summary>
 internal sealed class DemoStoppedException : Exception;

@@ -6,7 +6,7 @@ using VpcCni.Lab.Paths;
 
 namespace VpcCni.Lab.Cli.Demo;
 
-/// <summary>The demo from the first pod to the last check, on a lab of three nodes that is up.</summary>
+/// <summary>Steps and checks of the demo on a running lab with three nodes.</summary>
 internal sealed class DemoRun(
     VpcLab lab,
     IReadOnlyList<int> podsPerNode,
@@ -16,15 +16,15 @@ internal sealed class DemoRun(
     CancellationToken cancellationToken
 )
 {
-    /// <summary>As many at once as a busy kubelet starts.</summary>
+    /// <summary>Number of concurrent ADDs, as many as a busy kubelet runs.</summary>
     private const int Parallel = 10;
 
     private const int Deleted = 6;
 
     private readonly PodTraffic _traffic = new(lab, time);
-    private readonly LabNode _one = lab.Nodes[0],
-        _two = lab.Nodes[1],
-        _three = lab.Nodes[2];
+    private readonly LabNode _firstNode = lab.Nodes[0],
+        _secondNode = lab.Nodes[1],
+        _thirdNode = lab.Nodes[2];
 
     public async Task AddPodsAsync()
     {
@@ -33,11 +33,11 @@ internal sealed class DemoRun(
             $"{podsPerNode.Sum()} pods through the CNI plugin",
             async () =>
             {
-                var wanted = podsPerNode.SelectMany(
+                var pods = podsPerNode.SelectMany(
                     (count, node) =>
                         Enumerable.Range(0, count).Select(pod => (lab.Nodes[node], new PodName("demo", $"web-{node + 1}-{pod}")))
                 );
-                var times = await AddAsync(wanted);
+                var times = await AddAsync(pods);
                 times.Sort();
                 return $"ADD median {times[times.Count / 2].TotalMilliseconds:F0} ms, slowest {times[^1].TotalMilliseconds:F0} ms";
             }
@@ -55,33 +55,33 @@ internal sealed class DemoRun(
         );
     }
 
-    /// <summary>What must not get through, and what a pod asks of the instance itself.</summary>
+    /// <summary>Checks that a pod reaches the instance metadata, and that packets with forged sources are dropped.</summary>
     public async Task CheckTrafficAsync()
     {
-        var first = _one.Pods[0];
+        var first = _firstNode.Pods[0];
         await report.CheckAsync("pod to the instance metadata", () => PodTraffic.ToMetadataAsync(first, cancellationToken));
         await report.CheckAsync(
             "a source forged by a pod is dropped",
-            () => _traffic.ForgedByPodAsync(first, _two.Pods[0].Address, _three.Pods[0], cancellationToken)
+            () => _traffic.ForgedByPodAsync(first, _secondNode.Pods[0].Address, _thirdNode.Pods[0], cancellationToken)
         );
         await report.CheckAsync(
             "a source forged by a node is dropped",
-            () => _traffic.ForgedByNodeAsync(_one, _two.Pods[0].Address, _three.Pods[0], cancellationToken)
+            () => _traffic.ForgedByNodeAsync(_firstNode, _secondNode.Pods[0].Address, _thirdNode.Pods[0], cancellationToken)
         );
     }
 
     /// <summary>
-    /// Deletes pods; their addresses are not used again before the cooldown has passed, and those that are too many then go back to EC2.
+    /// Deletes pods and checks that their addresses are not reused before the cooldown has passed, and are then reused or released to EC2.
     /// </summary>
     public async Task CheckDeletionAsync()
     {
-        var gone = _one.Pods.Take(Deleted).ToArray();
+        var gone = _firstNode.Pods.Take(Deleted).ToArray();
         var deletedAt = time.GetTimestamp();
         await report.StepAsync(
-            $"delete {Deleted} pods of {_one.Name}",
+            $"delete {Deleted} pods of {_firstNode.Name}",
             async () =>
             {
-                await Task.WhenAll(gone.Select(pod => lab.DeletePodAsync(_one.Name, PodName.Parse(pod.Name), cancellationToken)));
+                await Task.WhenAll(gone.Select(pod => lab.DeletePodAsync(_firstNode.Name, PodName.Parse(pod.Name), cancellationToken)));
                 return "";
             }
         );
@@ -89,68 +89,68 @@ internal sealed class DemoRun(
             "deleted addresses cool before reuse",
             async () =>
             {
-                var pod = await lab.AddPodAsync(_one.Name, new PodName("demo", "early"), cancellationToken);
+                var pod = await lab.AddPodAsync(_firstNode.Name, new PodName("demo", "early"), cancellationToken);
                 var since = time.GetElapsedTime(deletedAt);
                 var reused = gone.Any(old => old.Address.Equals(pod.Address));
                 var cooling = await CoolingAsync();
                 if (since < cooldown && cooling < Deleted)
-                    throw new CheckFailedException($"{cooling} addresses cool {since.TotalSeconds:F1} s after {Deleted} pods were deleted");
+                    throw new CheckFailedException(
+                        $"{cooling} addresses are cooling {since.TotalSeconds:F1} s after {Deleted} pods were deleted"
+                    );
                 return reused && since < cooldown
                     ? throw new CheckFailedException(
-                        $"{pod.Address} was given out again {since.TotalSeconds:F1} s after its pod was deleted; the cooldown is "
+                        $"{pod.Address} was assigned again {since.TotalSeconds:F1} s after its pod was deleted; the cooldown is "
                             + $"{cooldown.TotalSeconds} s"
                     )
-                    : $"{cooling} cool; a new pod has {pod.Address}, another one";
+                    : $"{cooling} cooling; a new pod has another address, {pod.Address}";
             }
         );
         await report.CheckAsync(
-            "deleted addresses come back after cooldown",
+            "deleted addresses leave the cooldown",
             async () =>
             {
                 await Waiting.UntilAsync(async () => await CoolingAsync() == 0, "addresses are still cooling", time, cancellationToken);
                 var since = time.GetElapsedTime(deletedAt);
                 return since >= cooldown
-                    ? $"none cools {since.TotalSeconds:F1} s after DEL"
+                    ? $"none cooling {since.TotalSeconds:F1} s after DEL"
                     : throw new CheckFailedException(
-                        $"none cools {since.TotalSeconds:F1} s after DEL; the cooldown is {cooldown.TotalSeconds} s"
+                        $"none cooling {since.TotalSeconds:F1} s after DEL; the cooldown is {cooldown.TotalSeconds} s"
                     );
             }
         );
         await report.CheckAsync(
-            "they are used again, or given back to EC2",
+            "they are reused, or released to EC2",
             async () =>
             {
-                await AddAsync(Enumerable.Range(0, Deleted).Select(pod => (_one, new PodName("demo", $"again-{pod}"))));
+                await AddAsync(Enumerable.Range(0, Deleted).Select(pod => (_firstNode, new PodName("demo", $"again-{pod}"))));
                 CheckOwners();
-                var used = gone.Count(old => _one.Pods.Any(pod => pod.Address.Equals(old.Address)));
-                var returned = gone.Count(old => lab.World.With(world => world.FindOwner(old.Address)) is null);
-                return used + returned > 0
-                    ? $"{used} of {Deleted} used again, {returned} given back"
-                    : throw new CheckFailedException(
-                        $"{Deleted} new pods, but none of the {Deleted} addresses was used again or given back"
-                    );
+                var used = gone.Count(old => _firstNode.Pods.Any(pod => pod.Address.Equals(old.Address)));
+                var released = gone.Count(old => lab.World.With(world => world.FindOwner(old.Address)) is null);
+                return used + released > 0
+                    ? $"{used} of {Deleted} reused, {released} released"
+                    : throw new CheckFailedException($"{Deleted} new pods, but none of the {Deleted} addresses was reused or released");
             }
         );
     }
 
-    /// <summary>Kills a daemon; its pods keep running and keep their addresses, and new ones get others.</summary>
+    /// <summary>Kills a daemon and checks that its pods keep running and keep their addresses, and that new pods get others.</summary>
     public async Task CheckRestartAsync()
     {
-        var before = _two.Pods;
+        var before = _secondNode.Pods;
         await report.CheckAsync(
-            "pods keep running while ipamd is dead",
+            "pods keep running while ipamd is down",
             async () =>
             {
-                await _two.Ipamd!.KillAsync(cancellationToken);
-                await _traffic.ReachAllAsync(_one.Pods[0], before, cancellationToken);
-                return $"{before.Count} pods of {_two.Name} answer";
+                await _secondNode.Ipamd!.KillAsync(cancellationToken);
+                await _traffic.ReachAllAsync(_firstNode.Pods[0], before, cancellationToken);
+                return $"{before.Count} pods of {_secondNode.Name} answer";
             }
         );
         await report.StepAsync(
             "restart ipamd",
             async () =>
             {
-                await lab.RestartIpamdAsync(_two.Name, cancellationToken);
+                await lab.RestartIpamdAsync(_secondNode.Name, cancellationToken);
                 return "kill -9, start, serving";
             }
         );
@@ -158,11 +158,11 @@ internal sealed class DemoRun(
             "pods keep their addresses after the restart",
             async () =>
             {
-                await _traffic.ReachAllAsync(_one.Pods[0], before, cancellationToken);
+                await _traffic.ReachAllAsync(_firstNode.Pods[0], before, cancellationToken);
                 await AddAsync([
-                    (_two, new PodName("demo", "late-0")),
-                    (_two, new PodName("demo", "late-1")),
-                    (_two, new PodName("demo", "late-2")),
+                    (_secondNode, new PodName("demo", "late-0")),
+                    (_secondNode, new PodName("demo", "late-1")),
+                    (_secondNode, new PodName("demo", "late-2")),
                 ]);
                 CheckOwners();
                 return $"3 more pods, {lab.Nodes.Sum(node => node.Pods.Count)} distinct addresses";
@@ -172,37 +172,37 @@ internal sealed class DemoRun(
             "a pod from before the restart is deleted",
             async () =>
             {
-                await lab.DeletePodAsync(_two.Name, PodName.Parse(before[0].Name), cancellationToken);
+                await lab.DeletePodAsync(_secondNode.Name, PodName.Parse(before[0].Name), cancellationToken);
                 return before[0].Name;
             }
         );
     }
 
-    private async Task<List<TimeSpan>> AddAsync(IEnumerable<(LabNode Node, PodName Pod)> wanted)
+    private async Task<List<TimeSpan>> AddAsync(IEnumerable<(LabNode Node, PodName Pod)> pods)
     {
         var times = new ConcurrentBag<TimeSpan>();
         var options = new ParallelOptions { MaxDegreeOfParallelism = Parallel, CancellationToken = cancellationToken };
         await System.Threading.Tasks.Parallel.ForEachAsync(
-            wanted,
+            pods,
             options,
             async (one, cancelled) => times.Add((await lab.AddPodAsync(one.Node.Name, one.Pod, cancelled)).AddElapsed)
         );
         return [.. times];
     }
 
-    /// <summary>No address twice, and each owned, as EC2 sees it, by an ENI of the pod's node.</summary>
+    /// <summary>Checks that all pods have distinct addresses, each owned, according to EC2, by an ENI of the pod's node.</summary>
     private string CheckOwners()
     {
         var pods = lab.Nodes.SelectMany(node => node.Pods.Select(pod => (Node: node, Pod: pod))).ToArray();
         var twice = pods.GroupBy(one => one.Pod.Address).FirstOrDefault(group => group.Count() > 1);
         if (twice is not null)
-            throw new CheckFailedException($"{twice.Key} was given to {string.Join(" and ", twice.Select(one => one.Pod.Name))}");
+            throw new CheckFailedException($"{twice.Key} is assigned to {string.Join(" and ", twice.Select(one => one.Pod.Name))}");
         foreach (var (node, pod) in pods)
         {
             var owner = lab.World.With(world => world.FindOwner(pod.Address));
             if (owner?.Attachment?.Instance != node.Instance.Id)
                 throw new CheckFailedException(
-                    $"{pod.Name} on {node.Name} has {pod.Address}, which belongs to {owner?.Id.Value ?? "nobody"}"
+                    $"{pod.Name} on {node.Name} has {pod.Address}, which belongs to {owner?.Id.Value ?? "no ENI"}"
                 );
             if (owner.PrimaryAddress.Equals(pod.Address))
                 throw new CheckFailedException($"{pod.Name} has {pod.Address}, the primary address of {owner.Id}");
@@ -213,12 +213,12 @@ internal sealed class DemoRun(
 
     private int[] EniCounts() => [.. lab.Nodes.Select(node => lab.World.With(world => world.InterfacesOf(node.Instance.Id).Count))];
 
-    /// <summary>How many addresses of the first node cool, as its daemon says; it leaves zeros out.</summary>
+    /// <summary>Number of cooling addresses that the first node's daemon reports. Its JSON omits zeros.</summary>
     private async Task<int> CoolingAsync()
     {
-        var answer = await _one.Ipamd!.AskAsync(["status", "--json"], cancellationToken);
-        if (answer.ExitCode != 0)
-            throw new CheckFailedException($"ipamd status failed with {answer.ExitCode}: {answer.Errors.Trim()}");
-        return (int?)JsonNode.Parse(answer.Output)?["pool"]?["cooling"] ?? 0;
+        var outcome = await _firstNode.Ipamd!.RunCommandAsync(["status", "--json"], cancellationToken);
+        if (outcome.ExitCode != 0)
+            throw new CheckFailedException($"ipamd status failed with {outcome.ExitCode}: {outcome.Errors.Trim()}");
+        return (int?)JsonNode.Parse(outcome.Output)?["pool"]?["cooling"] ?? 0;
     }
 }

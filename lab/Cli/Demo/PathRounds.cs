@@ -5,7 +5,8 @@ using VpcCni.Lab.Paths;
 namespace VpcCni.Lab.Cli.Demo;
 
 /// <summary>
-/// Every path of a lab in four rounds: as it is, and again after each thing that may happen to a node's network while pods run.
+/// Checks every path of a lab in four rounds: first as it is, then after a restart of ipamd, a flush of the node's network configuration,
+/// and the addition of a range to the VPC.
 /// </summary>
 internal sealed class PathRounds(
     VpcLab lab,
@@ -26,7 +27,7 @@ internal sealed class PathRounds(
             {
                 chosen = new PathMatrix(lab, time);
                 await chosen.InstallServicesAsync(cancellationToken);
-                return $"as kube-proxy would, for a pod of a secondary ENI: {chosen.PodAddress}";
+                return $"rules as of kube-proxy, for a pod of a secondary ENI: {chosen.PodAddress}";
             }
         );
         var paths = chosen!;
@@ -49,12 +50,12 @@ internal sealed class PathRounds(
                 await paths.FlushAsync(cancellationToken);
                 var flushed = time.GetTimestamp();
                 await Waiting.UntilAsync(
-                    () => paths.IsKeptAsync(cancellationToken),
+                    () => paths.IsRestoredAsync(cancellationToken),
                     "rules, routes and nftables are not repaired",
                     time,
                     cancellationToken
                 );
-                return $"; rules, table 2 and nftables of {node} back in {Since(flushed)}";
+                return $"; rules, table 2 and nftables of {node} restored in {Since(flushed)}";
             }
         );
         await RoundAsync(
@@ -65,12 +66,12 @@ internal sealed class PathRounds(
                 await paths.AddRangeAsync(cancellationToken);
                 var added = time.GetTimestamp();
                 await Waiting.UntilAsync(
-                    () => paths.IsRangeKnownAsync(cancellationToken),
+                    () => paths.HasAddedRangeAsync(cancellationToken),
                     "the range is not in the nftables table",
                     time,
                     cancellationToken
                 );
-                return $"; the VPC has a range more, known to {node} in {Since(added)}";
+                return $"; a range was added to the VPC, applied by {node} in {Since(added)}";
             }
         );
     }
@@ -80,7 +81,7 @@ internal sealed class PathRounds(
             $"every path, {mode}, {round}",
             async () =>
             {
-                var happened = await beforeAsync();
+                var suffix = await beforeAsync();
                 List<DemoLine> lines = [];
                 foreach (var check in paths.Checks)
                 {
@@ -88,18 +89,18 @@ internal sealed class PathRounds(
                     var what = $"{check.What}, {mode}, {round}";
                     try
                     {
-                        var measure = await check.RunAsync(cancellationToken);
-                        table.Add(mode, round, check.What, measure);
-                        lines.Add(new DemoLine(what, Passed: true, time.GetElapsedTime(started), measure.Detail));
+                        var measurement = await check.RunAsync(cancellationToken);
+                        table.Add(mode, round, check.What, measurement);
+                        lines.Add(new DemoLine(what, Passed: true, time.GetElapsedTime(started), measurement.Detail));
                     }
                     catch (Exception failure) when (failure is not OperationCanceledException)
                     {
-                        table.Add(mode, round, check.What, measure: null);
+                        table.Add(mode, round, check.What, measurement: null);
                         lines.Add(new DemoLine(what, Passed: false, time.GetElapsedTime(started), failure.Message));
                     }
                 }
 
-                return ($"{lines.Count(line => line.Passed)} of {lines.Count} paths{happened}", lines);
+                return ($"{lines.Count(line => line.Passed)} of {lines.Count} paths{suffix}", lines);
             }
         );
 

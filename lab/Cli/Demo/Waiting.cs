@@ -3,26 +3,25 @@ using VpcCni.Lab.Paths;
 
 namespace VpcCni.Lab.Cli.Demo;
 
-/// <summary>Waits for what a daemon does in its own time.</summary>
+/// <summary>Polls until a condition holds.</summary>
 internal static class Waiting
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
-    private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(50);
 
-    /// <exception cref="CheckFailedException">The condition did not come true in time.</exception>
-    public static async Task UntilAsync(
-        Func<Task<bool>> condition,
-        string otherwise,
-        TimeProvider time,
-        CancellationToken cancellationToken
-    )
+    /// <param name="condition">The condition; evaluated about every 50 ms.</param>
+    /// <param name="failure">The problem, for the exception's message: <c>{failure} within 20 s</c>.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="cancellationToken">Cancels the wait.</param>
+    /// <exception cref="CheckFailedException">The condition did not hold within 20 s.</exception>
+    public static async Task UntilAsync(Func<Task<bool>> condition, string failure, TimeProvider time, CancellationToken cancellationToken)
     {
         var started = time.GetTimestamp();
         while (!await condition())
         {
-            if (time.GetElapsedTime(started) > Patience)
-                throw new CheckFailedException($"{otherwise} within {Patience.TotalSeconds} s");
-            await Task.Delay(Poll, time, cancellationToken);
+            if (time.GetElapsedTime(started) > Timeout)
+                throw new CheckFailedException($"{failure} within {Timeout.TotalSeconds} s");
+            await Task.Delay(PollInterval, time, cancellationToken);
         }
     }
 }

@@ -108,7 +108,7 @@ public sealed class RenderedDaemonTests
         foreach (var check in paths.Checks)
             TestContext.Current.TestOutputHelper?.WriteLine($"{check.What}: {await check.RunAsync(TestContext.Current.CancellationToken)}");
         await paths.FlushAsync(TestContext.Current.CancellationToken);
-        await Eventually.TrueAsync(() => paths.IsKeptAsync(TestContext.Current.CancellationToken));
+        await Eventually.TrueAsync(() => paths.IsRestoredAsync(TestContext.Current.CancellationToken));
         var asked = await pod.ExecAsync("/app/ipamd", "status");
         // The node's legacy rules cannot be read with the rights of the chart, which is all that is wrong.
         Assert.True(asked.ExitCode == 3, asked.Output);

@@ -29,8 +29,8 @@ public sealed class AwsVariablesTests
     private static Dictionary<string, string> Keys =>
         new()
         {
-            ["AWS_ACCESS_KEY_ID"] = CredentialStore.ForPeople.AccessKeyId,
-            ["AWS_SECRET_ACCESS_KEY"] = CredentialStore.ForPeople.SecretAccessKey,
+            ["AWS_ACCESS_KEY_ID"] = CredentialStore.LongLived.AccessKeyId,
+            ["AWS_SECRET_ACCESS_KEY"] = CredentialStore.LongLived.SecretAccessKey,
         };
 
     /// <summary>A port on which nothing listens: whoever takes the wrong variable does not become ready.</summary>
@@ -72,8 +72,8 @@ public sealed class AwsVariablesTests
                 [profile cni]
                 region = us-west-2
                 services = lab
-                aws_access_key_id = {CredentialStore.ForPeople.AccessKeyId}
-                aws_secret_access_key = {CredentialStore.ForPeople.SecretAccessKey}
+                aws_access_key_id = {CredentialStore.LongLived.AccessKeyId}
+                aws_secret_access_key = {CredentialStore.LongLived.SecretAccessKey}
 
                 [services lab]
                 ec2 =
@@ -112,8 +112,8 @@ public sealed class AwsVariablesTests
             aws_access_key_id = AKIAWRONGWRONGWRONG0
             aws_secret_access_key = wrong
             [cni]
-            aws_access_key_id = {CredentialStore.ForPeople.AccessKeyId}
-            aws_secret_access_key = {CredentialStore.ForPeople.SecretAccessKey}
+            aws_access_key_id = {CredentialStore.LongLived.AccessKeyId}
+            aws_secret_access_key = {CredentialStore.LongLived.SecretAccessKey}
 
             """,
             Token
@@ -368,7 +368,7 @@ public sealed class AwsVariablesTests
         await node.AddAsync("a");
         var status = (await node.StatusAsync()).Answer!.Value.GetRawText();
         Assert.All(
-            [.. secrets, CredentialStore.ForPeople.SecretAccessKey],
+            [.. secrets, CredentialStore.LongLived.SecretAccessKey],
             secret => Assert.DoesNotContain(secret, node.Log + status, StringComparison.Ordinal)
         );
     }

@@ -167,7 +167,7 @@ public sealed class MissedDelTests
 
     private static async Task<string> ExplainAsync(NodeLab node, string pod) =>
         (
-            await node.TheNode.Ipamd!.AskAsync(
+            await node.TheNode.Ipamd!.RunCommandAsync(
                 ["explain", $"default/{pod}", "--json", "--socket", node.TheNode.Paths.IpamdSocket],
                 TestContext.Current.CancellationToken
             )

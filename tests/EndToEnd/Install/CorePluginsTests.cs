@@ -113,7 +113,7 @@ public sealed class CorePluginsTests
 
     private static async Task<string> InstallAsync(NodeLab node, string image)
     {
-        var installed = await node.TheNode.Ipamd!.AskAsync(
+        var installed = await node.TheNode.Ipamd!.RunCommandAsync(
             ["install", "--plugin", Path.Combine(image, "vpc-cni")],
             TestContext.Current.CancellationToken
         );

@@ -48,7 +48,10 @@ public sealed class TakeoverTests
         // There.
         node.TheNode.Ipamd.Start();
         await node.Lab.WaitUntilReadyAsync(TestContext.Current.CancellationToken);
-        var installed = await node.TheNode.Ipamd.AskAsync(["install", "--plugin", Binaries.Plugin], TestContext.Current.CancellationToken);
+        var installed = await node.TheNode.Ipamd.RunCommandAsync(
+            ["install", "--plugin", Binaries.Plugin],
+            TestContext.Current.CancellationToken
+        );
         Assert.True(installed.ExitCode == 0, installed.Output + installed.Errors);
         Assert.Equal(["10-aws.conflist", "10-aws.conflist.before-vpc-cni"], Names(paths.CniConf));
         Assert.Equal(["aws-cni", "vpc-cni"], Names(paths.CniBin));
@@ -91,7 +94,7 @@ public sealed class TakeoverTests
             what: "our table of rules"
         );
         await node.TheNode.Ipamd.KillAsync(TestContext.Current.CancellationToken);
-        var removed = await node.TheNode.Ipamd.AskAsync(["uninstall"], TestContext.Current.CancellationToken);
+        var removed = await node.TheNode.Ipamd.RunCommandAsync(["uninstall"], TestContext.Current.CancellationToken);
         Assert.True(removed.ExitCode == 0, removed.Output + removed.Errors);
         Assert.Contains("table ip vpccni stays", removed.Output, StringComparison.Ordinal);
         Assert.False(Directory.Exists(MissedDelFolder.PathBeside(paths.IpamdSocket)));
@@ -102,7 +105,7 @@ public sealed class TakeoverTests
 
         // It started.
         await NftAsync(node, "add", "table", "ip", "aws-cni");
-        removed = await node.TheNode.Ipamd.AskAsync(["uninstall", "--wait", "10"], TestContext.Current.CancellationToken);
+        removed = await node.TheNode.Ipamd.RunCommandAsync(["uninstall", "--wait", "10"], TestContext.Current.CancellationToken);
         Assert.Contains("table ip vpccni is removed", removed.Output, StringComparison.Ordinal);
         Assert.Equal("table ip aws-cni\n", await NftAsync(node, "list", "tables"));
         Assert.True(await node.PingAsync("new", b.Address.ToString()));

@@ -71,8 +71,8 @@ public sealed class ClusterTests
 
         // Everything that a long watch may meet at once: its token is replaced and the old one refused, its version forgotten, the
         // connection closed.
-        await cluster.DoAsync(new KubeActionSpec(KubeAction.RotateTokens, Revoke: true), token);
-        await cluster.DoAsync(new KubeActionSpec(KubeAction.Compact), token);
+        await cluster.RunActionAsync(new KubeActionSpec(KubeAction.RotateTokens, Revoke: true), token);
+        await cluster.RunActionAsync(new KubeActionSpec(KubeAction.Compact), token);
         ChangeNode(store, item => item["status"]!["capacity"]!["pods"] = "17", WriteOptions.Status);
         await Eventually.TrueAsync(() => node.Log.Contains("maxPods=17 ", StringComparison.Ordinal), TimeSpan.FromSeconds(60));
     }

@@ -121,7 +121,7 @@ public sealed class LabLifeTests
 
         var up = await program.RunAsync("up", "--no-ipamd", "--detach");
         Assert.Equal(1, up.ExitCode);
-        Assert.Contains("did not end well", up.Errors, StringComparison.Ordinal);
+        Assert.Contains("crashed", up.Errors, StringComparison.Ordinal);
         Assert.Contains($"vpc-lab down --name {program.Name}", up.Errors, StringComparison.Ordinal);
 
         var down = await program.RunAsync("down");
@@ -173,7 +173,7 @@ public sealed class LabLifeTests
             var (arguments, expected) in ((string[], string)[])
                 [
                     (["add", "node-9", "default/web"], "there is no node 'node-9'"),
-                    (["add", "node-1", "web"], "'web' is no pod"),
+                    (["add", "node-1", "web"], "'web' is not a pod name"),
                     (["del", "node-1", "default/web"], "there is no pod default/web on node-1"),
                     (["restart-ipamd", "node-1"], "without daemons"),
                     (["exec", "default/web", "--", "true"], "neither a node"),
@@ -196,7 +196,7 @@ public sealed class LabLifeTests
                 [
                     (["fault", "error", "AttachNetworkInterfaces", "InternalError"], "did you mean AttachNetworkInterface?"),
                     (["fault", "error", "AttachNetworkInterface", "RequestLimitExceded"], "did you mean RequestLimitExceeded?"),
-                    (["fault", "clear", "AttachInterface"], "serves no operation 'AttachInterface'"),
+                    (["fault", "clear", "AttachInterface"], "has no operation 'AttachInterface'"),
                     (["fault", "kube", "garbage", "--verb", "fetch"], "'fetch'"),
                 ]
         )

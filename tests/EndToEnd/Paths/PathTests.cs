@@ -37,12 +37,12 @@ public sealed class PathTests
 
         await paths.FlushAsync(TestContext.Current.CancellationToken);
         var flushed = Stopwatch.GetTimestamp();
-        await Eventually.TrueAsync(() => paths.IsKeptAsync(TestContext.Current.CancellationToken));
+        await Eventually.TrueAsync(() => paths.IsRestoredAsync(TestContext.Current.CancellationToken));
         Assert.InRange(Stopwatch.GetElapsedTime(flushed), TimeSpan.Zero, TimeSpan.FromSeconds(1));
         await CheckAsync(paths, $"{mode}, after a flush");
 
         await paths.AddRangeAsync(TestContext.Current.CancellationToken);
-        await Eventually.TrueAsync(() => paths.IsRangeKnownAsync(TestContext.Current.CancellationToken));
+        await Eventually.TrueAsync(() => paths.HasAddedRangeAsync(TestContext.Current.CancellationToken));
         Assert.Contains(paths.Checks, check => check.What == PathMatrix.AddedRangePath);
         await CheckAsync(paths, $"{mode}, after a range was added");
     }

@@ -39,7 +39,7 @@ public sealed class InstanceTypeTests
     {
         Requirement.NeedProgram("aws");
         await using var lab = await LabOnLoopback.StartAsync();
-        var (key, secret) = (CredentialStore.ForPeople.AccessKeyId, CredentialStore.ForPeople.SecretAccessKey);
+        var (key, secret) = (CredentialStore.LongLived.AccessKeyId, CredentialStore.LongLived.SecretAccessKey);
 
         var (exitCode, error, text) = await InstanceTypeScript.RunOverAsync(
             "# of before\nm5.large 1 1 2 0 xen 1\np3.2xlarge 4 4 15 15 xen 1\n",
@@ -92,7 +92,7 @@ public sealed class InstanceTypeTests
             {
                 Endpoint = new Uri(lab.Url),
                 Metadata = new ImdsOptions { Endpoint = new Uri(lab.Url + "/") },
-                Credentials = new BasicAWSCredentials(CredentialStore.ForPeople.AccessKeyId, CredentialStore.ForPeople.SecretAccessKey),
+                Credentials = new BasicAWSCredentials(CredentialStore.LongLived.AccessKeyId, CredentialStore.LongLived.SecretAccessKey),
             },
             TimeProvider.System,
             new Random(1),
@@ -106,8 +106,8 @@ public sealed class InstanceTypeTests
     private static Task<(int ExitCode, string Error, string Text)> RunAsync(LabOnLoopback lab, params string[] regions) =>
         InstanceTypeScript.RunAsync(
             new Uri(lab.Url),
-            CredentialStore.ForPeople.AccessKeyId,
-            CredentialStore.ForPeople.SecretAccessKey,
+            CredentialStore.LongLived.AccessKeyId,
+            CredentialStore.LongLived.SecretAccessKey,
             regions
         );
 }

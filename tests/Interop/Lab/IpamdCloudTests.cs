@@ -371,7 +371,7 @@ public sealed class IpamdCloudTests
             {
                 Endpoint = new Uri(lab.Url),
                 Metadata = new ImdsOptions { Endpoint = new Uri(lab.Url + "/") },
-                Credentials = new BasicAWSCredentials(CredentialStore.ForPeople.AccessKeyId, CredentialStore.ForPeople.SecretAccessKey),
+                Credentials = new BasicAWSCredentials(CredentialStore.LongLived.AccessKeyId, CredentialStore.LongLived.SecretAccessKey),
                 ClusterName = cluster,
                 MaxAttempts = 2,
                 BackoffBase = TimeSpan.FromMilliseconds(1),

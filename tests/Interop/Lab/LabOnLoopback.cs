@@ -99,8 +99,8 @@ internal sealed class LabOnLoopback : IAsyncDisposable
         }
         else
         {
-            start.Environment["AWS_ACCESS_KEY_ID"] = CredentialStore.ForPeople.AccessKeyId;
-            start.Environment["AWS_SECRET_ACCESS_KEY"] = CredentialStore.ForPeople.SecretAccessKey;
+            start.Environment["AWS_ACCESS_KEY_ID"] = CredentialStore.LongLived.AccessKeyId;
+            start.Environment["AWS_SECRET_ACCESS_KEY"] = CredentialStore.LongLived.SecretAccessKey;
             start.Environment["AWS_EC2_METADATA_DISABLED"] = "true";
         }
 

@@ -59,7 +59,7 @@ internal sealed class LabHost : IAsyncDisposable
     {
         using var request = Sign(
             $"Action={action}&Version={Ec2ApiServer.ApiVersion}{(parameters.Length > 0 ? "&" + parameters : "")}",
-            credentials ?? CredentialStore.ForPeople,
+            credentials ?? CredentialStore.LongLived,
             region,
             at ?? Test.World.Now
         );

@@ -23,7 +23,7 @@ public sealed class SignatureTests
         var credentials = host.Credentials.ForInstance(new InstanceId("i-1"));
         Assert.Equal(HttpStatusCode.OK, (await host.CallAsync("DescribeVpcs", credentials: credentials)).Status);
 
-        host.Test.Time.Advance(CredentialStore.Life - TimeSpan.FromSeconds(1));
+        host.Test.Time.Advance(CredentialStore.Lifetime - TimeSpan.FromSeconds(1));
         Assert.NotEqual(credentials, host.Credentials.ForInstance(new InstanceId("i-1")));
         Assert.Equal(HttpStatusCode.OK, (await host.CallAsync("DescribeVpcs", credentials: credentials)).Status);
         host.Test.Time.Advance(TimeSpan.FromSeconds(1));
@@ -45,7 +45,7 @@ public sealed class SignatureTests
     public async Task Request_signed_with_a_wrong_secret_is_refused_and_told_what_should_have_been_signed()
     {
         await using var host = await LabHost.StartAsync();
-        var answer = await host.CallAsync("DescribeVpcs", credentials: CredentialStore.ForPeople with { SecretAccessKey = "other" });
+        var answer = await host.CallAsync("DescribeVpcs", credentials: CredentialStore.LongLived with { SecretAccessKey = "other" });
         Refused(answer, "SignatureDoesNotMatch", HttpStatusCode.Forbidden);
         Assert.Contains(
             "canonical string for this request should have been 'POST\n/\n",
@@ -93,7 +93,7 @@ public sealed class SignatureTests
     {
         await using var host = await LabHost.StartAsync();
         Refused(
-            await host.CallAsync("DescribeVpcs", credentials: CredentialStore.ForPeople with { AccessKeyId = "AKIAUNKNOWN" }),
+            await host.CallAsync("DescribeVpcs", credentials: CredentialStore.LongLived with { AccessKeyId = "AKIAUNKNOWN" }),
             "AuthFailure",
             HttpStatusCode.Unauthorized
         );

@@ -77,7 +77,7 @@ internal sealed class FabricBench : IAsyncDisposable
     {
         Nodes[node] = Fabric.AddNode(node);
         Fabric.Attach(primary);
-        await Fabric.SettledAsync(Cancellation);
+        await Fabric.WaitUntilAppliedAsync(Cancellation);
         return Nodes[node];
     }
 

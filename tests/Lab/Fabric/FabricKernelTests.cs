@@ -40,7 +40,7 @@ public sealed class FabricKernelTests
         using var netlink = node.OpenRouteNetlink();
 
         bench.Fabric.Attach(eni);
-        await bench.Fabric.SettledAsync(Cancellation);
+        await bench.Fabric.WaitUntilAppliedAsync(Cancellation);
         var link = netlink.FindLinkByMac(eni.Mac);
         Assert.NotNull(link);
         Assert.Equal("ens6", link.Name);
@@ -48,7 +48,7 @@ public sealed class FabricKernelTests
         Assert.Empty(netlink.GetAddresses(AddressFamily.InterNetwork, link.Index));
 
         bench.Fabric.Detach(eni.EniId);
-        await bench.Fabric.SettledAsync(Cancellation);
+        await bench.Fabric.WaitUntilAppliedAsync(Cancellation);
         Assert.Null(netlink.FindLink("ens6"));
         Assert.DoesNotContain(eni.EniId, (await bench.Fabric.ReadDropsAsync(Cancellation)).SpoofedByEni.Keys);
     }
@@ -67,7 +67,7 @@ public sealed class FabricKernelTests
         {
             await bench.Probe.PingAsync(one, IPAddress.Parse(target), Cancellation);
             var seen = await bench.Probe.TcpAsync(three, two, IPAddress.Parse(target), Cancellation);
-            Assert.Equal(IPAddress.Parse("10.0.2.10"), seen.SeenSource);
+            Assert.Equal(IPAddress.Parse("10.0.2.10"), seen.ObservedSource);
         }
 
         await bench.Probe.PingAsync(one, IPAddress.Parse("10.0.1.1"), Cancellation);
@@ -93,9 +93,9 @@ public sealed class FabricKernelTests
         var two = await bench.AddNodeAsync("node-2", Eni("0b", "node-2", device: 0, "10.0.1.11"));
         var target = IPAddress.Parse("10.0.1.11");
 
-        Assert.False(await bench.Probe.ForgedArrivesAsync(one, IPAddress.Parse("10.0.1.99"), two, target, Cancellation));
-        Assert.False(await bench.Probe.ForgedArrivesAsync(one, IPAddress.Parse("10.0.1.12"), two, target, Cancellation));
-        Assert.True(await bench.Probe.ForgedArrivesAsync(one, IPAddress.Parse("10.0.1.40"), two, target, Cancellation));
+        Assert.False(await bench.Probe.IsForgedSourceDeliveredAsync(one, IPAddress.Parse("10.0.1.99"), two, target, Cancellation));
+        Assert.False(await bench.Probe.IsForgedSourceDeliveredAsync(one, IPAddress.Parse("10.0.1.12"), two, target, Cancellation));
+        Assert.True(await bench.Probe.IsForgedSourceDeliveredAsync(one, IPAddress.Parse("10.0.1.40"), two, target, Cancellation));
         var drops = await bench.Fabric.ReadDropsAsync(Cancellation);
         Assert.Equal(2, drops.SpoofedByEni["eni-0a"].Packets);
         Assert.Equal(0, drops.SpoofedByEni["eni-0b"].Packets);
@@ -111,18 +111,18 @@ public sealed class FabricKernelTests
         AddAddress(two, "10.0.1.40");
         var moved = IPAddress.Parse("10.0.1.40");
         var observer = await bench.AddNodeAsync("node-3", Eni("0c", "node-3", device: 0, "10.0.2.10"));
-        Assert.False(await bench.Probe.ForgedArrivesAsync(two, moved, observer, IPAddress.Parse("10.0.2.10"), Cancellation));
+        Assert.False(await bench.Probe.IsForgedSourceDeliveredAsync(two, moved, observer, IPAddress.Parse("10.0.2.10"), Cancellation));
         await bench.Probe.TcpAsync(observer, one, moved, Cancellation);
 
         // The address moves from one ENI to the other; in this order both own it for a moment.
         bench.Fabric.SetAddresses("eni-0b", Networks("10.0.1.11", "10.0.1.40"));
-        await bench.Fabric.SettledAsync(Cancellation);
+        await bench.Fabric.WaitUntilAppliedAsync(Cancellation);
         bench.Fabric.SetAddresses("eni-0a", Networks("10.0.1.10"));
-        await bench.Fabric.SettledAsync(Cancellation);
+        await bench.Fabric.WaitUntilAppliedAsync(Cancellation);
 
         await bench.Probe.TcpAsync(observer, two, moved, Cancellation);
-        Assert.True(await bench.Probe.ForgedArrivesAsync(two, moved, observer, IPAddress.Parse("10.0.2.10"), Cancellation));
-        Assert.False(await bench.Probe.ForgedArrivesAsync(one, moved, observer, IPAddress.Parse("10.0.2.10"), Cancellation));
+        Assert.True(await bench.Probe.IsForgedSourceDeliveredAsync(two, moved, observer, IPAddress.Parse("10.0.2.10"), Cancellation));
+        Assert.False(await bench.Probe.IsForgedSourceDeliveredAsync(one, moved, observer, IPAddress.Parse("10.0.2.10"), Cancellation));
         var drops = await bench.Fabric.ReadDropsAsync(Cancellation);
         Assert.Equal((1, 1), (drops.SpoofedByEni["eni-0a"].Packets, drops.SpoofedByEni["eni-0b"].Packets));
     }
@@ -136,9 +136,9 @@ public sealed class FabricKernelTests
         var fabric = bench.Fabric;
 
         var seen = await bench.Probe.TcpAsync(node, fabric.Internet, FabricAddresses.InternetHost, Cancellation);
-        Assert.Equal(IPAddress.Parse("10.0.1.10"), seen.SeenSource);
+        Assert.Equal(IPAddress.Parse("10.0.1.10"), seen.ObservedSource);
         Assert.False(
-            await bench.Probe.ForgedArrivesAsync(
+            await bench.Probe.IsForgedSourceDeliveredAsync(
                 node,
                 IPAddress.Parse("10.0.1.40"),
                 fabric.Internet,
@@ -147,7 +147,7 @@ public sealed class FabricKernelTests
             )
         );
         Assert.True(
-            await bench.Probe.ForgedArrivesAsync(
+            await bench.Probe.IsForgedSourceDeliveredAsync(
                 node,
                 IPAddress.Parse("10.0.1.40"),
                 fabric.OnPremises,
@@ -182,7 +182,7 @@ public sealed class FabricKernelTests
                 bench.Fabric.Detach("eni-0b");
         }
 
-        await bench.Fabric.SettledAsync(Cancellation);
+        await bench.Fabric.WaitUntilAppliedAsync(Cancellation);
         Assert.Null(bench.Fabric.Failure);
         Assert.Equal(index, netlink.FindLink("eth0")!.Index);
         using var router = bench.Fabric.Router.OpenRouteNetlink();

@@ -58,7 +58,7 @@ public sealed class VpcLabTests
 
         lab.World.With(world => world.UnassignPrivateIpAddresses(primary, [given], []));
         await Eventually.TrueAsync(() => !RoutedTo(lab, primary).Contains(given));
-        await lab.Fabric.SettledAsync(Cancellation);
+        await lab.Fabric.WaitUntilAppliedAsync(Cancellation);
         AddAddress(node.Network, given.ToString());
         var impatient = new Probe(TimeProvider.System, TimeSpan.FromMilliseconds(300));
         await Assert.ThrowsAsync<TimeoutException>(() => impatient.PingAsync(lab.Nodes[1].Network, given, Cancellation));

@@ -26,7 +26,7 @@ public sealed partial class FaultTests : IDisposable
     [InlineData("AttachNetworkInterfaces", "did you mean AttachNetworkInterface?")]
     [InlineData("assignprivateipaddresses", "did you mean AssignPrivateIpAddresses?")]
     [InlineData("RunInstances", "expected * for all, or one of AssignIpv6Addresses")]
-    [InlineData("", "the lab's EC2 serves no operation ''")]
+    [InlineData("", "the lab's EC2 API has no operation ''")]
     public void An_operation_that_the_lab_does_not_serve_is_refused(string operation, string expected)
     {
         Assert.Contains(
@@ -74,8 +74,8 @@ public sealed partial class FaultTests : IDisposable
             _lab.Inject(new FaultSpec { Operation = operation, Code = "RequestLimitExceeded" });
         var codes = Code().Matches(File.ReadAllText(Model())).Select(match => match.Groups["code"].Value).ToArray();
         Assert.True(codes.Length > 20, $"{codes.Length} codes");
-        Assert.All(codes, code => Assert.Contains(code, Ec2ErrorCatalog.Codes));
-        Assert.Equal(Ec2ErrorCatalog.Codes.Count, Ec2ErrorCatalog.Codes.Distinct().Count());
+        Assert.All(codes, code => Assert.Contains(code, Ec2ErrorCodes.All));
+        Assert.Equal(Ec2ErrorCodes.All.Count, Ec2ErrorCodes.All.Distinct().Count());
     }
 
     private static string Model([CallerFilePath] string here = "") =>

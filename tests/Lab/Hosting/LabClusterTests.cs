@@ -65,11 +65,11 @@ public sealed class LabClusterTests
     {
         await using var lab = await StartAsync();
         using var client = InCluster(lab.Nodes[0]);
-        await lab.Cluster.DoAsync(new KubeActionSpec(KubeAction.BeginOutage), Cancellation);
+        await lab.Cluster.RunActionAsync(new KubeActionSpec(KubeAction.BeginOutage), Cancellation);
         Assert.False((await lab.StatusAsync(Cancellation)).Kubernetes!.IsListening);
         var error = await Assert.ThrowsAsync<HttpRequestException>(() => client.GetAsync("/version", Cancellation));
         Assert.Equal(SocketError.ConnectionRefused, Assert.IsType<SocketException>(error.InnerException).SocketErrorCode);
-        await lab.Cluster.DoAsync(new KubeActionSpec(KubeAction.EndOutage), Cancellation);
+        await lab.Cluster.RunActionAsync(new KubeActionSpec(KubeAction.EndOutage), Cancellation);
         using var answer = await client.GetAsync("/version", Cancellation);
         Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
     }

@@ -146,7 +146,7 @@ public sealed class ImdsTests
         );
         string Text(string name) => json.RootElement.GetProperty(name).GetString()!;
         Assert.Equal(("Success", "AWS-HMAC"), (Text("Code"), Text("Type")));
-        Assert.Equal(host.Test.World.Now + CredentialStore.Life, DateTimeOffset.Parse(Text("Expiration")));
+        Assert.Equal(host.Test.World.Now + CredentialStore.Lifetime, DateTimeOffset.Parse(Text("Expiration")));
         var credentials = new LabCredentials(Text("AccessKeyId"), Text("SecretAccessKey"), Text("Token"), Expiration: null);
         Assert.Equal(HttpStatusCode.OK, (await host.CallAsync("DescribeVpcs", credentials: credentials)).Status);
 

@@ -7,13 +7,13 @@ namespace VpcCni.Lab.Tests.Paths;
 public sealed class PathTableTests
 {
     [Fact]
-    public async Task Table_shows_packets_failures_and_what_was_not_there_under_each_round()
+    public async Task Table_shows_packets_failures_and_unchecked_paths_per_round()
     {
         var table = new PathTable();
-        table.Add("addresses", "fresh", "pod to pod", new PathMeasure("ens6 -> eth0", 205, ""));
-        table.Add("addresses", "new range", "pod to pod", measure: null);
-        table.Add("addresses", "new range", "pod to the range", new PathMeasure("ens6", 1, ""));
-        table.Add("prefixes", "fresh", "pod to pod", new PathMeasure("ens5 -> eth0", 1234567, ""));
+        table.Add("addresses", "fresh", "pod to pod", new PathMeasurement("ens6 -> eth0", 205, ""));
+        table.Add("addresses", "new range", "pod to pod", measurement: null);
+        table.Add("addresses", "new range", "pod to the range", new PathMeasurement("ens6", 1, ""));
+        table.Add("prefixes", "fresh", "pod to pod", new PathMeasurement("ens5 -> eth0", 1234567, ""));
         using var output = new StringWriter { NewLine = "\n" };
 
         await table.WriteAsync(output);
@@ -21,7 +21,7 @@ public sealed class PathTableTests
         Assert.Equal(
             """
                                                             addresses            prefixes
-            PATH              TOOK                           fresh  new range     fresh
+            PATH              LINKS                          fresh  new range     fresh
             pod to pod        ens6 -> eth0 or ens5 -> eth0     205     FAILED    1234567
             pod to the range  ens6                               -          1         -
 

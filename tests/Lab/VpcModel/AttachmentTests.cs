@@ -44,10 +44,10 @@ public sealed class AttachmentTests
         Assert.Equal(test.World.Now + 3 * Second, test.World.NextTransitionAt);
 
         test.Time.Advance(2 * Second);
-        test.World.Settle();
+        test.World.CompleteDueTransitions();
         Assert.Empty(test.Events);
         test.Time.Advance(2 * Second);
-        test.World.Settle();
+        test.World.CompleteDueTransitions();
         Assert.Equal(AttachmentStatus.Attached, test.Current(eni.Id).Attachment!.Status);
         Assert.Collection(
             test.Events,
@@ -70,7 +70,7 @@ public sealed class AttachmentTests
         test.Refused("IncorrectState", () => test.World.DetachNetworkInterface(eni.Attachment.Id));
 
         test.Time.Advance(5 * Second);
-        test.World.Settle();
+        test.World.CompleteDueTransitions();
         Assert.Null(test.Current(eni.Id).Attachment);
         Assert.Equal(eni.Id, Assert.IsType<VpcEvent.InterfaceDetached>(test.Events[^1]).Interface);
         test.Refused("InvalidAttachmentID.NotFound", () => test.World.DetachNetworkInterface(eni.Attachment.Id));
@@ -87,7 +87,7 @@ public sealed class AttachmentTests
         test.World.DetachNetworkInterface(eni.Attachment.Id, force: true);
         Assert.Null(test.Current(eni.Id).Attachment);
         test.Time.Advance(60 * Second);
-        test.World.Settle();
+        test.World.CompleteDueTransitions();
         Assert.Single(test.Events.OfType<VpcEvent.InterfaceDetached>());
     }
 
@@ -101,7 +101,7 @@ public sealed class AttachmentTests
         var eni = test.CreateAttached(instance, device: 1);
         test.World.DetachNetworkInterface(eni.Attachment!.Id);
         test.Time.Advance(20 * Second);
-        test.World.Settle();
+        test.World.CompleteDueTransitions();
         Assert.Null(test.Current(eni.Id).Attachment);
         Assert.DoesNotContain(test.Events, @event => @event is VpcEvent.InterfaceAttached attached && attached.Interface == eni.Id);
     }
@@ -212,7 +212,7 @@ public sealed class AttachmentTests
             Enumerable.Range(0, test.Events.Count).Select(i => test.Events[0].Sequence + i),
             test.Events.Select(@event => @event.Sequence)
         );
-        using (test.World.Subscribe(_ => test.World.Settle()))
+        using (test.World.Subscribe(_ => test.World.CompleteDueTransitions()))
             Assert.Throws<InvalidOperationException>(() => test.Create());
         test.Create();
     }

@@ -68,7 +68,7 @@ public sealed class ConsistencyTests
         for (var i = 0; i < 10; i++)
             test.World.DeleteNetworkInterface(test.Create().Id);
         test.Time.Advance(WorldTiming.MaxLag + Second);
-        test.World.Settle();
+        test.World.CompleteDueTransitions();
         test.World.Timing.DescribeLag = WorldTiming.MaxLag;
         Assert.Empty(test.World.DescribeNetworkInterfaces(new Query()).Items);
         Assert.Throws<ArgumentOutOfRangeException>(() => test.World.Timing.DescribeLag = WorldTiming.MaxLag + Second);

@@ -110,7 +110,7 @@ public sealed class WorldProperties
                 break;
             default:
                 test.Time.Advance(TimeSpan.FromSeconds(random.Next(3)));
-                world.Settle();
+                world.CompleteDueTransitions();
                 break;
         }
     }

@@ -4,14 +4,14 @@ using System.Net;
 namespace VpcCni.Lab.Ec2Api;
 
 /// <summary>
-/// Error codes that EC2 documents for the operations served here and for every request
-/// (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html), those of all AWS services included.
-/// A fault with a code that nobody ever sends tests nothing.
+/// Error codes that EC2 documents for the lab's operations and for every request, including those common to all AWS services
+/// (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html). The lab rejects faults with other codes by default,
+/// because EC2 never returns them.
 /// </summary>
-internal static class Ec2ErrorCatalog
+internal static class Ec2ErrorCodes
 {
-    /// <summary>In alphabetical order; those of the model are among them.</summary>
-    public static IReadOnlyList<string> Codes { get; } =
+    /// <summary>All codes, in ordinal order.</summary>
+    public static IReadOnlyList<string> All { get; } =
     [
         "AccessDenied",
         "AccessDeniedException",
@@ -136,7 +136,7 @@ internal static class Ec2ErrorCatalog
         "VpcLimitExceeded",
     ];
 
-    /// <summary>What EC2 sends a code with; 400 for all that are the caller's fault.</summary>
+    /// <summary>HTTP status that EC2 returns with a code; 400 for every client error.</summary>
     public static HttpStatusCode StatusOf(string code) =>
         code switch
         {

@@ -3,23 +3,23 @@ using VpcCni.Lab.VpcModel;
 
 namespace VpcCni.Lab.Ec2Api;
 
-/// <summary>Lets the world's changes happen at their time even when nobody calls: one timer, set to the next of them.</summary>
-internal sealed class TransitionPump : IDisposable
+/// <summary>Completes the world's pending transitions when they are due, by a timer, when no call does so.</summary>
+internal sealed class TransitionTimer : IDisposable
 {
     private readonly VpcWorld _world;
     private readonly TimeProvider _time;
     private readonly Action<Exception> _onError;
     private readonly ITimer _timer;
 
-    /// <param name="world">Its <see cref="VpcWorld.TransitionScheduled"/> is ours from now on.</param>
+    /// <param name="world">The world; this instance sets its <see cref="VpcWorld.TransitionScheduled"/>.</param>
     /// <param name="time">The world's clock.</param>
-    /// <param name="onError">Told of a subscriber that threw; the pump goes on.</param>
-    public TransitionPump(VpcWorld world, TimeProvider time, Action<Exception> onError)
+    /// <param name="onError">Receives exceptions of the world's subscribers. The timer continues after them.</param>
+    public TransitionTimer(VpcWorld world, TimeProvider time, Action<Exception> onError)
     {
         _world = world;
         _time = time;
         _onError = onError;
-        _timer = time.CreateTimer(_ => Pump(), state: null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        _timer = time.CreateTimer(_ => OnTimer(), state: null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         lock (world.Gate)
         {
             world.TransitionScheduled = SetTimer;
@@ -34,13 +34,13 @@ internal sealed class TransitionPump : IDisposable
         _timer.Dispose();
     }
 
-    private void Pump()
+    private void OnTimer()
     {
         lock (_world.Gate)
         {
             try
             {
-                _world.Settle();
+                _world.CompleteDueTransitions();
             }
             catch (Exception exception)
             {
@@ -57,7 +57,7 @@ internal sealed class TransitionPump : IDisposable
             return;
         var wait = next - _time.GetUtcNow();
 
-        // Timers are rounded down to milliseconds: one more, so that the time has come when it fires.
+        // Timers are rounded down to milliseconds; one more makes sure that the transition is due when the timer fires.
         _timer.Change(wait <= TimeSpan.Zero ? TimeSpan.Zero : wait + TimeSpan.FromMilliseconds(1), Timeout.InfiniteTimeSpan);
     }
 }

@@ -6,7 +6,7 @@ using Xunit;
 
 namespace VpcCni.Lab.Tests.Ec2Api;
 
-public sealed class TransitionPumpTests
+public sealed class TransitionTimerTests
 {
     [Fact]
     public void Pump_carries_out_each_change_at_its_time_when_nobody_calls()
@@ -15,7 +15,7 @@ public sealed class TransitionPumpTests
         var instance = test.Launch();
         test.World.Timing.AttachLatency = TimeSpan.FromSeconds(3);
         var before = test.CreateAttached(instance, device: 1);
-        using var pump = new TransitionPump(test.World, test.Time, exception => Assert.Fail(exception.ToString()));
+        using var pump = new TransitionTimer(test.World, test.Time, exception => Assert.Fail(exception.ToString()));
         test.Time.Advance(TimeSpan.FromSeconds(1));
         var after = test.CreateAttached(instance, device: 2);
 
@@ -31,14 +31,14 @@ public sealed class TransitionPumpTests
         var test = new TestWorld();
         var instance = test.Launch();
         List<Exception> errors = [];
-        using var pump = new TransitionPump(test.World, test.Time, errors.Add);
+        using var pump = new TransitionTimer(test.World, test.Time, errors.Add);
         test.World.Timing.AttachLatency = TimeSpan.FromSeconds(1);
         test.CreateAttached(instance, device: 1);
         test.CreateAttached(instance, device: 2);
         using (test.World.Subscribe(_ => throw new IOException("no link")))
             test.Time.Advance(TimeSpan.FromSeconds(2));
         Assert.NotEmpty(errors);
-        test.World.Settle();
+        test.World.CompleteDueTransitions();
         Assert.All(test.World.InterfacesOf(instance.Id), eni => Assert.Equal(AttachmentStatus.Attached, eni.Attachment!.Status));
     }
 
@@ -48,7 +48,7 @@ public sealed class TransitionPumpTests
         var test = new TestWorld();
         var instance = test.Launch();
         test.World.Timing.AttachLatency = TimeSpan.FromSeconds(1);
-        using (new TransitionPump(test.World, test.Time, exception => Assert.Fail(exception.ToString())))
+        using (new TransitionTimer(test.World, test.Time, exception => Assert.Fail(exception.ToString())))
             test.CreateAttached(instance, device: 1);
         test.Time.Advance(TimeSpan.FromSeconds(5));
         Assert.Empty(AttachedByEvents(test, instance));
