@@ -5,13 +5,15 @@ using System.CommandLine.Invocation;
 
 namespace VpcCni.Ipamd.Cli;
 
-/// <summary>What the command lines of all programs share: help with exit codes, options before the command, errors with suggestions.</summary>
+/// <summary>
+/// Common parts of all programs' command lines: help with exit codes, options before the command, errors with suggestions.
+/// </summary>
 internal static class CommandLine
 {
-    /// <summary>Completes a root command whose subcommands are in place.</summary>
+    /// <summary>Adds the common options and the help to a root command that already has its subcommands.</summary>
     /// <param name="root">The root command.</param>
-    /// <param name="console">For the width of the help.</param>
-    /// <param name="shared">Options that may stand before the command; a command that does not have one rejects it.</param>
+    /// <param name="console">Supplies the width of the help.</param>
+    /// <param name="shared">Options that are also accepted before the command; a command that does not have one reports an error.</param>
     public static RootCommand Complete(RootCommand root, CommandConsole console, params Option[] shared)
     {
         foreach (var option in shared)
@@ -37,10 +39,10 @@ internal static class CommandLine
     }
 
     /// <summary>Runs the command that the arguments name.</summary>
-    /// <param name="root">Of <see cref="Complete"/>.</param>
-    /// <param name="program">The program's name, for errors.</param>
+    /// <param name="root">Result of <see cref="Complete"/>.</param>
+    /// <param name="program">Name of the program, for errors.</param>
     /// <param name="args">The arguments.</param>
-    /// <param name="console">Where to write.</param>
+    /// <param name="console">Output streams.</param>
     /// <returns>The exit code.</returns>
     public static Task<int> InvokeAsync(RootCommand root, string program, string[] args, CommandConsole console)
     {
