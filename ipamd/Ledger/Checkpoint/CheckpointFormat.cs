@@ -149,7 +149,9 @@ internal static class CheckpointFormat
                         )
                 ),
             ],
-            Targets = document.Extension is { Targets: { } words } ours ? new RecordedTargets(words, ours.TargetsChanging ?? false) : null,
+            Targets = document.Extension is { Targets: { } settings } extension
+                ? new RecordedTargets(settings, extension.TargetsChanging ?? false)
+                : null,
             Intents = intents,
             UnreadableIntents = unreadable,
             RecentlyReleased =
@@ -202,7 +204,7 @@ internal static class CheckpointFormat
 
     private static CheckpointDocument.Allocation ToAllocation(Attachment attachment)
     {
-        var places = attachment.Addresses.Where(held => held.Slot is not null).Select(held => ToEntry(held.Slot!.Value)).ToList();
+        var places = attachment.Addresses.Where(item => item.Slot is not null).Select(item => ToEntry(item.Slot!.Value)).ToList();
         return new CheckpointDocument.Allocation
         {
             NetworkName = attachment.Key.NetworkName,
@@ -276,7 +278,7 @@ internal static class CheckpointFormat
             : new InterfaceSlot(new NetworkInterfaceId(slot.Interface), slot.DeviceIndex, slot.NetworkCard);
 
     private static string? AddressOf(Attachment attachment, AddressFamily family) =>
-        attachment.Addresses.FirstOrDefault(held => held.Address.AddressFamily == family).Address?.ToString();
+        attachment.Addresses.FirstOrDefault(item => item.Address.AddressFamily == family).Address?.ToString();
 
     internal static IPAddress ParseAddress(string? text, AddressFamily? family, string where) =>
         IPAddress.TryParse(text, out var address) && (family is null || address.AddressFamily == family)
