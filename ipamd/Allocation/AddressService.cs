@@ -101,10 +101,10 @@ internal sealed partial class AddressService(
         }
         else if (
             pending.Demand == 0
-            && ledger.Assign(key, pod, netnsPath, request.Families, time.GetUtcNow()) is AssignOutcome.Assigned held
+            && ledger.Assign(key, pod, netnsPath, request.Families, time.GetUtcNow()) is AssignOutcome.Assigned assigned
         )
         {
-            outcome = new WaitOutcome.Served(held.Attachment, held.IsNew, held.ReusedAfter);
+            outcome = new WaitOutcome.Served(assigned.Attachment, assigned.IsNew, assigned.ReusedAfter);
         }
         else
         {
@@ -118,9 +118,9 @@ internal sealed partial class AddressService(
         // The pool has fewer free addresses than before, so the plan may change.
         signal.Raise();
         var served = (WaitOutcome.Served)outcome;
-        var assigned = time.GetTimestamp();
+        var assignedAt = time.GetTimestamp();
         await MakeDurableAsync(served, cancellationToken);
-        var durable = time.GetElapsedTime(assigned);
+        var durable = time.GetElapsedTime(assignedAt);
         var attachment = await WithInterfacesAsync(served.Attachment, cancellationToken);
         AddOutcome answer =
             attachment.Addresses.All(item => item.Slot is not null) ? new AddOutcome.Assigned(attachment)
@@ -255,8 +255,8 @@ internal sealed partial class AddressService(
             // them.
             return
                 ledger.Assign(request.Key, request.Pod, request.NetnsPath, request.Families, time.GetUtcNow())
-                    is AssignOutcome.Assigned held
-                ? new WaitOutcome.Served(held.Attachment, held.IsNew, held.ReusedAfter)
+                    is AssignOutcome.Assigned assigned
+                ? new WaitOutcome.Served(assigned.Attachment, assigned.IsNew, assigned.ReusedAfter)
                 : new WaitOutcome.TimedOut();
         }
     }

@@ -115,11 +115,11 @@ internal sealed class PendingAddQueue(IpLedger ledger, TimeProvider time)
                 var request = head.Value.Request;
                 if (
                     ledger.Assign(request.Key, request.Pod, request.NetnsPath, request.Families, time.GetUtcNow())
-                    is not AssignOutcome.Assigned held
+                    is not AssignOutcome.Assigned assigned
                 )
                     break;
                 _queue.RemoveFirst();
-                served.Add((head.Value, new WaitOutcome.Served(held.Attachment, held.IsNew, held.ReusedAfter)));
+                served.Add((head.Value, new WaitOutcome.Served(assigned.Attachment, assigned.IsNew, assigned.ReusedAfter)));
             }
         }
 

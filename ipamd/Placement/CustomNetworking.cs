@@ -55,15 +55,15 @@ internal sealed class CustomNetworking(EniConfigSource source, NodeIdentity node
 
     public override async Task DescribeAsync(ICloud cloud, CancellationToken cancellationToken)
     {
-        if (!mayChange || Current().State is not EniConfigState.Present asked)
+        if (!mayChange || Current().State is not EniConfigState.Present requested)
             return;
         try
         {
-            Found(asked, await cloud.FindSubnetAsync(asked.SubnetId, cancellationToken));
+            Found(requested, await cloud.FindSubnetAsync(requested.SubnetId, cancellationToken));
         }
         catch (CloudException exception)
         {
-            NotDescribed(asked, exception.Message);
+            NotDescribed(requested, exception.Message);
             throw;
         }
     }
@@ -146,41 +146,41 @@ internal sealed class CustomNetworking(EniConfigSource source, NodeIdentity node
         }
     }
 
-    private void Found(EniConfigState.Present asked, CloudSubnet? subnet)
+    private void Found(EniConfigState.Present requested, CloudSubnet? subnet)
     {
-        var what = $"subnet {asked.SubnetId} of ENIConfig '{asked.Name}'";
+        var what = $"subnet {requested.SubnetId} of ENIConfig '{requested.Name}'";
         var problem =
             subnet is null ? $"{what} does not exist"
             : subnet.NetworkId != node.NetworkId ? $"{what} is in {subnet.NetworkId}, and this node is in {node.NetworkId}"
             : subnet.Zone != node.Zone ? $"{what} is in zone {subnet.Zone}, and this node is in {node.Zone}"
             : null;
         Replace(
-            asked,
+            requested,
             before =>
                 problem is null
-                    ? new Evaluation(asked, asked, IsChecked: true, null, subnet) { LastGood = asked }
-                    : new Evaluation(asked, before.LastGood, IsChecked: true, Permanent(problem), null) { LastGood = before.LastGood }
+                    ? new Evaluation(requested, requested, IsChecked: true, null, subnet) { LastGood = requested }
+                    : new Evaluation(requested, before.LastGood, IsChecked: true, Permanent(problem), null) { LastGood = before.LastGood }
         );
     }
 
-    private void NotDescribed(EniConfigState.Present asked, string why) =>
+    private void NotDescribed(EniConfigState.Present requested, string why) =>
         Replace(
-            asked,
+            requested,
             before =>
                 before.IsChecked
                     ? before
                     : before with
                     {
-                        Obstacle = Temporary($"subnet {asked.SubnetId} of ENIConfig '{asked.Name}' could not be looked up: {why}"),
+                        Obstacle = Temporary($"subnet {requested.SubnetId} of ENIConfig '{requested.Name}' could not be looked up: {why}"),
                     }
         );
 
     /// <summary>No-op when the ENIConfig has changed meanwhile, evaluated or not.</summary>
-    private void Replace(EniConfigState.Present asked, Func<Evaluation, Evaluation> evaluate)
+    private void Replace(EniConfigState.Present requested, Func<Evaluation, Evaluation> evaluate)
     {
         lock (_lock)
         {
-            if (ReferenceEquals(source.Current, asked) && ReferenceEquals(_evaluation.State, asked))
+            if (ReferenceEquals(source.Current, requested) && ReferenceEquals(_evaluation.State, requested))
                 _evaluation = evaluate(_evaluation);
         }
     }

@@ -164,8 +164,8 @@ internal sealed class GrowthPlan
         var fill = !_targets.UsesAddressTargets && !_snapshot.IsUnschedulable;
         var left = need;
         var ahead = Refill.Ahead(_snapshot, _targets, _now);
-        left -= Place(BlockKind.Ipv4Address, left, room, fill, ahead);
-        left -= PlaceOnNew(BlockKind.Ipv4Address, left, room - Added, fill, ahead);
+        left -= FillExisting(BlockKind.Ipv4Address, left, room, fill, ahead);
+        left -= FillNew(BlockKind.Ipv4Address, left, room - Added, fill, ahead);
         return left;
     }
 
@@ -179,18 +179,18 @@ internal sealed class GrowthPlan
         var added = 0;
         if (prefixes > 0)
         {
-            added += Place(BlockKind.Ipv4Prefix, prefixes * size, int.MaxValue, fill: false);
-            added += PlaceOnNew(BlockKind.Ipv4Prefix, (prefixes * size) - added, int.MaxValue, fill: false);
+            added += FillExisting(BlockKind.Ipv4Prefix, prefixes * size, int.MaxValue, fill: false);
+            added += FillNew(BlockKind.Ipv4Prefix, (prefixes * size) - added, int.MaxValue, fill: false);
         }
 
         var left = Math.Min(need, room) - added;
         if (left > 0 && _isSubnetExhausted)
         {
             // Single addresses fill free slots. They justify a new interface only when an ADD is pending or nothing is free.
-            added += Place(BlockKind.Ipv4Address, left, room - added, fill: false);
+            added += FillExisting(BlockKind.Ipv4Address, left, room - added, fill: false);
             var mustGrow = _counts.Available + added < 0 || (_counts.Free + _counts.Pending + added == 0);
             if (mustGrow)
-                added += PlaceOnNew(BlockKind.Ipv4Address, Math.Max(-(_counts.Available + added), 1), room - added, fill: false);
+                added += FillNew(BlockKind.Ipv4Address, Math.Max(-(_counts.Available + added), 1), room - added, fill: false);
         }
 
         return need - added;
@@ -200,7 +200,7 @@ internal sealed class GrowthPlan
     /// Fills existing interfaces and returns the number of addresses added. Adds up to <paramref name="ahead"/> addresses to calls that are
     /// needed anyway.
     /// </summary>
-    private int Place(BlockKind kind, int wanted, int room, bool fill, int ahead = 0)
+    private int FillExisting(BlockKind kind, int wanted, int room, bool fill, int ahead = 0)
     {
         var placed = 0;
         foreach (var item in _counts.Usable)
@@ -229,7 +229,7 @@ internal sealed class GrowthPlan
     }
 
     /// <summary>Adds interfaces and returns the number of addresses added. Adds none for <paramref name="ahead"/> alone.</summary>
-    private int PlaceOnNew(BlockKind kind, int wanted, int room, bool fill, int ahead = 0)
+    private int FillNew(BlockKind kind, int wanted, int room, bool fill, int ahead = 0)
     {
         var placed = 0;
         for (var index = 1; placed < wanted && _interfaces < _snapshot.Capacity.MaxInterfaces; index++)

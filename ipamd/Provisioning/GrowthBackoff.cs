@@ -166,11 +166,16 @@ internal sealed class GrowthBackoff(SubnetSupply supply, TimeProvider time, Rand
         var before = _addresses.GetValueOrDefault(subnetId) is { } known && known.Obstacle.Until > time.GetUtcNow() ? known : null;
         var refreshes = before?.Refreshes ?? 0;
         supply.Refused(subnetId, size);
-        var asked = supply.LastRequested;
+        var lastRequested = supply.LastRequested;
         // A description tells nothing more when the request was one interface with one address.
         var isRefreshing = size > 2 && refreshes < PoolLimits.MaxSubnetRefreshes && describeAgain();
         var fewest = Math.Min(size, before?.Size ?? size);
-        _addresses[subnetId] = new AddressRefusal(obstacle, fewest, refreshes + (isRefreshing ? 1 : 0), isRefreshing ? asked : null);
+        _addresses[subnetId] = new AddressRefusal(
+            obstacle,
+            fewest,
+            refreshes + (isRefreshing ? 1 : 0),
+            isRefreshing ? lastRequested : null
+        );
     }
 
     /// <summary>Records a successful growth and removes the obstacles that it disproves.</summary>

@@ -194,7 +194,7 @@ internal sealed partial class NodeStartup(
     }
 
     /// <summary>
-    /// Whether to retry. While the operator forbids calls, waiting is what he asked for, and known attachments are served meanwhile.
+    /// Whether to retry. While the operator forbids calls, waiting is intended, and known attachments are served meanwhile.
     /// </summary>
     private bool IsWorthWaiting(Exception exception, TimeSpan pause, DateTimeOffset giveUpAt) =>
         exception is CloudException { Kind: CloudErrorKind.Disabled }

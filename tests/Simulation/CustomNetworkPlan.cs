@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 namespace VpcCni.Simulation.Tests;
 
-/// <summary>What a seed decides for a node whose pods have a network of their own.</summary>
-/// <param name="Subnets">Those that an ENIConfig may name: two of the node's zone and one of another, which is of no use.</param>
-/// <param name="MeanChange">Between two changes of the ENIConfig; null: it never changes.</param>
-/// <param name="Delay">From a change, or the daemon's start, until the daemon is told, at most.</param>
-/// <param name="ApiFails">How often the cluster is out of reach when something changes, and stays so for a while.</param>
+/// <summary>A seed's choices for a node with custom networking.</summary>
+/// <param name="Subnets">Subnets that an ENIConfig may name: two of the node's zone and one of another, which is unusable.</param>
+/// <param name="MeanChange">Mean time between changes of the ENIConfig; null when it never changes.</param>
+/// <param name="Delay">Most time from a change, or the daemon's start, until the daemon gets the ENIConfig.</param>
+/// <param name="ApiFails">Probability that the API server becomes unreachable for a while at a change.</param>
 internal sealed record CustomNetworkPlan(IReadOnlyList<SubnetPlan> Subnets, TimeSpan? MeanChange, TimeSpan Delay, double ApiFails)
 {
     /// <summary>
-    /// Seeds below were run, and some of them pinned, before there was custom networking in the simulation; they stay the scenarios that
-    /// they were.
+    /// First seed with custom networking. Lower seeds were run, and some pinned, before it existed, and keep their scenarios.
     /// </summary>
     public const int FirstSeed = 10_000;
 
@@ -28,7 +27,7 @@ internal sealed record CustomNetworkPlan(IReadOnlyList<SubnetPlan> Subnets, Time
         );
     }
 
-    /// <summary>Between two changes of the primary interface's security groups; with and without custom networking.</summary>
+    /// <summary>Mean time between changes of the primary interface's security groups, with and without custom networking.</summary>
     public static TimeSpan? GroupChange(int seed, bool isTroubled)
     {
         var random = Scenario.Stream(seed, "groups");

@@ -5,7 +5,7 @@ using VpcCni.Ipamd.Ledger;
 
 namespace VpcCni.Simulation.Tests;
 
-/// <summary>The cloud port unchanged, for those who watch or change one call.</summary>
+/// <summary>Forwards every call, as a base for wrappers that observe or change one.</summary>
 internal abstract class DelegatingCloud(ICloud inner) : ICloud
 {
     protected ICloud Inner => inner;

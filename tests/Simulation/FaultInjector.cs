@@ -8,8 +8,8 @@ using CreateInterfaceRequest = VpcCni.Lab.VpcModel.CreateInterfaceRequest;
 namespace VpcCni.Simulation.Tests;
 
 /// <summary>
-/// Everything bad that is not the pods' doing: failures and throttling of the cloud, lag, other people's hands on the node's interfaces,
-/// crashes, clocks that are set.
+/// Injects all faults that pods do not cause: failures and throttling of the cloud, lag, changes of the node's interfaces by others,
+/// crashes, clock changes.
 /// </summary>
 internal sealed class FaultInjector(
     Scenario scenario,
@@ -35,17 +35,17 @@ internal sealed class FaultInjector(
     ];
 
     private readonly Random _random = Scenario.Stream(scenario.Seed, "trouble");
-    private readonly Random _away = Scenario.Stream(scenario.Seed, "away trouble");
+    private readonly Random _outages = Scenario.Stream(scenario.Seed, "away trouble");
     private readonly List<Task> _tasks = [];
     private readonly List<EniId> _neighbours = [];
     private bool _calm;
 
     public Exception? Error => _tasks.FirstOrDefault(task => task.IsFaulted)?.Exception;
 
-    /// <summary>Interfaces on this node that others have put there.</summary>
+    /// <summary>Interfaces that others attached to this node.</summary>
     public HashSet<EniId> Foreign { get; } = [];
 
-    /// <summary>Before the daemon starts: other tenants of the subnets.</summary>
+    /// <summary>Creates other tenants of the subnets, before the daemon starts.</summary>
     public void FillSubnets()
     {
         foreach (var subnet in subnets)
@@ -121,7 +121,7 @@ internal sealed class FaultInjector(
                 if (_random.Next(4) == 0)
                     node.Stop();
                 else
-                    node.Crash("just so");
+                    node.Crash("at random");
                 return Task.CompletedTask;
             }
         );
@@ -158,7 +158,7 @@ internal sealed class FaultInjector(
             }
         );
         if (scenario.MeanAway is { } away)
-            _tasks.Add(GoAwayAsync(away));
+            _tasks.Add(BeUnavailableAsync(away));
         if (scenario.Neighbours > 0)
             Repeat(
                 TimeSpan.FromSeconds(20),
@@ -170,7 +170,7 @@ internal sealed class FaultInjector(
             );
     }
 
-    /// <summary>All trouble ends. The damage that was done stays.</summary>
+    /// <summary>Ends all faults; their damage stays.</summary>
     public void End()
     {
         _calm = true;
@@ -189,42 +189,42 @@ internal sealed class FaultInjector(
         _neighbours.Clear();
     }
 
-    private void Repeat(TimeSpan? mean, Func<Task> trouble)
+    private void Repeat(TimeSpan? mean, Func<Task> fault)
     {
         if (mean is { } interval)
-            _tasks.Add(RepeatAsync(interval, trouble));
+            _tasks.Add(RepeatAsync(interval, fault));
     }
 
-    private async Task RepeatAsync(TimeSpan mean, Func<Task> trouble)
+    private async Task RepeatAsync(TimeSpan mean, Func<Task> fault)
     {
         while (true)
         {
             await Task.Delay(TimeSpan.FromTicks((long)(-Math.Log(1 - _random.NextDouble()) * mean.Ticks)), node.Time);
             if (_calm)
                 return;
-            await trouble();
+            await fault();
             if (_calm)
                 return;
         }
     }
 
     /// <summary>
-    /// EC2 goes away, and the daemon is restarted before it comes back. Sometimes somebody takes an address from the node in between.
+    /// Makes EC2 unavailable, and restarts the daemon before it returns. Sometimes someone removes an address from the node meanwhile.
     /// </summary>
-    private async Task GoAwayAsync(TimeSpan mean)
+    private async Task BeUnavailableAsync(TimeSpan mean)
     {
         while (true)
         {
-            await Task.Delay(TimeSpan.FromTicks((long)(-Math.Log(1 - _away.NextDouble()) * mean.Ticks)), node.Time);
+            await Task.Delay(TimeSpan.FromTicks((long)(-Math.Log(1 - _outages.NextDouble()) * mean.Ticks)), node.Time);
             if (_calm)
                 return;
             if (!node.IsUp)
                 continue;
             node.Crash("EC2 goes away");
-            if (_away.Next(2) == 0)
-                Guarded(() => Unassign(_away));
+            if (_outages.Next(2) == 0)
+                Guarded(() => Unassign(_outages));
             var rule =
-                _away.Next(2) == 0
+                _outages.Next(2) == 0
                     ? FaultRule.Throttle(Everything, times: null)
                     : new FaultRule
                     {
@@ -234,13 +234,13 @@ internal sealed class FaultInjector(
                         Message = "away",
                         Status = HttpStatusCode.ServiceUnavailable,
                     };
-            node.Trace.Add($"trouble: EC2 is away, every call answers {rule.Code}");
+            node.Trace.Add($"fault: EC2 is away, every call answers {rule.Code}");
             node.World.Faults.Add(rule);
             node.Checker.IsCloudAway = true;
-            await Task.Delay(TimeSpan.FromSeconds(_away.Next(20, 110)), node.Time);
+            await Task.Delay(TimeSpan.FromSeconds(_outages.Next(20, 110)), node.Time);
             if (_calm)
                 return;
-            node.Trace.Add("trouble: EC2 is back");
+            node.Trace.Add("fault: EC2 is back");
             node.Checker.IsCloudAway = false;
             node.World.Faults.Clear(Everything);
         }
@@ -291,7 +291,7 @@ internal sealed class FaultInjector(
                 Message = "window",
             },
         };
-        node.Trace.Add($"trouble: {operation} answers {rule.Code} ({rule.Moment})");
+        node.Trace.Add($"fault: {operation} answers {rule.Code} ({rule.Moment})");
         node.World.Faults.Add(rule);
         await Task.Delay(TimeSpan.FromSeconds(_random.Next(1, 60)), node.Time);
         if (!_calm && operation != Everything)
@@ -300,26 +300,26 @@ internal sealed class FaultInjector(
             node.World.Faults.Clear(Everything);
     }
 
-    /// <summary>What operators do: another mode with a restart, a cordoned node, a brake on the cloud's API.</summary>
+    /// <summary>Actions of operators: another mode with a restart, a cordoned node, a limit on cloud calls.</summary>
     private void Operate()
     {
         switch (_random.Next(4))
         {
             case 0:
                 node.UsesPrefixes = !node.UsesPrefixes;
-                node.Trace.Add($"trouble: ENABLE_PREFIX_DELEGATION is now {node.UsesPrefixes}");
+                node.Trace.Add($"fault: ENABLE_PREFIX_DELEGATION is now {node.UsesPrefixes}");
                 node.Stop();
                 break;
             case 1:
                 node.SetConditions(!node.IsUnschedulable, node.Access);
-                node.Trace.Add($"trouble: the node is {(node.IsUnschedulable ? "cordoned" : "not cordoned any more")}");
+                node.Trace.Add($"fault: the node is {(node.IsUnschedulable ? "cordoned" : "not cordoned any more")}");
                 break;
             default:
                 node.SetConditions(
                     node.IsUnschedulable,
                     node.Access == CloudAccess.Full ? (CloudAccess)_random.Next(1, 3) : CloudAccess.Full
                 );
-                node.Trace.Add($"trouble: cloud access is {node.Access}");
+                node.Trace.Add($"fault: cloud access is {node.Access}");
                 break;
         }
     }
@@ -328,14 +328,14 @@ internal sealed class FaultInjector(
     {
         SecurityGroupId[] chosen = [groups[0], .. groups.Skip(1).Where(_ => _random.Next(2) == 0)];
         var primary = node.World.InterfacesOf(node.Instance).Single(eni => eni.Attachment!.IsPrimary);
-        node.Trace.Add($"trouble: somebody gives {primary.Id} the security groups {string.Join(' ', chosen)}");
+        node.Trace.Add($"fault: someone sets the security groups of {primary.Id} to {string.Join(' ', chosen)}");
         node.World.ModifyNetworkInterfaceAttribute(new ModifyInterfaceRequest { Interface = primary.Id, Groups = chosen });
     }
 
     private void JumpClock()
     {
         var by = TimeSpan.FromSeconds(_random.Next(-7200, 7200));
-        node.Trace.Add($"trouble: the clock is set by {by}");
+        node.Trace.Add($"fault: the clock is set by {by}");
         node.Clock.Jump(by);
         if (by > TimeSpan.Zero)
             node.Checker.ClockSetForward();
@@ -369,7 +369,7 @@ internal sealed class FaultInjector(
 
     private void Detach(NetworkInterface eni)
     {
-        node.Trace.Add($"trouble: somebody detaches {eni.Id}");
+        node.Trace.Add($"fault: someone detaches {eni.Id}");
         node.Checker.Detach(eni);
         node.World.DetachNetworkInterface(eni.Attachment!.Id, force: _random.Next(2) == 0);
         if (_random.Next(2) == 0)
@@ -380,7 +380,7 @@ internal sealed class FaultInjector(
     {
         if (node.World.FindInterface(id) is not { Attachment: null } eni)
             return;
-        node.Trace.Add($"trouble: somebody deletes {id}");
+        node.Trace.Add($"fault: someone deletes {id}");
         node.Checker.Damage(eni.AllRanges);
         node.World.DeleteNetworkInterface(id);
     }
@@ -398,7 +398,7 @@ internal sealed class FaultInjector(
         IPAddress[] addresses = index < eni.SecondaryAddresses.Length ? [eni.SecondaryAddresses[index]] : [];
         IPNetwork[] prefixes = index >= eni.SecondaryAddresses.Length ? [eni.Ipv4Prefixes[index - eni.SecondaryAddresses.Length]] : [];
         var taken = addresses.Select(address => address.ToString()).Concat(prefixes.Select(prefix => prefix.ToString()));
-        node.Trace.Add($"trouble: somebody takes {string.Join(", ", taken)} from {eni.Id}");
+        node.Trace.Add($"fault: someone removes {string.Join(", ", taken)} from {eni.Id}");
         node.Checker.Damage([.. addresses.Select(address => new IPNetwork(address, 32)), .. prefixes]);
         node.World.UnassignPrivateIpAddresses(eni.Id, addresses, prefixes);
     }
@@ -407,7 +407,7 @@ internal sealed class FaultInjector(
     {
         var all = node.World.InterfacesOf(node.Instance);
         var eni = all[_random.Next(all.Count)];
-        node.Trace.Add($"trouble: somebody adds an address to {eni.Id}");
+        node.Trace.Add($"fault: someone adds an address to {eni.Id}");
         node.World.AssignPrivateIpAddresses(eni.Id, AddressRequest.Any(1));
     }
 
@@ -426,7 +426,7 @@ internal sealed class FaultInjector(
                 Tags = tags,
             }
         );
-        node.Trace.Add($"trouble: somebody attaches {eni.Id}{(tags.Count > 0 ? ", not to be managed" : "")}");
+        node.Trace.Add($"fault: someone attaches {eni.Id}{(tags.Count > 0 ? ", not to be managed" : "")}");
         Foreign.Add(eni.Id);
         node.World.AttachNetworkInterface(new AttachInterfaceRequest(eni.Id, node.Instance, free));
     }
@@ -462,16 +462,16 @@ internal sealed class FaultInjector(
         );
     }
 
-    /// <summary>Others meet the same failures as we do.</summary>
-    private void Guarded(Action trouble)
+    /// <summary>Runs an action of others, whose calls meet the same failures as the daemon's.</summary>
+    private void Guarded(Action action)
     {
         try
         {
-            trouble();
+            action();
         }
-        catch (Ec2FaultException fault)
+        catch (Ec2FaultException exception)
         {
-            node.Trace.Add($"trouble: somebody's call failed: {fault.Code}");
+            node.Trace.Add($"fault: someone's call failed: {exception.Code}");
         }
     }
 }

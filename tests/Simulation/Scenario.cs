@@ -4,8 +4,8 @@ using VpcCni.Lab.VpcModel;
 namespace VpcCni.Simulation.Tests;
 
 /// <summary>
-/// Everything that a seed decides: the node, its options, the load, and how much of which trouble. Each kind of trouble is wholly off in
-/// many scenarios, so that no kind hides another.
+/// Everything that a seed determines: the node, its options, the load, and the amount of each kind of fault. Many scenarios disable each
+/// kind completely, so that no kind hides another.
 /// </summary>
 internal sealed record Scenario
 {
@@ -61,7 +61,7 @@ internal sealed record Scenario
     public required double RepeatedDeletes { get; init; }
 
     /// <summary>
-    /// What the plugin does with a DEL that the daemon does not answer; null: the runtime repeats it until it is answered.
+    /// The plugin's handling of DELs that the daemon does not answer; null when the runtime repeats them until they are answered.
     /// </summary>
     public required NotePlan? Notes { get; init; }
 
@@ -79,7 +79,7 @@ internal sealed record Scenario
     public required bool HidesFromMetadata { get; init; }
     public required TimeSpan? MeanOperator { get; init; }
 
-    /// <summary>Between two times at which the daemon is restarted while every call of EC2 fails or is throttled.</summary>
+    /// <summary>Mean time between restarts of the daemon while every EC2 call fails or is throttled.</summary>
     public required TimeSpan? MeanAway { get; init; }
 
     // The machine.
@@ -90,20 +90,20 @@ internal sealed record Scenario
     public required double KernelFails { get; init; }
     public required TimeSpan? MeanClockJump { get; init; }
 
-    /// <summary>kubelet's default.</summary>
+    /// <summary>kubelet's default for max pods.</summary>
     private const int KubeletPods = 110;
 
     public int PerInterface => Type.Ipv4PerInterface - 1;
 
     /// <summary>
-    /// As documented: interfaces x (addresses - 1) + 2; with prefixes 16 times the addresses, but no more than kubelet runs by default.
+    /// Max pods as documented: interfaces x (addresses - 1) + 2; with prefixes 16 times the addresses, at most kubelet's default.
     /// </summary>
     public int PodLimit(bool usesPrefixes) =>
         SetsMaxPods ? MaxPods
         : usesPrefixes && Type.SupportsPrefixes ? Math.Min(KubeletPods, (PodInterfaces * PerInterface * 16) + 2)
         : (PodInterfaces * PerInterface) + 2;
 
-    /// <summary>With custom networking the primary one carries no pods.</summary>
+    /// <summary>Interfaces for pods; with custom networking without the primary one.</summary>
     private int PodInterfaces => Type.NetworkCards[0].MaxInterfaces - (CustomNetwork is null ? 0 : 1);
 
     public int MaxInterfaces => Math.Min(MaxEni ?? int.MaxValue, Type.NetworkCards[0].MaxInterfaces);
@@ -183,7 +183,7 @@ internal sealed record Scenario
         };
     }
 
-    /// <summary>Off in most scenarios, and in those that were run and pinned before there was such trouble.</summary>
+    /// <summary>Off in most scenarios, and in those that were run and pinned before this fault existed.</summary>
     private static TimeSpan? Away(int seed, bool troubled)
     {
         var random = Stream(seed, "away");
@@ -224,7 +224,7 @@ internal sealed record Scenario
         };
         if (CustomNetwork is not null)
         {
-            // Nobody is asked there: the simulated cluster tells.
+            // The endpoint is never called: the simulated cluster sends the ENIConfig.
             (environment["AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG"], environment["CLUSTER_ENDPOINT"], environment["MY_NODE_NAME"]) = (
                 "true",
                 "https://cluster.test",
@@ -239,7 +239,7 @@ internal sealed record Scenario
         return environment;
     }
 
-    /// <summary>Chance of one purpose: what one part of the simulation draws does not shift what another draws.</summary>
+    /// <summary>Random source for one purpose, so that draws of one part of the simulation do not shift those of another.</summary>
     public static Random Stream(int seed, string purpose)
     {
         var mixed = 2166136261u ^ (uint)seed;
@@ -254,9 +254,9 @@ internal sealed record Scenario
         TimeSpan.FromSeconds(Math.Round(least + (random.NextDouble() * (most - least)), 3));
 }
 
-/// <summary>A subnet, of the node's zone as a rule.</summary>
-/// <param name="PrefixLength">Of its range.</param>
+/// <summary>A subnet, usually in the node's zone.</summary>
+/// <param name="PrefixLength">Prefix length of its range.</param>
 /// <param name="Role">Value of the tag kubernetes.io/role/cni; null for none.</param>
-/// <param name="Cluster">The cluster that it is reserved for by tag; null for any.</param>
-/// <param name="IsFar">In another zone.</param>
+/// <param name="Cluster">The cluster that a tag reserves it for; null for any.</param>
+/// <param name="IsFar">Whether it is in another zone.</param>
 internal sealed record SubnetPlan(int PrefixLength, string? Role, string? Cluster, bool IsFar = false);

@@ -5,7 +5,8 @@ using VpcCni.Simulation.Tests.Comparison;
 namespace VpcCni.Simulation.Tests;
 
 /// <summary>
-/// <c>make sim SEEDS=n [SEED=x]</c>: runs fresh seeds, or one again, and tells what came out. Exit code 0 only if nothing was found.
+/// <c>make sim SEEDS=n [SEED=x]</c>: runs fresh seeds, or one seed again, and prints the results. Exit code 0 only if no violation was
+/// found.
 /// </summary>
 internal static class SimulateCommand
 {
@@ -48,7 +49,7 @@ internal static class SimulateCommand
                     return 0;
                 default:
                     error.WriteLine(
-                        $"simulate: '{args[index]}' is not understood; expected [--seeds N] [--seed X] [--first X] [--trace] "
+                        $"simulate: '{args[index]}' is not an option; expected [--seeds N] [--seed X] [--first X] [--trace] "
                             + "[--planted] [--compare] [--rows]"
                     );
                     return 2;
@@ -104,7 +105,7 @@ internal static class SimulateCommand
         return failed == 0 ? 0 : 1;
     }
 
-    /// <summary>Bugs put in on purpose: which seed, counted from 1, finds each.</summary>
+    /// <summary>Prints for each planted bug which seed, counted from 1, finds it.</summary>
     private static int FindPlanted(int seeds, TextWriter output)
     {
         var missed = 0;

@@ -6,8 +6,8 @@ using VpcCni.Simulation.Tests.Checker;
 namespace VpcCni.Simulation.Tests;
 
 /// <summary>
-/// The cluster's word on the network of the node's pods: tells every life of the daemon, a moment late or, while the API server is out of
-/// reach, not at all. Keeps for the checker in which subnet new pods may be at each moment, as the documentation has it (docs/adr/0013).
+/// The cluster's ENIConfig for the node: passes it to every daemon run, a moment late or, while the API server is unreachable, not at all.
+/// Records for the checker in which subnet new pods may be at each time, as documented (docs/adr/0013).
 /// </summary>
 internal sealed class SimulatedCluster(
     Scenario scenario,
@@ -20,18 +20,19 @@ internal sealed class SimulatedCluster(
     private const string Name = "pods";
 
     private readonly Random _random = Scenario.Stream(scenario.Seed, "cluster");
-    private EniConfigState _current = new EniConfigState.Missing(Name, "it has not been made yet");
+    private EniConfigState _current = new EniConfigState.Missing(Name, "it has not been created yet");
 
-    /// <summary>What this life of the daemon was told last; null: nothing yet.</summary>
-    private EniConfigState? _told;
+    /// <summary>The last state passed to this daemon run; null for none.</summary>
+    private EniConfigState? _received;
 
     /// <summary>
-    /// The last that it was told and could look up: what it falls back on. One that it could not, counts only while nothing else is told.
+    /// The last ENIConfig that this daemon run received and could look up: its fallback. One that it could not look up applies only until
+    /// the next state.
     /// </summary>
-    private EniConfigState.Present? _lastGood;
+    private EniConfigState.Present? _lastUsable;
     private bool _isReachable = true;
 
-    /// <summary>What counts once everything is calm.</summary>
+    /// <summary>The effective ENIConfig once everything is calm.</summary>
     public (SubnetId Subnet, IReadOnlyList<SecurityGroupId> Groups)? Wanted =>
         scenario.CustomNetwork is not null && _current is EniConfigState.Present config
             ? (new SubnetId(config.SubnetId), [.. config.SecurityGroupIds.Select(id => new SecurityGroupId(id))])
@@ -39,31 +40,31 @@ internal sealed class SimulatedCluster(
 
     private SubnetId Far => subnets[^1];
 
-    /// <summary>A life of the daemon can be told.</summary>
+    /// <summary>Called when a daemon run can receive the ENIConfig.</summary>
     public void DaemonStarted()
     {
         if (scenario.CustomNetwork is null)
             return;
-        (_told, _lastGood) = (null, null);
+        (_received, _lastUsable) = (null, null);
         checker.Configured(null);
-        Tell();
+        Send();
     }
 
-    /// <summary>The daemon was told what a subnet is.</summary>
+    /// <summary>Called when the daemon has looked up a subnet.</summary>
     public void SubnetFound(string subnetId)
     {
-        if (_told is EniConfigState.Present present && present.SubnetId == subnetId && IsGood(present))
-            _lastGood = present;
+        if (_received is EniConfigState.Present present && present.SubnetId == subnetId && IsUsable(present))
+            _lastUsable = present;
     }
 
-    /// <summary>Somebody makes, changes, breaks or deletes the ENIConfig, or the API server goes away for a while.</summary>
+    /// <summary>Creates, changes, breaks or deletes the ENIConfig, or makes the API server unreachable for a while.</summary>
     public void Change()
     {
         if (_random.NextDouble() < scenario.CustomNetwork!.ApiFails)
         {
-            node.Trace.Add("trouble: the API server cannot be reached");
+            node.Trace.Add("fault: the API server cannot be reached");
             _isReachable = false;
-            node.Time.After(TimeSpan.FromSeconds(_random.Next(1, 120)), Reach);
+            node.Time.After(TimeSpan.FromSeconds(_random.Next(1, 120)), Reconnect);
         }
 
         Set(
@@ -77,17 +78,17 @@ internal sealed class SimulatedCluster(
         );
     }
 
-    /// <summary>From now on nothing changes, and the ENIConfig is a good one.</summary>
+    /// <summary>Ends all changes, with a valid ENIConfig.</summary>
     public void Calm()
     {
         if (scenario.CustomNetwork is null)
             return;
         if (_current is not EniConfigState.Present present || present.SubnetId == Far.Value)
             Set(Config(subnets[1]));
-        Reach();
+        Reconnect();
     }
 
-    private bool IsGood(EniConfigState.Present config) => config.SubnetId != Far.Value;
+    private bool IsUsable(EniConfigState.Present config) => config.SubnetId != Far.Value;
 
     private EniConfigState.Present Config(SubnetId subnet) => new(Name, subnet.Value, Groups());
 
@@ -97,16 +98,16 @@ internal sealed class SimulatedCluster(
     {
         node.Trace.Add($"the ENIConfig is {state}");
         _current = state;
-        Tell();
+        Send();
     }
 
-    private void Reach()
+    private void Reconnect()
     {
         _isReachable = true;
-        Tell();
+        Send();
     }
 
-    private void Tell() =>
+    private void Send() =>
         node.Time.After(
             scenario.CustomNetwork!.Delay * _random.NextDouble(),
             () =>
@@ -116,13 +117,13 @@ internal sealed class SimulatedCluster(
                 var state = _current;
                 node.WithEngine(engine =>
                 {
-                    _told = state;
-                    var counts = state is EniConfigState.Present present && IsGood(present) ? present : _lastGood;
-                    // Of one that is known, with other groups, there is nothing to look up.
-                    if (counts?.SubnetId == _lastGood?.SubnetId)
-                        _lastGood = counts;
-                    // Before the daemon hears of it: what it does from then on is judged by it.
-                    checker.Configured(counts is null ? null : new SubnetId(counts.SubnetId));
+                    _received = state;
+                    var effective = state is EniConfigState.Present present && IsUsable(present) ? present : _lastUsable;
+                    // A known subnet with other groups needs no lookup.
+                    if (effective?.SubnetId == _lastUsable?.SubnetId)
+                        _lastUsable = effective;
+                    // Before the daemon gets it: the checker judges its actions from then on by it.
+                    checker.Configured(effective is null ? null : new SubnetId(effective.SubnetId));
                     engine.EniConfig.Set(state);
                 });
             }

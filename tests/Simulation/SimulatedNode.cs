@@ -17,17 +17,17 @@ using VpcCni.Simulation.Tests.Checker;
 namespace VpcCni.Simulation.Tests;
 
 /// <summary>
-/// One node of the model and its daemon, life after life: starts it, kills it, starts it again, and carries the requests of clients to it.
+/// One node of the model and its daemon over many runs: starts, kills and restarts it, and passes the requests of clients to it.
 /// </summary>
 internal sealed class SimulatedNode
 {
     private readonly Scenario _scenario;
-    private readonly Mutation _sabotage;
+    private readonly Mutation _mutation;
     private readonly Random _random;
     private readonly Random _crashes;
     private readonly Random _notes;
 
-    /// <summary>Sandboxes whose DEL came while the daemon was away, and which were not asked for since.</summary>
+    /// <summary>Sandboxes whose DEL came while the daemon was away and that were not added again.</summary>
     private readonly HashSet<string> _deleted = new(StringComparer.Ordinal);
     private Life? _life;
     private int _strange;
@@ -35,7 +35,7 @@ internal sealed class SimulatedNode
 
     public SimulatedNode(
         Scenario scenario,
-        Mutation sabotage,
+        Mutation mutation,
         VirtualTime time,
         VpcWorld world,
         InstanceId instance,
@@ -43,7 +43,7 @@ internal sealed class SimulatedNode
         Trace trace
     )
     {
-        (_scenario, _sabotage, Time, World, Instance, Checker, Trace) = (scenario, sabotage, time, world, instance, checker, trace);
+        (_scenario, _mutation, Time, World, Instance, Checker, Trace) = (scenario, mutation, time, world, instance, checker, trace);
         (_random, _crashes) = (Scenario.Stream(scenario.Seed, "node"), Scenario.Stream(scenario.Seed, "crashes"));
         _notes = Scenario.Stream(scenario.Seed, "faults of notes");
         Kernel = new ModelKernel(world, instance) { Fault = KernelFault };
@@ -60,75 +60,75 @@ internal sealed class SimulatedNode
     public ModelNotes Notes { get; } = new();
     public WallClock Clock { get; } = new();
 
-    /// <summary>ENABLE_PREFIX_DELEGATION from the next start on.</summary>
+    /// <summary>ENABLE_PREFIX_DELEGATION, from the next start on.</summary>
     public bool UsesPrefixes { get; set; }
 
-    /// <summary>The cluster's word, which every life of the daemon learns at its start.</summary>
+    /// <summary>The node's condition in the cluster, which every daemon run reads at its start.</summary>
     public bool IsUnschedulable { get; private set; }
 
-    /// <summary>The operator's switch.</summary>
+    /// <summary>The operator's setting.</summary>
     public CloudAccess Access { get; private set; }
 
-    /// <summary>Told when a life of the daemon begins to listen.</summary>
+    /// <summary>Called when a daemon run begins to listen.</summary>
     public Action DaemonStarted { get; set; } = () => { };
 
-    /// <summary>The daemon was told what a subnet is that it had asked for.</summary>
+    /// <summary>Called when the daemon has received the description of a subnet.</summary>
     public Action<string> SubnetFound { get; set; } = _ => { };
 
-    /// <summary>No more crashes and failing disks or kernels.</summary>
+    /// <summary>When set, no crashes and no failures of disk or kernel.</summary>
     public bool IsCalm { get; set; }
 
     public int Crashes { get; private set; }
 
     public bool IsUp => _life is not null;
 
-    /// <summary>The running daemon's engine; null while there is none.</summary>
+    /// <summary>The running daemon's engine; null when none runs.</summary>
     public PoolEngine? Engine => _life?.Engine;
 
     public void StartDaemon()
     {
         if (_life is not null)
             return;
-        var incarnation = new DaemonRun(Time, $"daemon {++_lives}", Clock);
-        Trace.Add($"{incarnation.Name} starts");
-        _ = incarnation.Start(() => LiveAsync(incarnation));
+        var run = new DaemonRun(Time, $"daemon {++_lives}", Clock);
+        Trace.Add($"{run.Name} starts");
+        _ = run.Start(() => LiveAsync(run));
     }
 
     public void SetConditions(bool isUnschedulable, CloudAccess access)
     {
         (IsUnschedulable, Access) = (isUnschedulable, access);
-        Checker.Blind(access == CloudAccess.NoCalls);
+        Checker.SetBlind(access == CloudAccess.NoCalls);
         if (_life is { Engine: { } engine })
             Apply(engine);
     }
 
     private void Apply(PoolEngine engine) => (engine.Conditions.IsUnschedulable, engine.Budget.Access) = (IsUnschedulable, Access);
 
-    /// <summary>Does something on the running daemon's thread; nothing while there is none.</summary>
+    /// <summary>Runs an action on the running daemon's thread; no-op when none runs.</summary>
     public void WithEngine(Action<PoolEngine> action)
     {
         if (_life is { Engine: { } engine } life)
-            life.Incarnation.Post(() => action(engine));
+            life.Run.Post(() => action(engine));
     }
 
-    /// <summary>Kill -9, at this very point; a supervisor starts the next one.</summary>
+    /// <summary>Kills the daemon at this point, as kill -9; a supervisor starts the next run.</summary>
     public void Crash(string why)
     {
         if (_life is not { } life)
             return;
-        Trace.Add($"{life.Incarnation.Name} is killed: {why}");
+        Trace.Add($"{life.Run.Name} is killed: {why}");
         Crashes++;
         End(life);
-        life.Incarnation.Kill();
+        life.Run.Kill();
     }
 
-    /// <summary>A stop as by SIGTERM: the loop is cancelled, and what is not done soon is killed.</summary>
+    /// <summary>Stops the daemon as SIGTERM does: cancels its loop, and kills it when it does not stop in time.</summary>
     public void Stop()
     {
         if (_life is not { } life)
             return;
-        Trace.Add($"{life.Incarnation.Name} is asked to stop");
-        life.Incarnation.Post(life.Stop.Cancel);
+        Trace.Add($"{life.Run.Name} is asked to stop");
+        life.Run.Post(life.Stop.Cancel);
         Time.After(
             TimeSpan.FromSeconds(5),
             () =>
@@ -139,7 +139,7 @@ internal sealed class SimulatedNode
         );
     }
 
-    /// <summary>As the plugin writes it now.</summary>
+    /// <summary>The note that the plugin writes now.</summary>
     public MissedDel NoteOf(PodRecord pod) =>
         new(pod.Network, pod.Container, "eth0", Time.GetUtcNow() + Clock.Offset, Time.GetElapsedTime(0), BootId);
 
@@ -149,35 +149,35 @@ internal sealed class SimulatedNode
         Notes.Leave(note);
     }
 
-    /// <summary>Beside the others: one of another boot, of a pod that lives, and one that is none.</summary>
+    /// <summary>Adds invalid notes: one of another boot for a live pod, and one that is no JSON.</summary>
     public void LeaveStrangeNotes()
     {
         Trace.Add("strange notes are left");
-        Notes.Put(new MissedDelEntry("strange", null, $"it is no JSON, {++_strange}"));
+        Notes.Put(new MissedDelEntry("strange", null, $"it is not JSON, {++_strange}"));
         if (Checker.Live.FirstOrDefault() is { } pod)
             Notes.Put(new MissedDelEntry("earlier", NoteOf(pod) with { BootId = "an earlier boot" }, null));
     }
 
-    /// <summary>The runtime has ended it, and its plugin got no answer.</summary>
+    /// <summary>Records a sandbox that the runtime ended without an answer to its DEL.</summary>
     public void DeletedUnanswered(PodRecord pod) => _deleted.Add(pod.Container);
 
-    /// <summary>Notes that were there when a daemon started are taken within this.</summary>
-    private static readonly TimeSpan TakesNotes = TimeSpan.FromSeconds(1);
+    /// <summary>Time within which a daemon processes the notes that exist at its start.</summary>
+    private static readonly TimeSpan NoteDeadline = TimeSpan.FromSeconds(1);
 
     private const string BootId = "this boot";
 
     private void WatchNotes(Life life, PoolEngine engine)
     {
-        engine.Events.Subscribe(happened =>
+        engine.Events.Subscribe(poolEvent =>
         {
-            if (happened is PoolEvent.MissedDelete { Released: { } released })
+            if (poolEvent is PoolEvent.MissedDelete { Released: { } released })
                 Checker.ReleasedByNote(released.Key.ContainerId, released.Addresses[0].Address);
         });
         if (_scenario.Notes is not { Fails: 0 } || _scenario.DiskFails > 0)
             return;
         var found = Notes.Entries.ToArray();
         Time.After(
-            TakesNotes,
+            NoteDeadline,
             () =>
             {
                 if (!ReferenceEquals(_life, life))
@@ -185,20 +185,20 @@ internal sealed class SimulatedNode
                 foreach (var entry in found)
                 {
                     if (Notes.Entries.Contains(entry))
-                        Checker.Fail($"{TakesNotes.TotalSeconds} s after the daemon's start the note {entry} is still there");
+                        Checker.Fail($"{NoteDeadline.TotalSeconds} s after the daemon's start the note {entry} is still there");
                     if (entry.Del is not { BootId: BootId } note || !_deleted.Contains(note.ContainerId))
                         continue;
-                    if (engine.Ledger.Find(new AttachmentKey(note.NetworkName, note.ContainerId, note.InterfaceName)) is { } held)
+                    if (engine.Ledger.Find(new AttachmentKey(note.NetworkName, note.ContainerId, note.InterfaceName)) is { } attachment)
                         Checker.Fail(
-                            $"{TakesNotes.TotalSeconds} s after the daemon's start {held.Key} holds {held.Addresses[0].Address}, in "
-                                + $"spite of {entry}"
+                            $"{NoteDeadline.TotalSeconds} s after the daemon's start {attachment.Key} has "
+                                + $"{attachment.Addresses[0].Address}, in spite of {entry}"
                         );
                 }
             }
         );
     }
 
-    private void BeforeLook()
+    private void BeforeRead()
     {
         if (!IsCalm && _scenario.Notes is { } plan && _notes.NextDouble() < plan.Fails)
             throw new IOException("the folder cannot be read");
@@ -216,17 +216,17 @@ internal sealed class SimulatedNode
 
     private bool IsAnnounced() => _scenario.Notes is not { } plan || _notes.NextDouble() >= plan.Unannounced;
 
-    /// <summary>From an ADD to its answer when nothing has to be waited for.</summary>
+    /// <summary>Time from an ADD to its answer when nothing has to be waited for.</summary>
     private static readonly TimeSpan AtOnce = TimeSpan.FromSeconds(2);
 
-    /// <summary>An ADD over the socket by a client that waits so long and no longer.</summary>
-    public async Task<AddReply> AddAsync(PodRecord pod, TimeSpan patience)
+    /// <summary>Sends an ADD over the socket, with the client's time limit.</summary>
+    public async Task<AddReply> AddAsync(PodRecord pod, TimeSpan timeout)
     {
-        var known = pod.LastAddress is null ? Checker.KnownToBeFree(Disk.Content, Kernel.Routes.Keys) : 0;
+        var known = pod.LastAddress is null ? Checker.CountKnownFree(Disk.Content, Kernel.Routes.Keys) : 0;
         var (life, began) = (_life, Time.GetUtcNow());
         _deleted.Remove(pod.Container);
-        var reply = await AskForAddressAsync(pod, patience);
-        // Whoever left early, or lost its daemon, was told nothing.
+        var reply = await RequestAddressAsync(pod, timeout);
+        // A client that left early, or lost its daemon, received nothing.
         if (
             known > 0
             && reply is not (AddReply.Gone or AddReply.Unavailable)
@@ -235,7 +235,7 @@ internal sealed class SimulatedNode
         )
         {
             Checker.Fail(
-                $"ADD {pod} came to {reply} after {(Time.GetUtcNow() - began).TotalSeconds:0.000} s "
+                $"ADD {pod} returned {reply} after {(Time.GetUtcNow() - began).TotalSeconds:0.000} s "
                     + $"although {known} free addresses were in checkpoint and metadata"
             );
         }
@@ -243,12 +243,12 @@ internal sealed class SimulatedNode
         return reply;
     }
 
-    private Task<AddReply> AskForAddressAsync(PodRecord pod, TimeSpan patience) =>
-        AskAsync<AddReply>(
+    private Task<AddReply> RequestAddressAsync(PodRecord pod, TimeSpan timeout) =>
+        RequestAsync<AddReply>(
             $"ADD {pod}",
             new AddReply.Unavailable(),
             new AddReply.Gone(),
-            patience,
+            timeout,
             AddBound,
             async (engine, listening, cancellationToken) =>
             {
@@ -263,21 +263,21 @@ internal sealed class SimulatedNode
                     );
                     switch (outcome)
                     {
-                        case AddOutcome.Assigned { Attachment: var held }:
-                            var address = held.Addresses[0].Address;
+                        case AddOutcome.Assigned { Attachment: var assigned }:
+                            var address = assigned.Addresses[0].Address;
                             if (listening())
-                                Checker.TellAddress(pod, address);
+                                Checker.RecordAddress(pod, address);
                             return new AddReply.Address(address);
                         case AddOutcome.Orphaned { Attachment: var orphan }:
                             if (listening())
-                                Checker.TellOrphaned(pod, orphan.Addresses[0].Address);
+                                Checker.RecordOrphaned(pod, orphan.Addresses[0].Address);
                             return new AddReply.Refused("orphaned");
                         case AddOutcome.NoAddress none:
                             return new AddReply.Refused(none.Reason);
                         case AddOutcome.NotObserved unknown:
                             return new AddReply.Refused(unknown.Reason);
                         default:
-                            throw new InvalidOperationException($"unnamed outcome {outcome}");
+                            throw new InvalidOperationException($"unknown outcome {outcome}");
                     }
                 }
                 catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
@@ -296,13 +296,13 @@ internal sealed class SimulatedNode
             }
         );
 
-    /// <summary>A DEL over the socket. True when the daemon answered.</summary>
-    public Task<bool> DeleteAsync(PodRecord pod, TimeSpan patience) =>
-        AskAsync(
+    /// <summary>Sends a DEL over the socket. Returns whether the daemon answered.</summary>
+    public Task<bool> DeleteAsync(PodRecord pod, TimeSpan timeout) =>
+        RequestAsync(
             $"DEL {pod}",
             false,
             false,
-            patience,
+            timeout,
             DeleteBound,
             async (engine, listening, cancellationToken) =>
             {
@@ -330,24 +330,24 @@ internal sealed class SimulatedNode
         );
 
     /// <summary>
-    /// A request may stand behind another of the same sandbox, and both may wait for the start's observation after they got their turn.
+    /// Longest time of an ADD: it may wait for another request of its sandbox, and both may then wait for the start's observation.
     /// </summary>
     private TimeSpan AddBound => (_scenario.AddWait * 6) + TimeSpan.FromSeconds(10);
 
     private TimeSpan DeleteBound => AddBound;
 
-    private async Task<T> AskAsync<T>(
+    private async Task<T> RequestAsync<T>(
         string what,
         T unavailable,
         T gone,
-        TimeSpan patience,
+        TimeSpan timeout,
         TimeSpan bound,
         Func<PoolEngine, Func<bool>, CancellationToken, Task<T>> ask
     )
     {
         if (_life is not { Engine: { } engine } life)
         {
-            Trace.Add($"{what}: nobody listens on the socket");
+            Trace.Add($"{what}: no daemon listens on the socket");
             return unavailable;
         }
 
@@ -355,12 +355,12 @@ internal sealed class SimulatedNode
         var client = new CancellationTokenSource();
         var isListening = true;
         var request = Checker.RequestBegins(what, bound);
-        var answer = life.Incarnation.Start(async () =>
+        var answer = life.Run.Start(async () =>
         {
             try
             {
-                var reply = await ask(engine, () => isListening && life.Incarnation.IsAlive, client.Token);
-                if (life.Incarnation.IsAlive)
+                var reply = await ask(engine, () => isListening && life.Run.IsAlive, client.Token);
+                if (life.Run.IsAlive)
                     Trace.Add($"{what}: {reply}");
                 return reply;
             }
@@ -369,14 +369,14 @@ internal sealed class SimulatedNode
                 Checker.RequestEnds(request);
             }
         });
-        var first = await Task.WhenAny(answer, life.Died, Task.Delay(patience, Time));
+        var first = await Task.WhenAny(answer, life.Died, Task.Delay(timeout, Time));
         if (first == answer)
             return await answer;
         isListening = false;
-        // A dead daemon answers nobody, whether the client has left before or not.
+        // A dead daemon answers no request, whether the client has left before or not.
         _ = EndsWithLifeAsync();
         Trace.Add(first == life.Died ? $"{what}: the connection is lost" : $"{what}: the client leaves");
-        life.Incarnation.Post(client.Cancel);
+        life.Run.Post(client.Cancel);
         return gone;
 
         async Task EndsWithLifeAsync()
@@ -386,40 +386,40 @@ internal sealed class SimulatedNode
         }
     }
 
-    private async Task<bool> LiveAsync(DaemonRun incarnation)
+    private async Task<bool> LiveAsync(DaemonRun run)
     {
-        var time = new MonotonicTime(incarnation);
-        var loggers = new TraceLogger(Trace, incarnation, Checker.Fail);
+        var time = new MonotonicTime(run);
+        var loggers = new TraceLogger(Trace, run, Checker.Fail);
         var cloud = new ModelCloud(
             World,
             Instance,
-            incarnation,
-            Scenario.Stream(_scenario.Seed, "cloud" + incarnation.Name),
+            run,
+            Scenario.Stream(_scenario.Seed, "cloud" + run.Name),
             new AwsCloudOptions { ClusterName = "sim" }
         )
         {
             Latency = _scenario.Latency,
             OnPhase = OnPhase,
         };
-        var file = new ModelCheckpointFile(Disk, incarnation) { BeforeWrite = BeforeWrite, AfterWrite = AfterWrite };
-        var missed = new ModelMissedDels(Notes, incarnation)
+        var file = new ModelCheckpointFile(Disk, run) { BeforeWrite = BeforeWrite, AfterWrite = AfterWrite };
+        var missed = new ModelMissedDels(Notes, run)
         {
-            BeforeRead = BeforeLook,
+            BeforeRead = BeforeRead,
             BeforeRemove = BeforeRemoval,
             IsAnnounced = IsAnnounced,
         };
-        var random = Scenario.Stream(_scenario.Seed, "daemon" + incarnation.Name);
-        var ports = new PoolPorts(cloud, new ModelHost(Kernel, incarnation), file, missed, time, random, loggers) { BootId = BootId };
-        ports = _sabotage.Ports?.Invoke(ports) ?? ports;
+        var random = Scenario.Stream(_scenario.Seed, "daemon" + run.Name);
+        var ports = new PoolPorts(cloud, new ModelHost(Kernel, run), file, missed, time, random, loggers) { BootId = BootId };
+        ports = _mutation.Ports?.Invoke(ports) ?? ports;
         ports = ports with { Cloud = new SubnetLookups(ports.Cloud, id => SubnetFound(id)) };
         var bound = OptionBinder.Bind(_scenario.Environment(UsesPrefixes));
         if (bound.Problems.Count > 0)
             throw new InvalidOperationException(string.Join("; ", bound.Problems));
         var options = bound.Options;
-        options = _sabotage.Options?.Invoke(options) ?? options;
+        options = _mutation.Options?.Invoke(options) ?? options;
 
         using var stop = new CancellationTokenSource();
-        var life = new Life(incarnation, stop);
+        var life = new Life(run, stop);
         _life = life;
         try
         {
@@ -430,27 +430,27 @@ internal sealed class SimulatedNode
             Checker.DaemonStarted(engine, Disk.Content);
             WatchNotes(life, engine);
             DaemonStarted();
-            await engine.RunAsync(_ => _sabotage.AfterStep?.Invoke(engine, _random), stop.Token);
-            Trace.Add($"{incarnation.Name} has stopped");
+            await engine.RunAsync(_ => _mutation.AfterStep?.Invoke(engine, _random), stop.Token);
+            Trace.Add($"{run.Name} has stopped");
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
-            Trace.Add($"{incarnation.Name} has stopped");
+            Trace.Add($"{run.Name} has stopped");
         }
         catch (Exception exception) when (exception is CloudException or Ipamd.HostNetwork.HostNetworkException or IOException)
         {
-            // What ends a process in production, for its supervisor to start the next one.
-            Trace.Add($"{incarnation.Name} gives up: {exception.Message}");
+            // Failures that end the process in production, for its supervisor to start the next run.
+            Trace.Add($"{run.Name} gives up: {exception.Message}");
         }
         catch (Exception exception) when (exception is not DeadIncarnationException)
         {
-            Checker.Fail($"{incarnation.Name} broke down: {exception}");
+            Checker.Fail($"{run.Name} failed unexpectedly:  {exception}");
         }
 
-        if (incarnation.IsAlive && ReferenceEquals(_life, life))
+        if (run.IsAlive && ReferenceEquals(_life, life))
         {
             End(life);
-            incarnation.Kill();
+            run.Kill();
         }
 
         return true;
@@ -492,16 +492,16 @@ internal sealed class SimulatedNode
             ? new($"{operation}: the kernel is out of buffers")
             : null;
 
-    private sealed class Life(DaemonRun incarnation, CancellationTokenSource stop)
+    private sealed class Life(DaemonRun run, CancellationTokenSource stop)
     {
-        public DaemonRun Incarnation { get; } = incarnation;
+        public DaemonRun Run { get; } = run;
         public CancellationTokenSource Stop { get; } = stop;
         public PoolEngine? Engine { get; set; }
         public TaskCompletionSource HasDied { get; } = new();
         public Task Died => HasDied.Task;
     }
 
-    /// <summary>Reports which subnets the daemon was told of.</summary>
+    /// <summary>Reports the subnets that the daemon has looked up.</summary>
     private sealed class SubnetLookups(ICloud inner, Action<string> found) : DelegatingCloud(inner)
     {
         public override async Task<CloudSubnet?> FindSubnetAsync(string subnetId, CancellationToken cancellationToken)
@@ -513,14 +513,14 @@ internal sealed class SimulatedNode
     }
 }
 
-/// <summary>What a client's ADD came to.</summary>
+/// <summary>Result of a client's ADD.</summary>
 internal abstract record AddReply
 {
     internal sealed record Address(IPAddress Value) : AddReply;
 
     internal sealed record Refused(string Reason) : AddReply;
 
-    /// <summary>The client left, or lost its connection: what the daemon did, it does not know.</summary>
+    /// <summary>The client left or lost its connection, and does not know the daemon's outcome.</summary>
     internal sealed record Gone : AddReply;
 
     internal sealed record Unavailable : AddReply;

@@ -7,8 +7,8 @@ using VpcCni.Simulation.Tests.Checker;
 namespace VpcCni.Simulation.Tests;
 
 /// <summary>
-/// The kubelet, the runtime and the plugin of the node: pods that come, alone or in bursts, are wired, live, and go, with everything that
-/// goes wrong between them and the daemon.
+/// The node's kubelet, runtime and plugin: pods that arrive, alone or in bursts, are configured, run and end, with all the failures between
+/// them and the daemon.
 /// </summary>
 internal sealed class SimulatedPods(Scenario scenario, SimulatedNode node)
 {
@@ -19,15 +19,15 @@ internal sealed class SimulatedPods(Scenario scenario, SimulatedNode node)
     private int _pods;
     private int _containers;
 
-    /// <summary>Pods that exist now, with or without an address.</summary>
+    /// <summary>Number of pods that exist now, with or without an address.</summary>
     public int Count { get; private set; }
 
-    /// <summary>Pods without an address, that try to get one.</summary>
+    /// <summary>Number of pods without an address that try to get one.</summary>
     public int Waiting => _waiting.Count;
 
     public int Started => _pods;
 
-    /// <summary>Nobody comes or goes any more; those who are there stay.</summary>
+    /// <summary>When set, pods neither arrive nor end.</summary>
     public bool IsCalm { get; set; }
 
     /// <summary>An error of the simulation itself.</summary>
@@ -42,8 +42,8 @@ internal sealed class SimulatedPods(Scenario scenario, SimulatedNode node)
             await PauseAsync(Exponential(scenario.MeanArrival));
             if (IsCalm)
                 return;
-            var coming = _random.NextDouble() < scenario.BurstShare ? _random.Next(2, 41) : 1;
-            for (var pod = 0; pod < coming && Count < scenario.PodsAtMost; pod++)
+            var arriving = _random.NextDouble() < scenario.BurstShare ? _random.Next(2, 41) : 1;
+            for (var pod = 0; pod < arriving && Count < scenario.PodsAtMost; pod++)
             {
                 Count++;
                 _tasks.Add(LiveAsync($"p{++_pods}"));
@@ -84,28 +84,30 @@ internal sealed class SimulatedPods(Scenario scenario, SimulatedNode node)
         return sandbox;
     }
 
-    /// <summary>ADD, with retries of the same sandbox, and the plugin's wiring. Null when the runtime gives this sandbox up.</summary>
+    /// <summary>
+    /// Sends ADDs, with retries for the same sandbox, and configures the pod. Null when the runtime gives the sandbox up.
+    /// </summary>
     private async Task<IPAddress?> SetUpAsync(PodRecord sandbox)
     {
         for (var attempt = 1; attempt <= 4; attempt++)
         {
-            var patience =
+            var timeout =
                 !IsCalm && _random.NextDouble() < scenario.ClientLeaves
                     ? TimeSpan.FromSeconds(_random.NextDouble() * 3)
                     : scenario.AddWait + TimeSpan.FromSeconds(25);
             if (!IsCalm && _random.NextDouble() < scenario.DuplicateAdds)
-                _tasks.Add(AgainAsync(sandbox, TimeSpan.FromSeconds(_random.NextDouble())));
-            var reply = await node.AddAsync(sandbox, patience);
+                _tasks.Add(RepeatAddAsync(sandbox, TimeSpan.FromSeconds(_random.NextDouble())));
+            var reply = await node.AddAsync(sandbox, timeout);
             if (reply is AddReply.Address { Value: var address })
             {
                 await PauseAsync(scenario.PluginDelay * _random.NextDouble());
                 if (!IsCalm && _random.NextDouble() < scenario.PluginFails)
                 {
-                    node.Trace.Add($"the plugin fails to wire {sandbox}");
+                    node.Trace.Add($"the plugin fails to configure {sandbox}");
                     return null;
                 }
 
-                // What the plugin wires is what it was told, by whichever of its attempts.
+                // The plugin configures the address that it received, by whichever attempt.
                 address = sandbox.Address ?? address;
                 node.Kernel.Links.Add(LinkOf(sandbox));
                 node.Kernel.Route(LinkOf(sandbox), address);
@@ -120,8 +122,8 @@ internal sealed class SimulatedPods(Scenario scenario, SimulatedNode node)
         return null;
     }
 
-    /// <summary>The same ADD beside, or long after, the first one.</summary>
-    private async Task AgainAsync(PodRecord sandbox, TimeSpan delay)
+    /// <summary>Repeats the ADD, concurrently with the first one or long after it.</summary>
+    private async Task RepeatAddAsync(PodRecord sandbox, TimeSpan delay)
     {
         await PauseAsync(delay);
         if (!sandbox.Ended)
@@ -134,7 +136,7 @@ internal sealed class SimulatedPods(Scenario scenario, SimulatedNode node)
         {
             await PauseAsync(TimeSpan.FromSeconds(2 + (_random.NextDouble() * 8)));
             if (!IsCalm && _random.NextDouble() < scenario.DuplicateAdds / 4)
-                _tasks.Add(AgainAsync(sandbox, TimeSpan.Zero));
+                _tasks.Add(RepeatAddAsync(sandbox, TimeSpan.Zero));
         }
     }
 
@@ -143,7 +145,7 @@ internal sealed class SimulatedPods(Scenario scenario, SimulatedNode node)
         var lost = address is not null && !IsCalm && _random.NextDouble() < scenario.LostDeletes;
         var kernelFirst = lost || _random.Next(3) == 0;
         if (kernelFirst)
-            await RemoveWiringAsync(sandbox);
+            await RemoveLinkAsync(sandbox);
         if (lost)
         {
             node.Trace.Add($"the DEL of {sandbox} is lost");
@@ -156,7 +158,7 @@ internal sealed class SimulatedPods(Scenario scenario, SimulatedNode node)
         for (var attempt = 1; attempt <= 5 && !answered; attempt++)
         {
             answered = await node.DeleteAsync(sandbox, TimeSpan.FromSeconds(30));
-            // With a note the plugin is done, and the runtime does not come again.
+            // With a note the plugin is done, and the runtime does not repeat the DEL.
             if (!answered && scenario.Notes is not null)
                 break;
             if (!answered)
@@ -172,15 +174,15 @@ internal sealed class SimulatedPods(Scenario scenario, SimulatedNode node)
         if (_random.NextDouble() < scenario.RepeatedDeletes)
             await node.DeleteAsync(sandbox, TimeSpan.FromSeconds(30));
         if (!kernelFirst)
-            await RemoveWiringAsync(sandbox);
+            await RemoveLinkAsync(sandbox);
     }
 
-    /// <summary>The end of a DEL that the daemon does not answer, and what may come after it.</summary>
-    private async Task LeaveNoteAsync(PodRecord sandbox, NotePlan plan, bool isUnwired)
+    /// <summary>Ends a DEL that the daemon does not answer, and possibly adds the sandbox again.</summary>
+    private async Task LeaveNoteAsync(PodRecord sandbox, NotePlan plan, bool isLinkRemoved)
     {
-        if (!isUnwired)
-            await RemoveWiringAsync(sandbox);
-        // A process takes some time, if only a little: at the very moment of an ADD no DEL comes.
+        if (!isLinkRemoved)
+            await RemoveLinkAsync(sandbox);
+        // A process takes at least a moment: no DEL comes at the very time of an ADD.
         await PauseAsync(TimeSpan.FromMilliseconds(1));
         var note = node.NoteOf(sandbox);
         node.DeletedUnanswered(sandbox);
@@ -188,21 +190,21 @@ internal sealed class SimulatedPods(Scenario scenario, SimulatedNode node)
         var again = !IsCalm && _notes.NextDouble() < plan.AddsAgain;
         if (!IsCalm && _notes.NextDouble() < plan.Strange)
             node.LeaveStrangeNotes();
-        // A plugin that the runtime gave up goes on by itself.
+        // A plugin that the runtime gave up continues by itself.
         if (late == TimeSpan.Zero || !again)
             node.LeaveNote(sandbox, note);
         else
             node.Time.After(late, () => node.LeaveNote(sandbox, note));
         if (again)
-            await ComeBackAsync(sandbox);
+            await AddAgainAsync(sandbox);
     }
 
-    /// <summary>The runtime adds a sandbox again that it has deleted: no runtime is known to, and the specification allows it.</summary>
-    private async Task ComeBackAsync(PodRecord sandbox)
+    /// <summary>Adds a deleted sandbox again, which no runtime is known to do but the specification permits.</summary>
+    private async Task AddAgainAsync(PodRecord sandbox)
     {
         await PauseAsync(TimeSpan.FromSeconds(_notes.NextDouble() * 5));
-        // As old as it was: it may keep the address that it had, wherever new ones come from by now.
-        var again = new PodRecord(sandbox.Network, sandbox.Container, sandbox.PodNamespace, sandbox.PodName, sandbox.MadeAt);
+        // Keeps its age: it may keep its address, wherever new ones come from now.
+        var again = new PodRecord(sandbox.Network, sandbox.Container, sandbox.PodNamespace, sandbox.PodName, sandbox.CreatedAt);
         node.Kernel.Namespaces.Add(again.Netns);
         node.Trace.Add($"{again} is added again");
         var address = await SetUpAsync(again);
@@ -215,7 +217,7 @@ internal sealed class SimulatedPods(Scenario scenario, SimulatedNode node)
         await TearDownAsync(again, address);
     }
 
-    private async Task RemoveWiringAsync(PodRecord sandbox)
+    private async Task RemoveLinkAsync(PodRecord sandbox)
     {
         await PauseAsync(scenario.PluginDelay * _random.NextDouble() / 4);
         var link = LinkOf(sandbox);
@@ -225,7 +227,7 @@ internal sealed class SimulatedPods(Scenario scenario, SimulatedNode node)
         node.Kernel.Namespaces.Remove(sandbox.Netns);
     }
 
-    /// <summary>As the plugins name the host's end: a prefix and 11 digits of the SHA-1 of namespace and name.</summary>
+    /// <summary>Name of the host link, as the plugins choose it: a prefix and 11 digits of the SHA-1 of namespace and name.</summary>
     private static string LinkOf(PodRecord sandbox)
 #pragma warning disable CA5350 // A name, not a secret.
         =>

@@ -5,7 +5,7 @@ using VpcCni.Simulation.Tests.Checker;
 
 namespace VpcCni.Simulation.Tests;
 
-/// <summary>What a run of one seed came to.</summary>
+/// <summary>Result of one seed's run.</summary>
 internal sealed record SimulationResult(
     int Seed,
     long Steps,
@@ -20,24 +20,25 @@ internal sealed record SimulationResult(
 );
 
 /// <summary>
-/// One run: the whole daemon on one thread in virtual time. First trouble, in which nothing may ever be unsafe; then the trouble ends, and
-/// within a bounded time everything must be as it should be.
+/// One run: the whole daemon on one thread in virtual time. During a phase of faults nothing may ever be unsafe; after it, everything must
+/// reach its desired state within a bounded time.
 /// </summary>
 internal sealed class Simulation
 {
     private static readonly DateTimeOffset Start = new(2026, 1, 2, 3, 4, 5, TimeSpan.Zero);
 
     /// <summary>
-    /// From the end of the trouble until pods are served, the targets are met and nothing is left open. The longest honest wait is for the
-    /// evidence of a lost DEL: three minutes and two observations.
+    /// Longest time from the end of the faults until pods are served, the targets are met and no change is open. The longest legitimate
+    /// wait is for the detection of a lost DEL: three minutes and two observations.
     /// </summary>
     private static readonly TimeSpan Recovery = TimeSpan.FromMinutes(25);
 
-    /// <summary>Until what is more than the targets ask for has gone back: interfaces are kept for a while, one goes at a time.</summary>
+    /// <summary>Longest time until the surplus is released: interfaces are kept for a while, and removed one at a time.</summary>
     private static readonly TimeSpan SurplusRecovery = TimeSpan.FromMinutes(40);
 
     /// <summary>
-    /// Interfaces that others detached are found by the hourly look for leaked ones; one whose age cannot be known, by the next.
+    /// Longest time until interfaces detached by others are deleted: the hourly cleanup finds them, or the next one when their age is
+    /// unknown.
     /// </summary>
     private static readonly TimeSpan LongRecovery = TimeSpan.FromMinutes(150);
 
@@ -49,9 +50,9 @@ internal sealed class Simulation
     private readonly SimulatedNode _node;
     private readonly SimulatedPods _pods;
     private readonly SimulatedCluster _cluster;
-    private readonly FaultInjector _trouble;
+    private readonly FaultInjector _faults;
 
-    private Simulation(Scenario scenario, Mutation sabotage, TextWriter? echo)
+    private Simulation(Scenario scenario, Mutation mutation, TextWriter? echo)
     {
         _scenario = scenario;
         _trace = new Trace(_time) { Echo = echo };
@@ -82,19 +83,19 @@ internal sealed class Simulation
             }
         );
         _checker = new SafetyChecker(scenario, _world, instance.Id, _time, _trace);
-        _node = new SimulatedNode(scenario, sabotage, _time, _world, instance.Id, _checker, _trace);
+        _node = new SimulatedNode(scenario, mutation, _time, _world, instance.Id, _checker, _trace);
         _pods = new SimulatedPods(scenario, _node);
         SecurityGroupId[] groups = [.. Enumerable.Range(1, 3).Select(number => _world.CreateSecurityGroup(vpc.Id, $"group-{number}").Id)];
         _cluster = new SimulatedCluster(scenario, _node, _checker, subnets, groups);
         _node.DaemonStarted = _cluster.DaemonStarted;
         _node.SubnetFound = _cluster.SubnetFound;
-        _trouble = new FaultInjector(scenario, _node, _cluster, subnets, [group.Id, .. groups]);
+        _faults = new FaultInjector(scenario, _node, _cluster, subnets, [group.Id, .. groups]);
     }
 
-    public static SimulationResult Run(int seed, Mutation? sabotage = null, TextWriter? echo = null) =>
-        new Simulation(Scenario.From(seed), sabotage ?? Mutation.None, echo).Run();
+    public static SimulationResult Run(int seed, Mutation? mutation = null, TextWriter? echo = null) =>
+        new Simulation(Scenario.From(seed), mutation ?? Mutation.None, echo).Run();
 
-    public static SimulationResult Run(Scenario scenario, Mutation sabotage) => new Simulation(scenario, sabotage, echo: null).Run();
+    public static SimulationResult Run(Scenario scenario, Mutation mutation) => new Simulation(scenario, mutation, echo: null).Run();
 
     private SimulationResult Run()
     {
@@ -103,8 +104,8 @@ internal sealed class Simulation
             _trace.Add(_scenario.ToString());
             _time.Outside.Post(() =>
             {
-                _trouble.FillSubnets();
-                // The world has a past when the daemon starts, so that lag shows something.
+                _faults.FillSubnets();
+                // The world has a history when the daemon starts, so that lag shows something.
                 _time.After(TimeSpan.FromMinutes(11), Begin);
                 _time.After(TimeSpan.FromMinutes(11), WatchRequests);
             });
@@ -125,7 +126,7 @@ internal sealed class Simulation
             _time.GetUtcNow() - Start,
             _trace.Hash,
             _pods.Started,
-            _checker.Told,
+            _checker.Reported,
             _node.Crashes,
             _world.Calls.Total,
             _checker.Violation,
@@ -135,7 +136,7 @@ internal sealed class Simulation
 
     private void Begin()
     {
-        _trouble.Begin();
+        _faults.Begin();
         _node.StartDaemon();
         _pods.Begin();
     }
@@ -154,10 +155,10 @@ internal sealed class Simulation
 
     private void Recover()
     {
-        _trace.Add("the trouble ends");
+        _trace.Add("the faults end");
         _time.Outside.Post(() =>
         {
-            _trouble.End();
+            _faults.End();
             _node.IsCalm = true;
             _pods.IsCalm = true;
         });
@@ -166,26 +167,26 @@ internal sealed class Simulation
         {
             if (_time.RunUntil(Step, _time.GetUtcNow().AddSeconds(5)))
                 return;
-            if ((_pods.Error ?? _trouble.Error) is { } error)
+            if ((_pods.Error ?? _faults.Error) is { } error)
                 throw new InvalidOperationException("the simulation itself failed", error);
-            if (WhatRemains() is not var (remains, patience))
+            if (Remainder() is not var (remainder, limit))
                 break;
-            // What others did may take long to find; meanwhile the pool has to follow what is found.
-            if (patience > Recovery)
+            // Changes by others may take long to find; meanwhile the pool has to follow what it finds.
+            if (limit > Recovery)
                 wrongSince = _time.GetUtcNow();
-            if (_time.GetUtcNow() < (patience > Recovery ? calmAt + patience : wrongSince + Recovery))
+            if (_time.GetUtcNow() < (limit > Recovery ? calmAt + limit : wrongSince + Recovery))
                 continue;
-            TellBothViews();
-            _checker.Fail($"{(_time.GetUtcNow() - calmAt).TotalMinutes:0} minutes after the trouble ended: {remains}");
+            TraceBothViews();
+            _checker.Fail($"{(_time.GetUtcNow() - calmAt).TotalMinutes:0} minutes after the faults ended: {remainder}");
             return;
         }
 
-        _trace.Add("everything is as it should be");
-        AskAllAgain();
+        _trace.Add("everything is in its desired state");
+        RepeatAllAdds();
     }
 
-    /// <summary>For the reader of the trace: what there is, and what the daemon believes.</summary>
-    private void TellBothViews()
+    /// <summary>Traces the true state and the daemon's view of it.</summary>
+    private void TraceBothViews()
     {
         foreach (var subnet in _world.Subnets)
             _trace.Add(
@@ -215,26 +216,26 @@ internal sealed class Simulation
             _trace.Add($"daemon: open since {open.OutcomeUnknownSince}: {open.Intent}");
     }
 
-    /// <summary>What is not yet as it should be, and how long that may take.</summary>
-    private (string What, TimeSpan Patience)? WhatRemains()
+    /// <summary>What is not in its desired state yet, and how long that may take.</summary>
+    private (string What, TimeSpan Limit)? Remainder()
     {
         if (!_node.IsUp)
             return ("the daemon is down", Recovery);
         if (_node.Notes.Entries.Count > 0)
-            return ($"{_node.Notes.Entries.Count} notes of DELs are not taken", Recovery);
+            return ($"{_node.Notes.Entries.Count} notes of DELs are not processed", Recovery);
         var truth = new PoolTruth(_scenario, _world, _node.Instance, _node.UsesPrefixes, _cluster.Wanted, _checker.Live);
         if (_pods.Waiting > 0 && truth.CanServeOneMore)
-            return ($"{_pods.Waiting} pods wait although addresses are free or the cloud would give some ({truth})", Recovery);
-        if ((truth.Shortage() ?? truth.Unsettled() ?? truth.WrongGroups()) is { } problem)
+            return ($"{_pods.Waiting} pods are pending although addresses are free or the cloud would give some ({truth})", Recovery);
+        if ((truth.Shortage() ?? truth.Unfinished() ?? truth.WrongGroups()) is { } problem)
             return (problem, Recovery);
-        // One that is being carried out is nothing to worry about: pods that nothing can serve keep the pool trying.
+        // A running change is fine: pods that cannot be served keep the pool trying.
         if (
             _node.Engine!.Ledger.OpenIntents().Any(open => !open.IsRunning)
             && CheckpointTruth.OpenIntents(_node.Disk.Content) is { } intents
         )
             return (intents, Recovery);
-        if (truth.Leak(_checker.DetachedByOthers) is var (leak, isOthersDoing))
-            return (leak, isOthersDoing ? LongRecovery : Recovery);
+        if (truth.Leak(_checker.DetachedByOthers) is var (leak, isByOthers))
+            return (leak, isByOthers ? LongRecovery : Recovery);
         return truth.Surplus() is { } surplus ? (surplus, SurplusRecovery) : null;
     }
 
@@ -248,14 +249,16 @@ internal sealed class Simulation
         return tags;
     }
 
-    /// <summary>At the end, every pod still has the address that it was told.</summary>
-    private void AskAllAgain()
+    /// <summary>Checks at the end that every pod still has its address.</summary>
+    private void RepeatAllAdds()
     {
         List<Task<AddReply>> answers = [];
         var asked = false;
         _time.Outside.Post(() =>
         {
-            foreach (var pod in _checker.Live.Where(pod => !pod.IsHurt && !_checker.IsDamaged(pod.Address!, pod.ToldAt)).ToArray())
+            foreach (
+                var pod in _checker.Live.Where(pod => !pod.HasLostAddress && !_checker.IsDamaged(pod.Address!, pod.ReportedAt)).ToArray()
+            )
                 answers.Add(_node.AddAsync(pod, TimeSpan.FromSeconds(60)));
             asked = true;
         });
@@ -268,14 +271,14 @@ internal sealed class Simulation
             {
                 if (answer.Status != TaskStatus.RanToCompletion || answer.GetAwaiter().GetResult() is not AddReply.Address)
                     _checker.Fail(
-                        $"a living pod asked for its address again and got {answer.Status} "
+                        $"the repeated ADD of a live pod returned {answer.Status} "
                             + $"{(answer.IsCompletedSuccessfully ? answer.GetAwaiter().GetResult() : answer.Exception)}"
                     );
             }
         }
         else
         {
-            _checker.Fail("living pods asked for their addresses again and got no answer");
+            _checker.Fail("repeated ADDs of live pods got no answer");
         }
     }
 }

@@ -5,11 +5,11 @@ namespace VpcCni.Simulation.Tests;
 
 public sealed class SimulationTests(ITestOutputHelper output)
 {
-    /// <summary>Fresh ones in every run of the tests; <c>make sim</c> runs as many as it is told.</summary>
+    /// <summary>Number of fresh seeds per test run; <c>make sim</c> runs any number.</summary>
     private const int FreshSeeds = 40;
 
     /// <summary>
-    /// Seeds that found a defect of the daemon when they were first run, as the commits of its repair tell, and a few from the beginning.
+    /// Seeds that found a defect of the daemon when they were first run (see the commits of its repair), and a few from the beginning.
     /// </summary>
     public static TheoryData<int> Pinned =>
         [
@@ -61,10 +61,10 @@ public sealed class SimulationTests(ITestOutputHelper output)
 
     [Theory]
     [MemberData(nameof(Pinned))]
-    public void A_pinned_seed_shows_nothing_wrong(int seed) => Check(seed);
+    public void Pinned_seed_finds_no_violation(int seed) => Check(seed);
 
     [Fact]
-    public void Fresh_seeds_show_nothing_wrong()
+    public void Fresh_seeds_find_no_violation()
     {
         var first = Random.Shared.Next();
         output.WriteLine($"{FreshSeeds} seeds from {first}");
@@ -75,7 +75,7 @@ public sealed class SimulationTests(ITestOutputHelper output)
     [Theory]
     [InlineData(3)]
     [InlineData(21)]
-    public void The_same_seed_gives_the_same_run_to_the_last_event(int seed)
+    public void Same_seed_gives_the_same_run(int seed)
     {
         var first = Simulation.Run(seed);
         var second = Simulation.Run(seed);

@@ -4,7 +4,7 @@ using System.Text;
 namespace VpcCni.Simulation.Tests;
 
 /// <summary>
-/// What happened, in order: the newest lines for a reader, and a hash over all of them, which two runs of one seed must agree on.
+/// The events of a run in order: the newest lines for a reader, and a hash over all, which is equal in two runs of one seed.
 /// </summary>
 internal sealed class Trace(VirtualTime time)
 {
@@ -22,7 +22,7 @@ internal sealed class Trace(VirtualTime time)
 
     public IEnumerable<string> Tail => _tail;
 
-    /// <summary>Set to print every line, too.</summary>
+    /// <summary>When set, every line is also written here.</summary>
     public TextWriter? Echo { get; init; }
 
     public void Add(string line)

@@ -4,13 +4,13 @@ using VpcCni.Tests.Shared;
 
 namespace VpcCni.Simulation.Tests;
 
-/// <summary>The daemon's log as part of the trace. What the daemon itself calls a defect is one.</summary>
-internal sealed class TraceLogger(Trace trace, DaemonRun incarnation, Action<string> onDefect) : ILoggerFactory, ILogger
+/// <summary>Writes the daemon's log to the trace, and reports what the daemon logs as a defect.</summary>
+internal sealed class TraceLogger(Trace trace, DaemonRun run, Action<string> onDefect) : ILoggerFactory, ILogger
 {
-    /// <summary>PoolLoop: a step failed in a way that nobody foresaw.</summary>
+    /// <summary>PoolLoop: a step failed unexpectedly.</summary>
     private const int StepFailed = 50;
 
-    /// <summary>Supervisor: the same of what runs beside it.</summary>
+    /// <summary>Supervisor: a background service failed unexpectedly.</summary>
     private const int PartFailed = 124;
 
     public void AddProvider(ILoggerProvider provider) => throw new NotSupportedException();
@@ -30,10 +30,10 @@ internal sealed class TraceLogger(Trace trace, DaemonRun incarnation, Action<str
         Func<TState, Exception?, string> formatter
     )
     {
-        // The rest of a stack that is being killed writes to nobody.
-        if (!incarnation.IsAlive)
+        // The remaining stack of a killed daemon logs nothing.
+        if (!run.IsAlive)
             return;
-        trace.Add($"{incarnation.Name}: {LogFields.Text(state, formatter)}{(exception is null ? "" : $": {exception.Message}")}");
+        trace.Add($"{run.Name}: {LogFields.Text(state, formatter)}{(exception is null ? "" : $": {exception.Message}")}");
         if (eventId.Id is StepFailed or PartFailed)
             onDefect($"{LogFields.Text(state, formatter)}: {exception}");
     }

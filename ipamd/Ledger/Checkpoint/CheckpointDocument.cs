@@ -46,7 +46,7 @@ internal sealed class CheckpointDocument
         public Metadata? Metadata { get; set; }
 
         [JsonPropertyName("vpccni")]
-        public AllocationExtension? Ours { get; set; }
+        public AllocationExtension? Extension { get; set; }
     }
 
     internal sealed class Metadata

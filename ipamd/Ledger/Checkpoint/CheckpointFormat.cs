@@ -59,7 +59,7 @@ internal static class CheckpointFormat
                             .. record.LostAddresses.Select(item => new CheckpointDocument.Lost
                             {
                                 Address = item.Address.ToString(),
-                                Slot = item.LastSlot is { } place ? ToEntry(place) : null,
+                                Slot = item.LastSlot is { } slot ? ToEntry(slot) : null,
                                 At = ToNanoseconds(item.Since),
                             }),
                         ]),
@@ -143,13 +143,15 @@ internal static class CheckpointFormat
                             item.IsExcluded,
                             [
                                 .. (item.Blocks ?? []).Select(
-                                    (range, place) => ParseRange(range, $"vpccni.interfaces[{index}].blocks[{place}]")
+                                    (range, block) => ParseRange(range, $"vpccni.interfaces[{index}].blocks[{block}]")
                                 ),
                             ]
                         )
                 ),
             ],
-            Targets = document.Extension is { Targets: { } words } ours ? new RecordedTargets(words, ours.TargetsChanging ?? false) : null,
+            Targets = document.Extension is { Targets: { } settings } extension
+                ? new RecordedTargets(settings, extension.TargetsChanging ?? false)
+                : null,
             Intents = intents,
             UnreadableIntents = unreadable,
             RecentlyReleased =
@@ -164,7 +166,7 @@ internal static class CheckpointFormat
                     (item, index) =>
                         new LostAddress(
                             ParseAddress(item.Address, null, $"vpccni.lost[{index}].address"),
-                            ToPlace(item.Slot),
+                            ToSlot(item.Slot),
                             FromNanoseconds(item.At)
                         )
                 ),
@@ -202,7 +204,7 @@ internal static class CheckpointFormat
 
     private static CheckpointDocument.Allocation ToAllocation(Attachment attachment)
     {
-        var places = attachment.Addresses.Where(held => held.Slot is not null).Select(held => ToEntry(held.Slot!.Value)).ToList();
+        var places = attachment.Addresses.Where(item => item.Slot is not null).Select(item => ToEntry(item.Slot!.Value)).ToList();
         return new CheckpointDocument.Allocation
         {
             NetworkName = attachment.Key.NetworkName,
@@ -220,7 +222,7 @@ internal static class CheckpointFormat
                         PodName = attachment.Pod.Name,
                         InterfacesCount = 1,
                     },
-            Ours = new CheckpointDocument.AllocationExtension
+            Extension = new CheckpointDocument.AllocationExtension
             {
                 NetnsPath = attachment.NetnsPath.Length == 0 ? null : attachment.NetnsPath,
                 Slots = places.Count == attachment.Addresses.Count ? places : null,
@@ -245,8 +247,8 @@ internal static class CheckpointFormat
         {
             if (string.IsNullOrEmpty(text))
                 continue;
-            var place = allocation.Ours?.Slots is { } places && addresses.Count < places.Count ? places[addresses.Count] : null;
-            addresses.Add(new AttachmentAddress(ParseAddress(text, family, $"{where}.{name}"), ToPlace(place)));
+            var slot = allocation.Extension?.Slots is { } slots && addresses.Count < slots.Count ? slots[addresses.Count] : null;
+            addresses.Add(new AttachmentAddress(ParseAddress(text, family, $"{where}.{name}"), ToSlot(slot)));
         }
 
         if (addresses.Count == 0)
@@ -256,27 +258,27 @@ internal static class CheckpointFormat
             Key = new AttachmentKey(allocation.NetworkName ?? "", allocation.ContainerId, allocation.InterfaceName ?? ""),
             Pod = allocation.Metadata is { } metadata ? new PodReference(metadata.PodNamespace ?? "", metadata.PodName ?? "") : default,
             Addresses = addresses,
-            NetnsPath = allocation.Ours?.NetnsPath ?? "",
-            UnusedSince = allocation.Ours?.UnusedSince is { } unused ? FromNanoseconds(unused) : null,
+            NetnsPath = allocation.Extension?.NetnsPath ?? "",
+            UnusedSince = allocation.Extension?.UnusedSince is { } unused ? FromNanoseconds(unused) : null,
             AssignedAt = FromNanoseconds(allocation.AllocationTimestamp),
         };
     }
 
-    private static CheckpointDocument.SlotEntry ToEntry(InterfaceSlot place) =>
+    private static CheckpointDocument.SlotEntry ToEntry(InterfaceSlot slot) =>
         new()
         {
-            Interface = place.Id.Value,
-            DeviceIndex = place.DeviceIndex,
-            NetworkCard = place.NetworkCard,
+            Interface = slot.Id.Value,
+            DeviceIndex = slot.DeviceIndex,
+            NetworkCard = slot.NetworkCard,
         };
 
-    private static InterfaceSlot? ToPlace(CheckpointDocument.SlotEntry? place) =>
-        string.IsNullOrEmpty(place?.Interface)
+    private static InterfaceSlot? ToSlot(CheckpointDocument.SlotEntry? slot) =>
+        string.IsNullOrEmpty(slot?.Interface)
             ? null
-            : new InterfaceSlot(new NetworkInterfaceId(place.Interface), place.DeviceIndex, place.NetworkCard);
+            : new InterfaceSlot(new NetworkInterfaceId(slot.Interface), slot.DeviceIndex, slot.NetworkCard);
 
     private static string? AddressOf(Attachment attachment, AddressFamily family) =>
-        attachment.Addresses.FirstOrDefault(held => held.Address.AddressFamily == family).Address?.ToString();
+        attachment.Addresses.FirstOrDefault(item => item.Address.AddressFamily == family).Address?.ToString();
 
     internal static IPAddress ParseAddress(string? text, AddressFamily? family, string where) =>
         IPAddress.TryParse(text, out var address) && (family is null || address.AddressFamily == family)

@@ -21,7 +21,7 @@ public sealed class CustomNetworkingPoolTests
     public async Task Pods_get_addresses_of_the_configured_subnet_only()
     {
         var pool = Pool();
-        Tell(pool, "subnet-pods", "sg-pods");
+        SetEniConfig(pool, "subnet-pods", "sg-pods");
         for (var index = 0; index < 5; index++)
             Assert.True(Pods.Contains(await PodAsync(pool, $"p{index}")));
         Assert.Equal(
@@ -40,7 +40,7 @@ public sealed class CustomNetworkingPoolTests
         await pool.StepAsync();
         Assert.False(add.IsCompleted);
         Assert.DoesNotContain("CreateInterface", pool.Cloud.Calls);
-        Tell(pool, "subnet-pods");
+        SetEniConfig(pool, "subnet-pods");
         await pool.StepAsync();
         Assert.True(Pods.Contains(AddressOf(await add)));
     }
@@ -74,7 +74,7 @@ public sealed class CustomNetworkingPoolTests
         var failed = Assert.IsType<AddOutcome.NoAddress>(await add);
         Assert.Equal(GrowthObstacleKind.EniConfig, failed.Kind);
         Assert.Contains("ENIConfig 'pods': no such object; named by the node's label", failed.Reason, StringComparison.Ordinal);
-        Tell(pool, "subnet-pods");
+        SetEniConfig(pool, "subnet-pods");
         Assert.True(Pods.Contains(await PodAsync(pool, "a")));
     }
 
@@ -82,7 +82,7 @@ public sealed class CustomNetworkingPoolTests
     public async Task Subnet_of_another_zone_costs_one_lookup_and_no_interface()
     {
         var pool = Pool();
-        Tell(pool, "subnet-far");
+        SetEniConfig(pool, "subnet-far");
         await pool.StepAsync();
         var add = pool.AddAsync("a");
         await pool.StepAsync();
@@ -98,9 +98,9 @@ public sealed class CustomNetworkingPoolTests
     public async Task Changed_subnet_stops_new_pods_on_the_old_interface_and_removes_it()
     {
         var pool = Pool();
-        Tell(pool, "subnet-pods");
+        SetEniConfig(pool, "subnet-pods");
         var before = await PodAsync(pool, "old");
-        Tell(pool, "subnet-other");
+        SetEniConfig(pool, "subnet-other");
         // Free addresses of the old subnet exist and stay unused.
         Assert.True(Others.Contains(await PodAsync(pool, "new")));
         Assert.Equal(before, AddressOf(await pool.AddAsync("old")));
@@ -116,7 +116,7 @@ public sealed class CustomNetworkingPoolTests
     public async Task Interface_created_while_the_subnet_changes_gets_no_pod()
     {
         var pool = Pool();
-        Tell(pool, "subnet-pods");
+        SetEniConfig(pool, "subnet-pods");
         await pool.StepAsync();
         // Created; its attachment is throttled.
         for (var index = 0; index < 3; index++)
@@ -126,7 +126,7 @@ public sealed class CustomNetworkingPoolTests
         await pool.Reconciler.IdleAsync();
         Assert.Contains(pool.Ledger.OpenIntents(), open => open.Intent is Intent.AddInterface { SubnetId: "subnet-pods" });
 
-        Tell(pool, "subnet-other");
+        SetEniConfig(pool, "subnet-other");
         var add = pool.AddAsync("new");
         await RunAsync(pool, TimeSpan.FromSeconds(10));
         Assert.True(Others.Contains(AddressOf(await add)));
@@ -137,7 +137,7 @@ public sealed class CustomNetworkingPoolTests
     public async Task Deleted_ENIConfig_keeps_the_pool_unchanged()
     {
         var pool = Pool();
-        Tell(pool, "subnet-pods");
+        SetEniConfig(pool, "subnet-pods");
         await PodAsync(pool, "a");
         pool.EniConfig.Set(new EniConfigState.Missing("pods", "it was deleted"));
         Assert.True(Pods.Contains(AddressOf(await pool.AddAsync("b"))));
@@ -152,10 +152,10 @@ public sealed class CustomNetworkingPoolTests
     public async Task Changed_groups_of_the_ENIConfig_apply_to_all_interfaces()
     {
         var pool = Pool();
-        Tell(pool, "subnet-pods", "sg-a");
+        SetEniConfig(pool, "subnet-pods", "sg-a");
         for (var index = 0; index < 3; index++)
             await PodAsync(pool, $"p{index}");
-        Tell(pool, "subnet-pods", "sg-b", "sg-c");
+        SetEniConfig(pool, "subnet-pods", "sg-b", "sg-c");
         await PodAsync(pool, "p3");
         await pool.StepAsync();
         Assert.All(pool.Cloud.Interfaces.Skip(1), item => Assert.Equal(["sg-b", "sg-c"], item.SecurityGroupIds));
@@ -184,7 +184,7 @@ public sealed class CustomNetworkingPoolTests
         var pool = Pool();
         await pool.StepAsync();
         pool.Cloud.FailNext("FindSubnet", CloudErrorKind.Throttled);
-        Tell(pool, "subnet-pods");
+        SetEniConfig(pool, "subnet-pods");
         var add = pool.AddAsync("a");
         await pool.StepAsync();
         Assert.False(add.IsCompleted);
@@ -213,7 +213,7 @@ public sealed class CustomNetworkingPoolTests
             .Blocks.First(block => block.Free > 0)
             .Range.BaseAddress;
         pool.Host.Route("eni1", routed);
-        Tell(pool, "subnet-pods");
+        SetEniConfig(pool, "subnet-pods");
         Assert.Equal(routed, Assert.Single(pool.Ledger.Attachments(), item => item.IsRecovered).Addresses[0].Address);
         Assert.NotEqual(routed, AddressOf(await pool.AddAsync("new")));
     }
@@ -223,7 +223,7 @@ public sealed class CustomNetworkingPoolTests
     {
         var (pool, _) = await PoolOfAFormerSubnetAsync();
         pool.Host.CannotBeAsked = true;
-        Tell(pool, "subnet-pods");
+        SetEniConfig(pool, "subnet-pods");
         pool.Sync.RequestAt(pool.Time.GetUtcNow());
         for (var second = 0; second < 3; second++)
         {
@@ -244,7 +244,7 @@ public sealed class CustomNetworkingPoolTests
         var pool = Pool(primaryBlocks: 3);
         var own = pool.Cloud.Interfaces[0].Blocks[1].BaseAddress;
         pool.Host.Addresses.Add(new LinkAddress("eth0", own));
-        Tell(pool, "subnet-pods");
+        SetEniConfig(pool, "subnet-pods");
         await RunAsync(pool, TimeSpan.FromMinutes(5));
         Assert.Equal([AddressBlocks.Single(own)], pool.Cloud.Interfaces[0].Blocks);
         pool.Host.Addresses.Clear();
@@ -256,15 +256,15 @@ public sealed class CustomNetworkingPoolTests
     public async Task Groups_that_change_during_an_update_apply_to_the_next_interface()
     {
         var pool = Pool();
-        Tell(pool, "subnet-pods", "sg-a");
+        SetEniConfig(pool, "subnet-pods", "sg-a");
         for (var index = 0; index < 3; index++)
             await PodAsync(pool, $"p{index}");
         await pool.StepAsync();
         Assert.Equal(3, pool.Cloud.Interfaces.Count);
         pool.Cloud.Gate = new TaskCompletionSource();
-        Tell(pool, "subnet-pods", "sg-b");
+        SetEniConfig(pool, "subnet-pods", "sg-b");
         pool.Reconciler.Step(CancellationToken.None);
-        Tell(pool, "subnet-pods", "sg-c");
+        SetEniConfig(pool, "subnet-pods", "sg-c");
         pool.Cloud.Gate.SetResult();
         await pool.StepAsync();
         Assert.All(pool.Cloud.Interfaces.Skip(1), item => Assert.Equal(["sg-c"], item.SecurityGroupIds));
@@ -275,14 +275,14 @@ public sealed class CustomNetworkingPoolTests
     private static async Task<(PoolHarness Pool, IPAddress Address)> PoolOfAFormerSubnetAsync()
     {
         var pool = Pool();
-        Tell(pool, "subnet-pods");
+        SetEniConfig(pool, "subnet-pods");
         var address = await PodAsync(pool, "old");
-        Tell(pool, "subnet-other");
+        SetEniConfig(pool, "subnet-other");
         await pool.StepAsync();
         return (pool, address);
     }
 
-    private static void Tell(PoolHarness pool, string subnet, params string[] groups) =>
+    private static void SetEniConfig(PoolHarness pool, string subnet, params string[] groups) =>
         pool.EniConfig.Set(new EniConfigState.Present("pods", subnet, groups));
 
     private static PoolHarness Pool(int primaryBlocks = 0) =>

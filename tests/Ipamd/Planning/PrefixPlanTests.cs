@@ -65,7 +65,7 @@ public sealed class PrefixPlanTests
         );
     }
 
-    /// <summary>A prefix takes one slot and one call: three single addresses would take three slots, and the tenth a new interface.</summary>
+    /// <summary>A prefix takes one slot and one call; three single addresses would take three slots, the tenth a new interface.</summary>
     [Theory]
     [InlineData(18)]
     [InlineData(19)]

@@ -4,26 +4,26 @@ using System.Text.Json;
 
 namespace VpcCni.Simulation.Tests.Checker;
 
-/// <summary>What the checkpoint's bytes say, read as any JSON.</summary>
+/// <summary>Reads the checkpoint's bytes as plain JSON.</summary>
 internal static class CheckpointTruth
 {
-    /// <summary>Changes of the cloud that are recorded as begun and not as ended; null when there are none.</summary>
+    /// <summary>Open intents in the checkpoint; null when there are none.</summary>
     public static string? OpenIntents(byte[]? content)
     {
         if (content is null)
             return null;
         using var document = JsonDocument.Parse(content);
         return
-            document.RootElement.TryGetProperty("vpccni", out var ours)
-            && ours.TryGetProperty("intents", out var intents)
+            document.RootElement.TryGetProperty("vpccni", out var extension)
+            && extension.TryGetProperty("intents", out var intents)
             && intents.GetArrayLength() > 0
             ? $"the checkpoint has {intents.GetArrayLength()} open intents: {intents.GetRawText()}"
             : null;
     }
 
     /// <summary>
-    /// Addresses of the recorded interfaces that are nobody's: not held, not cooling, not given back. None while a change of the cloud is
-    /// open, which may concern any of them.
+    /// Unassigned addresses of the recorded interfaces: not in use, not cooling, not released. None while an intent is open, which may
+    /// concern any of them.
     /// </summary>
     public static HashSet<IPAddress> FreeAddresses(byte[]? content)
     {
@@ -31,18 +31,20 @@ internal static class CheckpointTruth
         if (content is null || OpenIntents(content) is not null)
             return free;
         using var document = JsonDocument.Parse(content);
-        if (!document.RootElement.TryGetProperty("vpccni", out var ours))
+        if (!document.RootElement.TryGetProperty("vpccni", out var extension))
             return free;
-        var past = Elements(ours, "givenBack")
-            .Concat(Elements(ours, "gone"))
+        var recentlyRemoved = Elements(extension, "givenBack")
+            .Concat(Elements(extension, "gone"))
             .Select(item => item.GetProperty("name").GetString())
             .ToHashSet(StringComparer.Ordinal);
-        foreach (var item in Elements(ours, "interfaces"))
+        foreach (var item in Elements(extension, "interfaces"))
         {
             var isExcluded = item.TryGetProperty("excluded", out var excluded) && excluded.GetBoolean();
-            if (isExcluded || past.Contains(item.GetProperty("id").GetString()))
+            if (isExcluded || recentlyRemoved.Contains(item.GetProperty("id").GetString()))
                 continue;
-            foreach (var name in Elements(item, "blocks").Select(block => block.GetString()!).Where(name => !past.Contains(name)))
+            foreach (
+                var name in Elements(item, "blocks").Select(block => block.GetString()!).Where(name => !recentlyRemoved.Contains(name))
+            )
             {
                 var range = IPNetwork.Parse(name);
                 var count = 1 << (32 - range.PrefixLength);
@@ -53,7 +55,7 @@ internal static class CheckpointTruth
 
         foreach (var item in Elements(document.RootElement, "allocations"))
             Remove(free, item, "ipv4");
-        foreach (var item in Elements(ours, "cooling"))
+        foreach (var item in Elements(extension, "cooling"))
             Remove(free, item, "address");
         return free;
     }

@@ -3,13 +3,11 @@ using System.Net;
 
 namespace VpcCni.Simulation.Tests.Checker;
 
-/// <summary>
-/// One sandbox of one pod as the checker knows it: from the moment its client was told an address until it asks to give it back.
-/// </summary>
-internal sealed class PodRecord(string network, string container, string podNamespace, string podName, DateTimeOffset madeAt)
+/// <summary>One sandbox of one pod, as the checker tracks it from its first address until its DEL.</summary>
+internal sealed class PodRecord(string network, string container, string podNamespace, string podName, DateTimeOffset createdAt)
 {
-    /// <summary>Before its first ADD.</summary>
-    public DateTimeOffset MadeAt { get; } = madeAt;
+    /// <summary>Creation time, before its first ADD.</summary>
+    public DateTimeOffset CreatedAt { get; } = createdAt;
 
     public string Network { get; } = network;
     public string Container { get; } = container;
@@ -17,18 +15,18 @@ internal sealed class PodRecord(string network, string container, string podName
     public string PodName { get; } = podName;
     public string Netns { get; } = $"/var/run/netns/{container}";
 
-    /// <summary>Told and in use; null before, and from the moment the DEL is sent.</summary>
+    /// <summary>Address in use; null before the first ADD was answered and after the DEL was sent.</summary>
     public IPAddress? Address { get; set; }
 
-    /// <summary>The last address it was told, whether or not in use.</summary>
+    /// <summary>Last address that it received, in use or not.</summary>
     public IPAddress? LastAddress { get; set; }
 
-    public DateTimeOffset ToldAt { get; set; }
+    public DateTimeOffset ReportedAt { get; set; }
 
-    /// <summary>Somebody else took its address from the node.</summary>
-    public bool IsHurt { get; set; }
+    /// <summary>Whether someone else removed its address from the node.</summary>
+    public bool HasLostAddress { get; set; }
 
-    /// <summary>The runtime asked to give its address back; it does not come back under this key.</summary>
+    /// <summary>Whether the runtime has begun to delete it; it does not return under this key.</summary>
     public bool Ended { get; set; }
 
     public override string ToString() => $"{PodNamespace}/{PodName} ({Container})";

@@ -5,12 +5,12 @@ using VpcCni.Lab.VpcModel;
 namespace VpcCni.Simulation.Tests.Checker;
 
 /// <summary>
-/// What the world says of the node's pool, against the documented targets of the AWS VPC CNI (docs/eni-and-ip-target.md and
-/// docs/prefix-and-ip-target.md there), computed here once more and on its own.
+/// The true state of the node's pool, compared with the documented targets of the AWS VPC CNI (its docs/eni-and-ip-target.md and
+/// docs/prefix-and-ip-target.md), which are computed here independently.
 /// </summary>
 /// <remarks>
 /// T addresses attached, A assigned, W warm, M minimum, E warm interfaces, P warm prefixes, N addresses of an interface. Without prefix
-/// delegation a prefix that is left over counts only as far as it is used.
+/// delegation a leftover prefix counts only as far as it is used.
 /// </remarks>
 internal sealed class PoolTruth
 {
@@ -48,15 +48,15 @@ internal sealed class PoolTruth
         _used = [.. live.Select(pod => pod.Address!).Where(address => _managed.Any(eni => Carries(eni, address)))];
     }
 
-    /// <summary>One more pod could be served, by an address that is there or by one that the cloud would give.</summary>
-    public bool CanServeOneMore => Available > 0 || (Total < _podLimit && CanGrow(isStarving: true));
+    /// <summary>Whether one more pod could be served, by a free address or one that the cloud would assign.</summary>
+    public bool CanServeOneMore => Available > 0 || (Total < _podLimit && CanGrow(isPoolEmpty: true));
 
     public override string ToString() => $"{Total} attached, {_used.Count} assigned, {Available} available";
 
-    /// <summary>An interface of ours on nothing, and whether somebody else took it off the node.</summary>
-    public (string What, bool IsOthersDoing)? Leak(IReadOnlySet<EniId> detachedByOthers) =>
-        _world.Interfaces.FirstOrDefault(eni => IsOurs(eni) && eni.Attachment is null) is { } leaked
-            ? ($"{leaked.Id} is ours and attached to nothing: leaked", detachedByOthers.Contains(leaked.Id))
+    /// <summary>An unattached interface of this node's daemon, and whether someone else detached it.</summary>
+    public (string What, bool IsByOthers)? Leak(IReadOnlySet<EniId> detachedByOthers) =>
+        _world.Interfaces.FirstOrDefault(eni => IsOwn(eni) && eni.Attachment is null) is { } leaked
+            ? ($"{leaked.Id} was created by the daemon and is unattached: leaked", detachedByOthers.Contains(leaked.Id))
             : null;
 
     private bool HasAddressTargets => _scenario.WarmIp > 0 || _scenario.MinimumIp > 0;
@@ -64,13 +64,13 @@ internal sealed class PoolTruth
     private int Total =>
         _usable.Sum(eni => eni.SecondaryAddresses.Length + (_usesPrefixes ? eni.Ipv4Prefixes.Length * PrefixSize : 0)) + UsedElsewhere;
 
-    /// <summary>Used addresses of blocks that do not count: prefixes left over, interfaces of excluded subnets.</summary>
+    /// <summary>Used addresses of blocks that do not count: leftover prefixes, interfaces of excluded subnets.</summary>
     private int UsedElsewhere =>
         _used.Count(address => !_usable.Any(eni => eni.SecondaryAddresses.Contains(address) || (_usesPrefixes && InPrefix(eni, address))));
 
     private int Available => Total - _used.Count;
 
-    /// <summary>Free addresses to have at least: an empty pool always counts as too low.</summary>
+    /// <summary>Free addresses to keep at least: an empty pool always counts as too low.</summary>
     private int Wanted =>
         Math.Max(
             HasAddressTargets ? _scenario.WarmIp
@@ -83,16 +83,16 @@ internal sealed class PoolTruth
 
     private int FreePrefixes => _usesPrefixes ? _usable.Sum(eni => eni.Ipv4Prefixes.Count(prefix => !_used.Any(prefix.Contains))) : 0;
 
-    /// <summary>Addresses that the targets ask for and the cloud would give; null when none are missing.</summary>
+    /// <summary>Missing addresses that the cloud would assign; null when none are missing.</summary>
     public string? Shortage()
     {
         var missing = Math.Min(Math.Max(Wanted - Available, Minimum - Total), _podLimit - Total);
-        return missing > 0 && CanGrow(isStarving: Available <= 0)
+        return missing > 0 && CanGrow(isPoolEmpty: Available <= 0)
             ? $"{missing} addresses are missing ({this}), and the cloud would give some"
             : null;
     }
 
-    /// <summary>What the targets do not ask for; null when there is nothing of that.</summary>
+    /// <summary>What exceeds the targets; null when nothing does.</summary>
     public string? Surplus()
     {
         var spare = Math.Min(Available - Wanted, Total - Minimum);
@@ -105,11 +105,11 @@ internal sealed class PoolTruth
             var isUnused = !_used.Any(address => Carries(eni, address));
             if (!_usesPrefixes && eni.Ipv4Prefixes.Any(prefix => !_used.Any(prefix.Contains)))
                 return $"{eni.Id} has an unused prefix that does not fit the mode ({this})";
-            if (eni.Attachment!.IsPrimary || !isUnused || !IsOurs(eni))
+            if (eni.Attachment!.IsPrimary || !isUnused || !IsOwn(eni))
                 continue;
             if (IsExcluded(eni))
                 return $"{eni.Id} is unused and in a subnet that is not for pods";
-            // As documented, whole interfaces go only when one more than the target is free.
+            // As documented, whole interfaces are removed only when one more than the target is free.
             if (
                 !HasAddressTargets
                 && !_usesPrefixes
@@ -122,10 +122,10 @@ internal sealed class PoolTruth
         return null;
     }
 
-    /// <summary>An interface of ours in between, or one that would outlive the node.</summary>
-    public string? Unsettled()
+    /// <summary>An interface of this daemon that is attaching or detaching, or would outlive the instance.</summary>
+    public string? Unfinished()
     {
-        foreach (var eni in _attached.Where(IsOurs))
+        foreach (var eni in _attached.Where(IsOwn))
         {
             if (eni.Attachment!.Status != AttachmentStatus.Attached)
                 return $"{eni.Id} is {eni.Attachment.Status}";
@@ -136,7 +136,7 @@ internal sealed class PoolTruth
         return null;
     }
 
-    /// <summary>An interface that pods use has the primary one's security groups, or those that the cluster configured for it.</summary>
+    /// <summary>An interface for pods whose security groups are neither the primary one's nor the configured ones.</summary>
     public string? WrongGroups()
     {
         var primary = _attached.Single(eni => eni.Attachment!.IsPrimary).Groups;
@@ -151,10 +151,10 @@ internal sealed class PoolTruth
     }
 
     /// <summary>
-    /// The cloud would give at least one address. With prefixes, single addresses stand in where no subnet has a whole one; a new interface
-    /// is made for them only when nothing else is left.
+    /// Whether the cloud would assign at least one address. With prefixes, single addresses replace prefixes where no subnet has a whole
+    /// one; a new interface is created for them only as a last resort.
     /// </summary>
-    private bool CanGrow(bool isStarving)
+    private bool CanGrow(bool isPoolEmpty)
     {
         if (_usable.Any(eni => eni.Ipv4Slots - 1 < _scenario.PerInterface && _world.FreeAddresses(eni.Subnet) > 0))
             return true;
@@ -162,13 +162,13 @@ internal sealed class PoolTruth
             return false;
         return Candidates()
             .Any(subnet =>
-                _usesPrefixes && !isStarving
+                _usesPrefixes && !isPoolEmpty
                     ? _world.FreePrefixes(subnet) > 0 && _world.FreeAddresses(subnet) > PrefixSize + 1 && !WouldSplit(subnet)
                     : _world.FreeAddresses(subnet) >= 2
             );
     }
 
-    /// <summary>The interface's own address may take the only free prefix's place.</summary>
+    /// <summary>Whether the interface's primary address may break the only free prefix.</summary>
     private bool WouldSplit(SubnetId subnet) => _world.FreePrefixes(subnet) == 1;
 
     private SubnetId[] Candidates()
@@ -178,12 +178,12 @@ internal sealed class PoolTruth
         var primary = PrimarySubnet;
         if (!_scenario.DiscoversSubnets)
             return [primary];
-        return [.. _world.Subnets.Where(subnet => IsFit(subnet, primary)).Select(subnet => subnet.Id)];
+        return [.. _world.Subnets.Where(subnet => IsForPods(subnet, primary)).Select(subnet => subnet.Id)];
     }
 
     private SubnetId PrimarySubnet => _world.FindInstance(_instance)!.Subnet;
 
-    private static bool IsFit(Subnet subnet, SubnetId primary)
+    private static bool IsForPods(Subnet subnet, SubnetId primary)
     {
         var role = subnet.Tags.GetValueOrDefault(RoleTag);
         if (string.Equals(role, "0", StringComparison.Ordinal))
@@ -198,7 +198,8 @@ internal sealed class PoolTruth
     }
 
     /// <summary>
-    /// In a subnet that is not for pods; with custom networking, in any but the configured one, and the primary one always.
+    /// Whether the interface is in a subnet that is not for pods; with custom networking, in any but the configured one, or is the primary
+    /// one.
     /// </summary>
     private bool IsExcluded(NetworkInterface eni) =>
         _custom is { } custom
@@ -217,8 +218,8 @@ internal sealed class PoolTruth
         return _scenario.ManageUntagged || IsTagged(eni);
     }
 
-    /// <summary>Made by the daemon; others' interfaces may carry its tag once it uses them, and never its description.</summary>
-    private bool IsOurs(NetworkInterface eni) => IsTagged(eni) && eni.Description.StartsWith("aws-K8S-", StringComparison.Ordinal);
+    /// <summary>Whether the daemon created it. Interfaces of others may get its tag once it uses them, but never its description.</summary>
+    private bool IsOwn(NetworkInterface eni) => IsTagged(eni) && eni.Description.StartsWith("aws-K8S-", StringComparison.Ordinal);
 
     private bool IsTagged(NetworkInterface eni) =>
         eni.Tags.TryGetValue(OwnerTag, out var owner) && string.Equals(owner, _instance.Value, StringComparison.Ordinal);

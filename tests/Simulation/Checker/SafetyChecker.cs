@@ -7,22 +7,23 @@ using VpcCni.Lab.VpcModel;
 namespace VpcCni.Simulation.Tests.Checker;
 
 /// <summary>
-/// What must never happen, at any step. Keeps its own record of who was told which address, looks at the world's truth, and shares no code
-/// with the daemon's ledger. The first violation ends the run.
+/// Checks at every step what must never happen. Keeps its own record of reported addresses, reads the true state of the world, and shares
+/// no code with the daemon's ledger. The first violation ends the run.
 /// </summary>
 internal sealed class SafetyChecker
 {
     /// <summary>
-    /// Of damage by others: so long the daemon may not know yet (a lag of the cloud, the interval of its observations, a failed one).
+    /// How long the daemon may be unaware of damage by others (a lag of the cloud, the interval of its observations, a failed one).
     /// </summary>
-    private static readonly TimeSpan Ignorance = TimeSpan.FromMinutes(5);
+    private static readonly TimeSpan DetectionTime = TimeSpan.FromMinutes(5);
 
     /// <summary>
-    /// From the start of a daemon until it serves while EC2 is away: it waits three seconds for EC2, and asks the metadata a few times.
+    /// Time from a daemon's start until it serves pods while EC2 is away: it waits three seconds for EC2, and reads the metadata a few
+    /// times.
     /// </summary>
     private static readonly TimeSpan RestartBound = TimeSpan.FromSeconds(6);
 
-    /// <summary>The whole world is checked every so many changes; what the daemon can break, at each.</summary>
+    /// <summary>Number of changes between checks of the whole world; what the daemon can break is checked at each change.</summary>
     private const int ChangesPerWorldCheck = 200;
 
     private readonly Scenario _scenario;
@@ -36,7 +37,7 @@ internal sealed class SafetyChecker
     private readonly Dictionary<EniId, DateTimeOffset> _detached = [];
     private readonly Dictionary<long, (string What, DateTimeOffset Deadline)> _requests = [];
 
-    /// <summary>In which subnet new pods may be, from when on; null: in none. Custom networking only.</summary>
+    /// <summary>The subnets of new pods with their start times; null for none. Custom networking only.</summary>
     private readonly List<(DateTimeOffset From, SubnetId? Subnet)> _configured = [];
     private DateTimeOffset _startedAt;
     private HashSet<IPAddress> _knownAtStart = [];
@@ -53,35 +54,35 @@ internal sealed class SafetyChecker
     public SafetyChecker(Scenario scenario, VpcWorld world, InstanceId instance, TimeProvider time, Trace trace)
     {
         (_scenario, _world, _instance, _time, _trace) = (scenario, world, instance, time, trace);
-        world.Subscribe(happened =>
+        world.Subscribe(vpcEvent =>
         {
             _events++;
-            // What comes to an interface that is on its way out goes with it.
-            if (happened is VpcEvent.AddressesChanged { Interface: var id, Ranges: var ranges } && _detached.ContainsKey(id))
+            // Blocks added to a detaching interface are lost with it.
+            if (vpcEvent is VpcEvent.AddressesChanged { Interface: var id, Ranges: var ranges } && _detached.ContainsKey(id))
                 Damage(ranges);
         });
     }
 
-    /// <summary>Null as long as all is well.</summary>
+    /// <summary>The first violation; null when there is none.</summary>
     public string? Violation { get; private set; }
 
     public IReadOnlyCollection<PodRecord> Live => _live.Values;
 
-    public int Told { get; private set; }
+    public int Reported { get; private set; }
 
     /// <summary>
-    /// Somebody else took it from this node after a pod was told it, or so shortly before that the daemon could not know.
+    /// Whether someone else removed the address from this node after a pod received it, or too shortly before for the daemon to know.
     /// </summary>
-    public bool IsDamaged(IPAddress address, DateTimeOffset toldAt) =>
-        _damaged.TryGetValue(address, out var at) && (_isBlind || toldAt < (at > _blindUntil ? at : _blindUntil) + Ignorance);
+    public bool IsDamaged(IPAddress address, DateTimeOffset reportedAt) =>
+        _damaged.TryGetValue(address, out var at) && (_isBlind || reportedAt < (at > _blindUntil ? at : _blindUntil) + DetectionTime);
 
-    /// <summary>EC2 answers no call. The instance metadata does.</summary>
+    /// <summary>Whether EC2 fails every call. The instance metadata works.</summary>
     public bool IsCloudAway
     {
         get;
         set
         {
-            // A daemon that runs already goes by what it observed.
+            // A running daemon uses what it has observed.
             if (value && !field)
                 _startedAt = DateTimeOffset.MaxValue;
             field = value;
@@ -89,14 +90,15 @@ internal sealed class SafetyChecker
     }
 
     /// <summary>
-    /// EC2 has been away since before the daemon started, and that is long enough ago: what checkpoint and metadata agree on is served.
+    /// Whether EC2 has been away since before the daemon's start, long enough that it must serve what checkpoint and metadata agree on.
     /// </summary>
-    private bool MustPresume => IsCloudAway && _startedAt != DateTimeOffset.MaxValue && _time.GetUtcNow() >= _startedAt + RestartBound;
+    private bool MustServeWithoutCloud =>
+        IsCloudAway && _startedAt != DateTimeOffset.MaxValue && _time.GetUtcNow() >= _startedAt + RestartBound;
 
     /// <summary>
-    /// Free addresses that the daemon must know although EC2 is away; none where something else may keep it from serving.
+    /// Number of free addresses that the daemon must know although EC2 is away; 0 when another fault may keep it from serving.
     /// </summary>
-    public int KnownToBeFree(byte[]? checkpoint, ICollection<string> routed)
+    public int CountKnownFree(byte[]? checkpoint, ICollection<string> routed)
     {
         var isExcused =
             _scenario.CustomNetwork is not null
@@ -104,7 +106,7 @@ internal sealed class SafetyChecker
             || _scenario.DiskFails > 0
             || _scenario.KernelFails > 0
             || _scenario.Latency.SlowShare > 0;
-        if (isExcused || !MustPresume || _requests.Count > 0)
+        if (isExcused || !MustServeWithoutCloud || _requests.Count > 0)
             return 0;
         var known = CheckpointTruth.FreeAddresses(checkpoint);
         known.IntersectWith(_knownAtStart);
@@ -125,15 +127,15 @@ internal sealed class SafetyChecker
         ];
     }
 
-    /// <summary>An operator forbids the daemon to look, or allows it again.</summary>
-    public void Blind(bool isBlind)
+    /// <summary>Records that an operator forbids the daemon to call the cloud, or permits it again.</summary>
+    public void SetBlind(bool isBlind)
     {
         if (_isBlind)
             _blindUntil = _time.GetUtcNow();
         _isBlind = isBlind;
     }
 
-    /// <summary>The cluster's word on where new pods may be.</summary>
+    /// <summary>Records the subnet of new pods.</summary>
     public void Configured(SubnetId? subnet) => _configured.Add((_time.GetUtcNow(), subnet));
 
     public void Fail(string violation)
@@ -144,22 +146,22 @@ internal sealed class SafetyChecker
         _trace.Add($"VIOLATION: {violation}");
     }
 
-    /// <summary>A client was told an address, and listened.</summary>
-    public void TellAddress(PodRecord pod, IPAddress address)
+    /// <summary>Records an address that a listening client received.</summary>
+    public void RecordAddress(PodRecord pod, IPAddress address)
     {
-        Told++;
+        Reported++;
         if (pod.Address is { } before)
         {
             if (!before.Equals(address))
-                Fail($"{pod} was told {before} and now {address}");
+                Fail($"{pod} got {before} and now {address}");
             return;
         }
 
         if (pod.Ended)
             return;
         if (_live.TryGetValue(address, out var other))
-            Fail($"{address} is given to {pod} while {other} lives on it");
-        // What a sandbox asks for again it may keep.
+            Fail($"{address} is assigned to {pod} while {other} uses it");
+        // A sandbox may keep its address when it is added again.
         if (
             _freed.TryGetValue(address, out var freed)
             && freed.By.Container != pod.Container
@@ -167,31 +169,33 @@ internal sealed class SafetyChecker
             && !ExcusedByClock(freed.At)
         )
             Fail(
-                $"{address} is given to {pod} {(_time.GetUtcNow() - freed.At).TotalSeconds:0.000} s after {freed.By} gave it back; "
+                $"{address} is assigned to {pod} {(_time.GetUtcNow() - freed.At).TotalSeconds:0.000} s after {freed.By} released it; "
                     + $"the cooldown is {_scenario.Cooldown.TotalSeconds} s"
             );
         if (
-            MustPresume
+            MustServeWithoutCloud
             && !IsCarried(address)
             && _damaged.TryGetValue(address, out var takenAt)
             && takenAt + _scenario.MetadataLag < _startedAt
         )
         {
             Fail(
-                $"{address} is given to {pod}; somebody took it from the node at {takenAt:HH:mm:ss.fff}, "
+                $"{address} is assigned to {pod}; someone removed it from the node at {takenAt:HH:mm:ss.fff}, "
                     + "and the metadata has shown that since before the daemon started"
             );
         }
 
         if (!IsCarried(address) && !IsDamaged(address, _time.GetUtcNow()))
-            Fail($"{address} is given to {pod}, but no interface that is attached to the node carries it");
-        if (_scenario.CustomNetwork is not null && !MayBeAt(address, pod.MadeAt))
-            Fail($"{address} is given to {pod}, and no subnet that was configured since {pod.MadeAt:HH:mm:ss.fff} has it");
-        (pod.Address, pod.LastAddress, pod.ToldAt) = (address, address, _time.GetUtcNow());
+            Fail($"{address} is assigned to {pod}, but no interface that is attached to the node carries it");
+        if (_scenario.CustomNetwork is not null && !MayBeAt(address, pod.CreatedAt))
+            Fail($"{address} is assigned to {pod}, and no subnet that was configured since {pod.CreatedAt:HH:mm:ss.fff} has it");
+        (pod.Address, pod.LastAddress, pod.ReportedAt) = (address, address, _time.GetUtcNow());
         _live[address] = pod;
     }
 
-    /// <summary>It is of a subnet that counted at some time since then: when the daemon chose it is not known here.</summary>
+    /// <summary>
+    /// Whether the address is in a subnet that was configured at some time since: the time of the daemon's choice is unknown here.
+    /// </summary>
     private bool MayBeAt(IPAddress address, DateTimeOffset since)
     {
         for (var index = _configured.Count - 1; index >= 0; index--)
@@ -206,36 +210,35 @@ internal sealed class SafetyChecker
     }
 
     /// <summary>
-    /// No interface of the daemon is in a subnet that never counted, and interfaces that are not to be managed have the groups that they
-    /// came with.
+    /// An interface that the daemon created in a subnet that was never configured, or an unmanaged one whose security groups it changed.
     /// </summary>
     private string? Misplaced()
     {
         foreach (var eni in _world.Interfaces)
         {
             if (eni.Tags.GetValueOrDefault("node.k8s.amazonaws.com/no_manage") == "true" && eni.Groups.Length > 0)
-                return $"{eni.Id} is not to be managed and was given security groups";
+                return $"{eni.Id} is unmanaged, but its security groups were changed";
             if (
                 _scenario.CustomNetwork is not null
                 && eni.Description.StartsWith("aws-K8S-", StringComparison.Ordinal)
                 && _configured.TrueForAll(entry => entry.Subnet != eni.Subnet)
             )
-                return $"{eni.Id} was made in {eni.Subnet}, which was never configured";
+                return $"{eni.Id} was created in {eni.Subnet}, which was never configured";
         }
 
         return null;
     }
 
-    /// <summary>A client was told that its address is on no interface any more.</summary>
-    public void TellOrphaned(PodRecord pod, IPAddress address)
+    /// <summary>Records a reply that the client's address is on no interface.</summary>
+    public void RecordOrphaned(PodRecord pod, IPAddress address)
     {
         if (pod.Address is null || !pod.Address.Equals(address))
             return;
-        if (IsCarried(address) && !pod.IsHurt && !IsDamaged(address, pod.ToldAt))
-            Fail($"{pod} is told that nobody carries {address}, but the node does");
+        if (IsCarried(address) && !pod.HasLostAddress && !IsDamaged(address, pod.ReportedAt))
+            Fail($"the reply to {pod} says that no interface carries {address}, but one does");
     }
 
-    /// <summary>The pod's end begins: its DEL is about to be sent, or, if that gets lost, the last of it has been torn down.</summary>
+    /// <summary>Records the pod's end: its DEL is about to be sent or, if that gets lost, its last trace has been removed.</summary>
     public void End(PodRecord pod)
     {
         pod.Ended = true;
@@ -246,32 +249,32 @@ internal sealed class SafetyChecker
         _freed[address] = (_time.GetUtcNow(), pod);
     }
 
-    /// <summary>A DEL was answered, by a daemon that knew the address.</summary>
+    /// <summary>Records a DEL answered by a daemon that had the address.</summary>
     public void Released(PodRecord pod, IPAddress address)
     {
         if (!pod.Ended)
-            Fail($"{pod} lost {address} without having asked for it");
-        // Without a cooldown the next pod may have it before the answer is on its way.
-        if (_live.TryGetValue(address, out var holder) && (_scenario.Cooldown > TimeSpan.Zero || holder.ToldAt < _time.GetUtcNow()))
-            Fail($"the DEL of {pod} gave {address} back, on which {holder} lives");
+            Fail($"{pod} lost {address} without a DEL");
+        // Without a cooldown the next pod may get it before the answer is sent.
+        if (_live.TryGetValue(address, out var owner) && (_scenario.Cooldown > TimeSpan.Zero || owner.ReportedAt < _time.GetUtcNow()))
+            Fail($"the DEL of {pod} released {address}, which {owner} uses");
         else
             _freed[address] = (_time.GetUtcNow(), pod);
     }
 
-    /// <summary>A daemon gave an address back by a note of a DEL.</summary>
+    /// <summary>Records an address that a daemon released because of a note.</summary>
     public void ReleasedByNote(string container, IPAddress address)
     {
         foreach (var pod in _live.Values)
         {
             // Without a cooldown the next pod may have it already, as after any other DEL.
-            if (pod.Container != container && _scenario.Cooldown == TimeSpan.Zero && pod.ToldAt == _time.GetUtcNow())
+            if (pod.Container != container && _scenario.Cooldown == TimeSpan.Zero && pod.ReportedAt == _time.GetUtcNow())
                 continue;
             if (pod.Container == container || address.Equals(pod.Address))
-                Fail($"a note gave {address} of {container} back, on which {pod} lives");
+                Fail($"a note released {address} of {container}, which {pod} uses");
         }
     }
 
-    /// <summary>Somebody else takes these from the node, or has.</summary>
+    /// <summary>Records ranges that someone else removes from the node.</summary>
     public void Damage(IEnumerable<IPNetwork> ranges)
     {
         foreach (var range in ranges)
@@ -281,10 +284,10 @@ internal sealed class SafetyChecker
         }
     }
 
-    /// <summary>Interfaces of ours that others took off the node.</summary>
+    /// <summary>Interfaces of the daemon that others detached.</summary>
     public IReadOnlySet<EniId> DetachedByOthers => _detached.Keys.ToHashSet();
 
-    /// <summary>Somebody else takes an interface off the node.</summary>
+    /// <summary>Records that someone else detaches an interface.</summary>
     public void Detach(NetworkInterface eni)
     {
         Damage(eni.AllRanges);
@@ -293,7 +296,7 @@ internal sealed class SafetyChecker
 
     public void ClockSetForward() => _clockSetForward = _time.GetUtcNow();
 
-    /// <summary>A daemon has read its checkpoint: every promise that was made is in it.</summary>
+    /// <summary>Checks after a start that the checkpoint had every reported address.</summary>
     public void DaemonStarted(PoolEngine engine, byte[]? checkpoint)
     {
         _startedAt = _time.GetUtcNow();
@@ -305,13 +308,13 @@ internal sealed class SafetyChecker
         {
             var found = engine.Ledger.Find(new AttachmentKey(pod.Network, pod.Container, "eth0"));
             if (found is null)
-                Fail($"after a restart the daemon does not know {pod}, which was told {pod.Address}");
+                Fail($"after a restart the daemon does not know {pod}, which got {pod.Address}");
             else if (!found.Addresses[0].Address.Equals(pod.Address))
-                Fail($"after a restart the daemon has {found.Addresses[0].Address} for {pod}, which was told {pod.Address}");
+                Fail($"after a restart the daemon has {found.Addresses[0].Address} for {pod}, which got {pod.Address}");
         }
     }
 
-    /// <summary>A request is under way that must end by then, unless its daemon dies.</summary>
+    /// <summary>Records a request that must end within the bound, unless its daemon dies.</summary>
     public long RequestBegins(string what, TimeSpan bound)
     {
         _requests[++_request] = (what, _time.GetUtcNow() + bound);
@@ -320,7 +323,7 @@ internal sealed class SafetyChecker
 
     public void RequestEnds(long request) => _requests.Remove(request);
 
-    /// <summary>To be called now and then: requests that nobody answers.</summary>
+    /// <summary>Checks for overdue requests; called periodically.</summary>
     public void CheckRequests()
     {
         foreach (var (what, deadline) in _requests.Values)
@@ -330,7 +333,7 @@ internal sealed class SafetyChecker
         }
     }
 
-    /// <summary>After every step.</summary>
+    /// <summary>Checks after every step.</summary>
     public void AfterStep()
     {
         if (_seenCalls == _world.Calls.Total && _seenEvents == _events)
@@ -338,12 +341,12 @@ internal sealed class SafetyChecker
         (_seenCalls, _seenEvents) = (_world.Calls.Total, _events);
         foreach (var (address, pod) in _live)
         {
-            if (pod.IsHurt || IsCarried(address))
+            if (pod.HasLostAddress || IsCarried(address))
                 continue;
-            if (IsDamaged(address, pod.ToldAt))
-                pod.IsHurt = true;
+            if (IsDamaged(address, pod.ReportedAt))
+                pod.HasLostAddress = true;
             else
-                Fail($"{address} is not on the node any more, but {pod} lives on it");
+                Fail($"{address} is no longer on the node, but {pod} uses it");
         }
 
         if (++_changes % ChangesPerWorldCheck == 0)
@@ -377,8 +380,8 @@ internal sealed class SafetyChecker
     }
 
     /// <summary>
-    /// Release times are kept as times of the wall clock: a clock that is set forward before a restart shortens the cooldowns that the
-    /// restart finds.
+    /// Whether a clock change excuses a short cooldown: release times are wall clock times, and a clock set forward before a restart
+    /// shortens the cooldowns that the restart finds.
     /// </summary>
     private bool ExcusedByClock(DateTimeOffset freedAt) => _restartedAfterJump >= freedAt;
 

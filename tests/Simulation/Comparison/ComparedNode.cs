@@ -4,12 +4,12 @@ using VpcCni.Lab.VpcModel;
 
 namespace VpcCni.Simulation.Tests.Comparison;
 
-/// <summary>What a policy did on a trace.</summary>
-/// <param name="Mutations">EC2 calls that change something.</param>
-/// <param name="Describes">EC2 calls that ask.</param>
-/// <param name="ByOperation">All of them.</param>
-/// <param name="Refused">ADDs that were told to come again.</param>
-/// <param name="Waits">From the first ADD of a pod to its address, in order of length.</param>
+/// <summary>Result of a policy on a trace.</summary>
+/// <param name="Mutations">Number of EC2 calls that change something.</param>
+/// <param name="Describes">Number of EC2 calls that read.</param>
+/// <param name="ByOperation">Number of all calls by operation.</param>
+/// <param name="Refused">Number of ADDs that failed and were retried.</param>
+/// <param name="Waits">Times from the first ADD of a pod to its address, shortest first.</param>
 internal sealed record ComparedResult(
     long Mutations,
     long Describes,
@@ -22,7 +22,7 @@ internal sealed record ComparedResult(
 }
 
 /// <summary>
-/// A node on the model of EC2 without any trouble, for measuring: calls of 300 ms, attachments of 1.5 s, detachments of 5 s.
+/// A node on the model of EC2 without faults, for measurements: calls of 300 ms, attachments of 1.5 s, detachments of 5 s.
 /// </summary>
 internal sealed class ComparedNode
 {
@@ -48,7 +48,7 @@ internal sealed class ComparedNode
         );
     }
 
-    /// <summary>Of a call.</summary>
+    /// <summary>Latency of a call.</summary>
     public TimeSpan Latency { get; }
     public VirtualTime Time { get; } = new(new DateTimeOffset(2026, 1, 2, 3, 4, 5, TimeSpan.Zero));
     public VpcWorld World { get; }
@@ -56,13 +56,13 @@ internal sealed class ComparedNode
     public SecurityGroupId Group { get; }
     public Instance Instance { get; }
 
-    /// <summary>From here on calls count: what a start costs is not what is compared.</summary>
+    /// <summary>Number of calls so far. Take it after the start, whose calls are not compared.</summary>
     public IReadOnlyDictionary<string, long> Calls() =>
         World
             .Calls.Counts.GroupBy(pair => pair.Key.Operation, StringComparer.Ordinal)
             .ToDictionary(group => group.Key, group => group.Sum(pair => pair.Value), StringComparer.Ordinal);
 
-    /// <summary>What the node has attached now, and the calls since then.</summary>
+    /// <summary>The node's attached blocks now, and the calls since <paramref name="before"/>.</summary>
     public RowStep StepOf(int pods, IReadOnlyDictionary<string, long> before, bool allServed)
     {
         var attached = World.InterfacesOf(Instance.Id);
@@ -86,10 +86,10 @@ internal sealed class ComparedNode
     )
     {
         var made = after.ToDictionary(pair => pair.Key, pair => pair.Value - before.GetValueOrDefault(pair.Key), StringComparer.Ordinal);
-        bool Asks(string operation) => operation.StartsWith("Describe", StringComparison.Ordinal);
+        bool IsRead(string operation) => operation.StartsWith("Describe", StringComparison.Ordinal);
         return new ComparedResult(
-            made.Where(pair => !Asks(pair.Key)).Sum(pair => pair.Value),
-            made.Where(pair => Asks(pair.Key)).Sum(pair => pair.Value),
+            made.Where(pair => !IsRead(pair.Key)).Sum(pair => pair.Value),
+            made.Where(pair => IsRead(pair.Key)).Sum(pair => pair.Value),
             made.Where(pair => pair.Value > 0).ToDictionary(pair => pair.Key, pair => pair.Value, StringComparer.Ordinal),
             refused,
             [.. waits.Order()]

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 namespace VpcCni.Simulation.Tests.Comparison;
 
-/// <summary>Our policy against the reference's, in figures that the README can quote.</summary>
+/// <summary>This pool's policy compared with the reference's, in figures for the README.</summary>
 internal sealed record ComparisonReport(
     ComparedResult Ours,
     ComparedResult Reference,
@@ -15,7 +15,7 @@ internal sealed record ComparisonReport(
     public static ComparisonReport Measure()
     {
         var trace = PodTrace.Create(pods: 1_000, most: 50, seed: 7);
-        // One address is free, the rest of the burst finds the pool empty.
+        // One address is free; the rest of the burst finds the pool empty.
         PodEvent[] burst = [.. Enumerable.Range(0, BurstPods).Select(pod => new PodEvent(TimeSpan.FromSeconds(1), pod, Starts: true))];
         var empty = new Dictionary<string, string>(StringComparer.Ordinal) { ["WARM_IP_TARGET"] = "1" };
         return new ComparisonReport(
@@ -36,7 +36,7 @@ internal sealed record ComparisonReport(
         output.WriteLine($"{BurstPods} pods at once (ours: one address free; reference: {Type}'s default warm interface):");
         Write(output, "ours", OurBurst);
         Write(output, "reference", ReferenceBurst);
-        // One assign call on the primary interface beside two new interfaces: create, attach, modify each, and the attachment itself.
+        // One assign call on the primary interface and two new interfaces: create, attach, modify each, and the attachment itself.
         var sum = OurBurst.Mutations * ComparedNode.CallTime;
         output.WriteLine(
             $"  ours: the last address came after {OurBurst.Wait(1).TotalSeconds:0.00} s; the {OurBurst.Mutations} calls that "

@@ -5,8 +5,8 @@ using Xunit;
 namespace VpcCni.Simulation.Tests.Comparison;
 
 /// <summary>
-/// A node whose every address is held or cools: a new pod gets an address when the first cooldown ends, and not later because it was
-/// refused before. The bound is the cooldown; kubelet comes back after 10 s with a new sandbox.
+/// A node whose every address is assigned or cooling: a new pod gets an address when the first cooldown ends, without a delay from earlier
+/// failures. The bound is the cooldown; kubelet retries after 10 s with a new sandbox.
 /// </summary>
 public sealed class FullNodeTests
 {
@@ -14,7 +14,7 @@ public sealed class FullNodeTests
     private static readonly TimeSpan Cooldown = new IpamdOptions().Cooldown;
     private static readonly TimeSpan KubeletRetry = TimeSpan.FromSeconds(10);
 
-    /// <summary>The pause in which events are collected, and the write of the checkpoint.</summary>
+    /// <summary>Time for collecting events and writing the checkpoint.</summary>
     private static readonly TimeSpan Overhead = TimeSpan.FromMilliseconds(100);
 
     private readonly ComparedNode _node = new("m5.large");
@@ -29,7 +29,7 @@ public sealed class FullNodeTests
         _node.Time.Advance(TimeSpan.FromMinutes(1));
         Assert.Equal((Full, 0), (_ours.Waits.Count, _ours.Refused));
 
-        // A quarter at a time, as a Deployment does by default: old ones end, new ones start at once.
+        // A quarter at a time, as a Deployment does by default: old pods end, new ones start at once.
         const int batch = 7;
         for (var done = 0; done < 21; done += batch)
         {
@@ -48,12 +48,12 @@ public sealed class FullNodeTests
         var waits = _ours.Waits.Skip(Full).ToArray();
         Assert.Equal(21, waits.Length);
         Assert.All(waits, wait => Assert.InRange(wait, Cooldown, Cooldown + Overhead));
-        // Told at once in how many seconds one is free; the second sandbox waits for it.
+        // The first ADD fails at once with the time of the next free address; the second sandbox waits for it.
         Assert.Equal(21, _ours.Refused);
     }
 
     [Fact]
-    public void Pods_that_come_back_while_addresses_cool_are_served_as_each_cooldown_ends()
+    public void Returning_pods_are_served_as_each_cooldown_ends()
     {
         At(TimeSpan.Zero, () => Start(0, Full));
         _node.Time.Advance(TimeSpan.FromMinutes(1));
@@ -67,7 +67,7 @@ public sealed class FullNodeTests
         At(TimeSpan.FromSeconds(15), () => Start(100, 120));
         _node.Time.Advance(TimeSpan.FromMinutes(2));
         var waits = _ours.Waits.Skip(Full).ToArray();
-        // The first ten wait. The others would wait beyond the limit of an ADD, are told so at once, and wait when they come back.
+        // The first ten wait. The others would exceed the limit of an ADD, fail at once, and wait when they are retried.
         Assert.Equal((20, 10), (waits.Length, _ours.Refused));
         // Oldest cooldown first, first come first served.
         for (var pod = 0; pod < 20; pod++)

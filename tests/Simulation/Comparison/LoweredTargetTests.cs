@@ -3,7 +3,7 @@ using Xunit;
 
 namespace VpcCni.Simulation.Tests.Comparison;
 
-/// <summary>A surplus that a change of the settings made goes at once; one of changing load is kept for a while.</summary>
+/// <summary>A surplus from changed settings is released at once; one from changing load is kept for a while.</summary>
 public sealed class LoweredTargetTests
 {
     private readonly ComparedNode _node = new("m5.large");
@@ -18,7 +18,7 @@ public sealed class LoweredTargetTests
     [InlineData("WARM_ENI_TARGET=2", "WARM_IP_TARGET=2", 1, 3)]
     [InlineData("WARM_IP_TARGET=20", "WARM_IP_TARGET=5", 1, 6)]
     [InlineData("MINIMUM_IP_TARGET=20 WARM_IP_TARGET=2", "MINIMUM_IP_TARGET=5 WARM_IP_TARGET=2", 1, 5)]
-    public void Lowered_target_is_obeyed_within_minutes(string before, string after, int interfaces, int addresses)
+    public void Lowered_target_takes_effect_within_minutes(string before, string after, int interfaces, int addresses)
     {
         var ours = new OurPolicy(_node, Environment(before));
         _node.Time.Outside.Post(() => ours.StartPod(1));
@@ -30,7 +30,7 @@ public sealed class LoweredTargetTests
     }
 
     [Fact]
-    public void Restart_in_the_middle_does_not_forget_that_the_target_was_lowered()
+    public void Lowered_target_takes_effect_despite_another_restart()
     {
         var ours = new OurPolicy(_node, Environment("WARM_ENI_TARGET=2"));
         _node.Time.Outside.Post(() => ours.StartPod(1));
@@ -38,18 +38,16 @@ public sealed class LoweredTargetTests
         ours.Restart(Environment("WARM_IP_TARGET=2"));
         _node.Time.Advance(TimeSpan.FromSeconds(75));
         ours.Restart(Environment("WARM_IP_TARGET=2"));
-        Assert.True(Interfaces > 1, "nothing is left to be forgotten");
+        Assert.True(Interfaces > 1, "the surplus was released before the second restart");
         _node.Time.Advance(TimeSpan.FromMinutes(3));
         Assert.Equal((1, 3), (Interfaces, Addresses));
     }
 
-    /// <summary>
-    /// Up and down again: the last daemon finds targets in the checkpoint that it has itself, or those of the one in between.
-    /// </summary>
+    /// <summary>Up and down again: the last daemon run finds its own targets in the checkpoint, or those of the run in between.</summary>
     [Theory]
     [InlineData(20)]
     [InlineData(3600)]
-    public void Target_that_goes_back_to_what_it_was_is_obeyed(int secondsBetween)
+    public void Restored_target_takes_effect(int secondsBetween)
     {
         var ours = new OurPolicy(_node, Environment("WARM_IP_TARGET=2"));
         _node.Time.Advance(TimeSpan.FromMinutes(1));
@@ -62,7 +60,7 @@ public sealed class LoweredTargetTests
     }
 
     [Fact]
-    public void Surplus_of_changing_load_is_kept_over_a_restart_with_the_same_targets()
+    public void Surplus_of_changing_load_is_kept_across_a_restart()
     {
         var ours = new OurPolicy(_node, Environment("WARM_IP_TARGET=2"));
         for (var pod = 0; pod < 12; pod++)
@@ -87,9 +85,9 @@ public sealed class LoweredTargetTests
         Assert.Equal((1, 2), (Interfaces, Addresses));
     }
 
-    /// <summary>Pods that go one after the other leave blocks that are idle at different times.</summary>
+    /// <summary>Pods that end one after the other leave blocks that become idle at different times.</summary>
     [Fact]
-    public void Addresses_that_come_free_one_after_another_go_back_in_few_calls()
+    public void Addresses_freed_one_after_another_are_released_in_few_calls()
     {
         var ours = new OurPolicy(_node, Environment("WARM_IP_TARGET=1"));
         for (var pod = 0; pod < 8; pod++)

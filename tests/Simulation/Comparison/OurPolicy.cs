@@ -10,7 +10,7 @@ using VpcCni.Ipamd.Startup;
 
 namespace VpcCni.Simulation.Tests.Comparison;
 
-/// <summary>The real pool engine on a trace of pods.</summary>
+/// <summary>Runs the real pool engine on a trace of pods.</summary>
 internal sealed class OurPolicy
 {
     private readonly ComparedNode _node;
@@ -33,16 +33,16 @@ internal sealed class OurPolicy
 
     public PoolEngine Engine => _engine;
 
-    /// <summary>From the first ADD of a pod to its address, in the order in which they were served.</summary>
+    /// <summary>Times from the first ADD of a pod to its address, in the order in which they were served.</summary>
     public IReadOnlyList<TimeSpan> Waits => _waits;
 
-    /// <summary>ADDs that were told to come again.</summary>
+    /// <summary>Number of ADDs that failed and were retried.</summary>
     public int Refused => _refused;
 
-    /// <summary>After a refusal a pod comes back so late.</summary>
+    /// <summary>Pause before a pod is retried after a failure.</summary>
     public TimeSpan Retry { get; init; } = Kubelet.Retry;
 
-    /// <summary>Kills the daemon, and starts the next one on what it left.</summary>
+    /// <summary>Kills the daemon, and starts the next run on the same disk and kernel.</summary>
     public void Restart(IReadOnlyDictionary<string, string> environment)
     {
         _daemon.Kill();
@@ -72,7 +72,7 @@ internal sealed class OurPolicy
                 OptionBinder.Bind(environment).Options,
                 new DaemonState("compared", time)
             );
-            // As the cluster says it; VPCCNI_MAX_PODS overrules it.
+            // The cluster's value, which VPCCNI_MAX_PODS overrides.
             _engine.Conditions.MaxPods = _node.Instance.Type.MaxPodsWithSecondaryAddresses;
             _ = _engine.RunAsync(_ => { }, CancellationToken.None);
         });
@@ -93,7 +93,7 @@ internal sealed class OurPolicy
         return ComparedNode.Result(before, node.Calls(), ours._refused, ours._waits);
     }
 
-    /// <summary>The steps of a row, as they were measured.</summary>
+    /// <summary>Runs the steps of a row as they were measured.</summary>
     public static RowResult Run(ReferenceRow row, TimeSpan callTime, TimeSpan quiet)
     {
         var node = new ComparedNode(row.InstanceType, callTime);
@@ -131,10 +131,10 @@ internal sealed class OurPolicy
             var outcome = await _daemon.Start(() =>
                 _engine.Addresses.AddAsync(Key(pod), new PodReference("default", $"p{pod}"), "", CancellationToken.None)
             );
-            if (outcome is AddOutcome.Assigned held)
+            if (outcome is AddOutcome.Assigned assigned)
             {
                 _waits.Add(_node.Time.GetUtcNow() - began);
-                _kernel.Route($"p{pod}", held.Attachment.Addresses[0].Address);
+                _kernel.Route($"p{pod}", assigned.Attachment.Addresses[0].Address);
                 return;
             }
 
@@ -154,9 +154,11 @@ internal sealed class OurPolicy
     private static AttachmentKey Key(int pod) => new("aws-cni", $"c{pod}", "eth0");
 }
 
-/// <summary>What kubelet does when an ADD fails.</summary>
+/// <summary>kubelet's behaviour after a failed ADD.</summary>
 internal static class Kubelet
 {
-    /// <summary>A new sandbox about every second at first; the later, longer pauses are left out, in favour of whoever refuses.</summary>
+    /// <summary>
+    /// Pause before a new sandbox: about a second at first. Later, longer pauses are left out, in favour of the policy that fails ADDs.
+    /// </summary>
     public static readonly TimeSpan Retry = TimeSpan.FromSeconds(1);
 }

@@ -5,14 +5,14 @@ namespace VpcCni.Simulation.Tests.Comparison;
 internal readonly record struct PodEvent(TimeSpan At, int Pod, bool Starts);
 
 /// <summary>
-/// One node's pods over hours: a steady stream of short-lived ones, and a job of many at once every ten minutes. The same for everybody who
-/// is compared on it.
+/// One node's pods over hours: a steady stream of short-lived ones, and a job of many at once every ten minutes. Each policy runs on the
+/// same trace.
 /// </summary>
 internal static class PodTrace
 {
-    /// <param name="pods">How many start and stop.</param>
-    /// <param name="most">At the same time.</param>
-    /// <param name="seed">Of the trace.</param>
+    /// <param name="pods">Number of pods.</param>
+    /// <param name="most">Most pods at the same time.</param>
+    /// <param name="seed">Seed of the trace.</param>
     public static IReadOnlyList<PodEvent> Create(int pods, int most, int seed)
     {
         var random = new Random(seed);

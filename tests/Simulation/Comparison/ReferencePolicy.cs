@@ -7,7 +7,7 @@ namespace VpcCni.Simulation.Tests.Comparison;
 /// <summary>
 /// A model of the AWS VPC CNI's pool, version 1.23.1: its formulas for every target, its loop of 5 s with one growth action a pass, its
 /// random order of interfaces and addresses, ADDs that fail when the pool is empty, cooling addresses that count as available. Written from
-/// its documented behaviour; what it holds after each step of <c>reference-pool.tsv</c> is what was measured.
+/// its documented behaviour; its state after each step of <c>reference-pool.tsv</c> equals the measured one.
 /// </summary>
 internal sealed class ReferencePolicy
 {
@@ -16,10 +16,10 @@ internal sealed class ReferencePolicy
     private static readonly TimeSpan MinimumEniAge = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan DecreaseInterval = TimeSpan.FromSeconds(30);
 
-    /// <summary>A pod of a step is given up after this.</summary>
+    /// <summary>Time after which a pod of a step is given up.</summary>
     private static readonly TimeSpan PodDeadline = TimeSpan.FromMinutes(1);
 
-    /// <summary>Between the end of a detachment's call and the first try to delete.</summary>
+    /// <summary>Time between the end of a detach call and the first attempt to delete.</summary>
     private static readonly TimeSpan BeforeDelete = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan FirstDeleteRetry = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan FirstMetadataRetry = TimeSpan.FromMilliseconds(100);
@@ -28,7 +28,7 @@ internal sealed class ReferencePolicy
     private readonly ReferenceTargets _targets;
     private readonly Random _random = new(4);
     private readonly List<Eni> _enis = [];
-    private readonly Dictionary<int, (Eni Eni, IPAddress Address)> _held = [];
+    private readonly Dictionary<int, (Eni Eni, IPAddress Address)> _assigned = [];
     private readonly Dictionary<int, Task> _starting = [];
     private readonly List<TimeSpan> _waits = [];
     private DateTimeOffset _decreasedAt = DateTimeOffset.MinValue;
@@ -71,7 +71,7 @@ internal sealed class ReferencePolicy
         return ComparedNode.Result(before, node.Calls(), reference._refused, reference._waits);
     }
 
-    /// <summary>The steps of a row as they were measured: a pod is started when the one before it has an address or is given up.</summary>
+    /// <summary>Runs the steps of a row as they were measured: a pod starts when the previous one has an address or is given up.</summary>
     public static RowResult Run(ReferenceRow row, TimeSpan callTime)
     {
         var node = new ComparedNode(row.InstanceType, callTime);
@@ -87,25 +87,25 @@ internal sealed class ReferencePolicy
             Task? adding = null;
             var first = pods;
             pods = step.Pods;
-            node.Time.Outside.Post(() => adding = reference.StartInTurnAsync(first, step.Pods));
+            node.Time.Outside.Post(() => adding = reference.StartInSequenceAsync(first, step.Pods));
             node.Time.RunUntil(() => adding is { IsCompleted: true }, node.Time.GetUtcNow() + (PodDeadline * (step.Pods + 1)));
             node.Time.Advance(RowResult.Quiet);
-            steps.Add(node.StepOf(step.Pods, before, allServed: reference._held.Count == step.Pods));
+            steps.Add(node.StepOf(step.Pods, before, allServed: reference._assigned.Count == step.Pods));
             before = node.Calls();
         }
 
         return new RowResult(row, steps, [.. reference._waits.Order()]);
     }
 
-    private async Task StartInTurnAsync(int first, int end)
+    private async Task StartInSequenceAsync(int first, int end)
     {
         for (var pod = first; pod < end; pod++)
         {
             var until = _node.Time.GetUtcNow() + PodDeadline;
             while (!TryAssign(pod) && _node.Time.GetUtcNow() < until)
                 await Task.Delay(Kubelet.Retry, _node.Time);
-            // The rest of the step would find as little.
-            if (!_held.ContainsKey(pod))
+            // The rest of the step would find no address either.
+            if (!_assigned.ContainsKey(pod))
                 return;
             await Task.Delay(RowResult.BetweenPods, _node.Time);
         }
@@ -123,7 +123,7 @@ internal sealed class ReferencePolicy
         _waits.Add(_node.Time.GetUtcNow() - began);
     }
 
-    /// <summary>Interfaces and addresses in random order, as a Go map gives them.</summary>
+    /// <summary>Interfaces and addresses in random order, as a Go map iterates.</summary>
     private bool TryAssign(int pod)
     {
         var now = _node.Time.GetUtcNow();
@@ -134,7 +134,7 @@ internal sealed class ReferencePolicy
                 if (usage.IsUsed || now - usage.FreedAt <= Cooldown)
                     continue;
                 eni.Addresses[address] = usage with { IsUsed = true };
-                _held[pod] = (eni, address);
+                _assigned[pod] = (eni, address);
                 return true;
             }
         }
@@ -145,8 +145,8 @@ internal sealed class ReferencePolicy
     private async Task StopAsync(int pod, Task started)
     {
         await started;
-        var (eni, address) = _held[pod];
-        _held.Remove(pod);
+        var (eni, address) = _assigned[pod];
+        _assigned.Remove(pod);
         eni.Addresses[address] = new Usage(IsUsed: false, _node.Time.GetUtcNow());
     }
 
@@ -155,10 +155,10 @@ internal sealed class ReferencePolicy
         while (true)
         {
             await Task.Delay(HalfPass, _node.Time);
-            if (_targets.IsLow(Total, _held.Count, SlotsPerEni))
-                await GrowAsync(_targets.ToAdd(Total, _held.Count, FreePrefixes, SlotsPerEni));
+            if (_targets.IsLow(Total, _assigned.Count, SlotsPerEni))
+                await GrowAsync(_targets.ToAdd(Total, _assigned.Count, FreePrefixes, SlotsPerEni));
             else
-                await ShrinkAsync(_targets.ToRemove(Total, _held.Count, Prefixes, FreePrefixes));
+                await ShrinkAsync(_targets.ToRemove(Total, _assigned.Count, Prefixes, FreePrefixes));
             await Task.Delay(HalfPass, _node.Time);
         }
     }
@@ -167,11 +167,11 @@ internal sealed class ReferencePolicy
     {
         if (blocks > 0 && _node.Time.GetUtcNow() - _decreasedAt >= DecreaseInterval)
             await ReleaseAsync(blocks);
-        if (_targets.MayRemoveEni(Total - _held.Count, SlotsPerEni))
+        if (_targets.MayRemoveEni(Total - _assigned.Count, SlotsPerEni))
             await RemoveOneAsync();
     }
 
-    /// <summary>Blocks that no pod holds, of interfaces in random order; those that cool go like the others.</summary>
+    /// <summary>Releases unassigned blocks of interfaces in random order, cooling ones included.</summary>
     private async Task ReleaseAsync(int blocks)
     {
         _decreasedAt = _node.Time.GetUtcNow();
@@ -194,15 +194,15 @@ internal sealed class ReferencePolicy
         }
     }
 
-    /// <summary>The first interface with room is filled; only when there is none, one is added.</summary>
+    /// <summary>Fills the first interface with free slots; adds one only when there is none.</summary>
     private async Task GrowAsync(int wanted)
     {
-        if (Shuffled(_enis).FirstOrDefault(eni => Slots(eni) < SlotsPerEni) is { } withRoom)
+        if (Shuffled(_enis).FirstOrDefault(eni => Slots(eni) < SlotsPerEni) is { } growing)
         {
             var change = await CallAsync(() =>
-                _node.World.AssignPrivateIpAddresses(withRoom.Id, Request(Math.Min(wanted, SlotsPerEni - Slots(withRoom))))
+                _node.World.AssignPrivateIpAddresses(growing.Id, Request(Math.Min(wanted, SlotsPerEni - Slots(growing))))
             );
-            withRoom.Add(change.Addresses, change.Prefixes);
+            growing.Add(change.Addresses, change.Prefixes);
             return;
         }
 
@@ -250,7 +250,7 @@ internal sealed class ReferencePolicy
                 !eni.IsPrimary
                 && now - eni.CreatedAt >= MinimumEniAge
                 && eni.Addresses.Values.All(usage => !usage.IsUsed && now - usage.FreedAt > Cooldown)
-                && _targets.AreMetWithout(Total - eni.Addresses.Count, _held.Count, FreePrefixes - eni.Prefixes.Count)
+                && _targets.AreMetWithout(Total - eni.Addresses.Count, _assigned.Count, FreePrefixes - eni.Prefixes.Count)
             );
         if (deletable is null)
             return;

@@ -6,42 +6,45 @@ using Xunit;
 namespace VpcCni.Simulation.Tests.Comparison;
 
 /// <summary>
-/// The pool against what the AWS VPC CNI held on the same node under the same settings (<c>reference-pool.tsv</c>), step by step: equal, or
-/// a deviation that docs/adr/0009 names.
+/// Compares the pool with the AWS VPC CNI's on the same node under the same settings (<c>reference-pool.tsv</c>), step by step: equal, or a
+/// deviation named in docs/adr/0009.
 /// </summary>
 public sealed class ReferencePoolTests
 {
-    /// <summary>Of the EC2 that the steps were measured on.</summary>
+    /// <summary>Call time of the EC2 that the steps were measured on.</summary>
     private static readonly TimeSpan FastCalls = TimeSpan.FromMilliseconds(5);
 
-    /// <summary>Of EC2 itself.</summary>
+    /// <summary>Call time of EC2 itself.</summary>
     private static readonly TimeSpan RealCalls = TimeSpan.FromMilliseconds(300);
 
-    /// <summary>Long enough for every surplus of changing load to be gone.</summary>
+    /// <summary>Long enough for every surplus of changing load to be released.</summary>
     private static readonly TimeSpan AtRest = PoolLimits.IdleInterface + TimeSpan.FromMinutes(5);
 
     public static TheoryData<string> Rows => [.. ReferenceRow.Read().Select(row => row.ToString())];
 
-    /// <summary>Without those under which the reference's pool takes turns between growing and shrinking: a step shows either.</summary>
+    /// <summary>
+    /// All rows except those under which the reference's pool alternates between growing and shrinking: a step shows either.
+    /// </summary>
     public static TheoryData<string> SteadyRows =>
         [.. ReferenceRow.Read().Where(row => row.Environment.GetValueOrDefault("WARM_PREFIX_TARGET") != "0").Select(row => row.ToString())];
 
-    /// <summary>Without those under which the reference stops serving, which costs it no calls.</summary>
+    /// <summary>All rows except those under which the reference stops serving, which costs it no calls.</summary>
     public static TheoryData<string> ServedRows => [.. ReferenceRow.Read().Where(row => !StopsServing(row)).Select(row => row.ToString())];
 
     /// <summary>
-    /// With its calls as trustworthy as its pool: the calls themselves were counted in sum only, 38 AssignPrivateIpAddresses.
+    /// The model's pool equals the measured one, which makes its calls credible: of those only the sum was measured, 38
+    /// AssignPrivateIpAddresses.
     /// </summary>
     [Theory]
     [MemberData(nameof(SteadyRows))]
-    public void Model_of_the_reference_holds_what_was_measured(string name)
+    public void Model_of_the_reference_has_the_measured_pool(string name)
     {
         var row = RowOf(name);
         Assert.Equal(row.Steps, ReferencePolicy.Run(row, FastCalls).Steps.Select(step => step.Pool));
     }
 
     [Fact]
-    public void Model_of_the_reference_makes_the_calls_that_were_counted()
+    public void Model_of_the_reference_makes_the_counted_calls()
     {
         var rows = ReferenceRow.Read().Where(row => row.InstanceType == "m5.large" && !row.UsesPrefixes);
         Assert.Equal(38, rows.Sum(row => ReferencePolicy.Run(row, FastCalls).Count("AssignPrivateIpAddresses")));
@@ -49,7 +52,7 @@ public sealed class ReferencePoolTests
 
     [Theory]
     [MemberData(nameof(Rows))]
-    public void Pool_holds_what_the_reference_holds_soon_after_each_step(string name)
+    public void Pool_soon_after_each_step_is_that_of_the_reference(string name)
     {
         var row = RowOf(name);
         foreach (var callTime in (TimeSpan[])[FastCalls, RealCalls])
@@ -62,7 +65,7 @@ public sealed class ReferencePoolTests
 
     [Theory]
     [MemberData(nameof(Rows))]
-    public void Pool_at_rest_holds_just_what_the_reference_holds(string name)
+    public void Pool_at_rest_is_exactly_that_of_the_reference(string name)
     {
         var row = RowOf(name);
         var ours = OurPolicy.Run(row, RealCalls, AtRest);
@@ -72,18 +75,18 @@ public sealed class ReferencePoolTests
 
     [Theory]
     [MemberData(nameof(ServedRows))]
-    public void Steps_cost_no_more_calls_than_under_the_reference(string name)
+    public void Steps_cost_no_more_calls_than_with_the_reference(string name)
     {
         var row = RowOf(name);
         foreach (var callTime in (TimeSpan[])[FastCalls, RealCalls])
         {
             var reference = ReferencePolicy.Run(row, callTime);
             var ours = OurPolicy.Run(row, callTime, RowResult.Quiet);
-            // The primary interface is tagged once, at the start; the model leaves that out.
+            // The primary interface is tagged once, at the start; the model omits that.
             var calls = ours.Mutations - ours.Count("CreateTags");
-            // A prefix more for one step, see IsPackedElsewhere.
+            // One more prefix at one step, see IsPackedElsewhere.
             var most = reference.Mutations + (row.Steps.Any(step => IsPackedElsewhere(row, step)) ? 1 : 0);
-            // And nine pods of ten wait for no more than the call that is under way and the next one.
+            // Nine pods in ten wait for no more than the call in flight and the next one.
             Assert.True(ours.Waits[ours.Waits.Count * 9 / 10] <= callTime * 2, $"{ours.Waits[ours.Waits.Count * 9 / 10]} of waiting");
             Assert.True(
                 calls <= most,
@@ -92,7 +95,7 @@ public sealed class ReferencePoolTests
         }
     }
 
-    /// <summary>With the third row the reference's loop brings 5 addresses a pass, and each interface has to be filled up once.</summary>
+    /// <summary>In the third row the reference's loop adds 5 addresses a pass, and each interface has to be filled once.</summary>
     [Theory]
     [InlineData("m5.large", "WARM_IP_TARGET=1", 28, 0.5)]
     [InlineData("m5.xlarge", "WARM_IP_TARGET=2", 50, 0.5)]
@@ -115,7 +118,7 @@ public sealed class ReferencePoolTests
     private static void AssertEqual(ReferenceRow row, ReferenceStep reference, ReferenceStep ours, int ahead)
     {
         var where = $"{row} with {reference.Pods} pods: {ours} where the reference has {reference}";
-        // MINIMUM_IP_TARGET alone: the reference's pool stays empty, ours grows.
+        // MINIMUM_IP_TARGET alone: the reference's pool stays empty, this one grows.
         if (StopsServing(row) && reference.Pods >= int.Parse(row.Environment["MINIMUM_IP_TARGET"]))
         {
             Assert.True(
@@ -139,8 +142,7 @@ public sealed class ReferencePoolTests
         row.Environment.ContainsKey("MINIMUM_IP_TARGET") && !row.Environment.ContainsKey("WARM_IP_TARGET");
 
     /// <summary>
-    /// Packing: the reference gives out addresses in random order, so that the pod after the sixteenth may break into a second and third
-    /// prefix.
+    /// Packing: the reference assigns addresses in random order, so the pod after the sixteenth may break into a second and third prefix.
     /// </summary>
     private static bool IsPackedElsewhere(ReferenceRow row, ReferenceStep step) =>
         row.Settings.Contains("WARM_PREFIX_TARGET=2", StringComparison.Ordinal) && step.Pods == 17;

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 namespace VpcCni.Simulation.Tests.Comparison;
 
-/// <summary>What the AWS VPC CNI held at one step.</summary>
-/// <param name="Pods">That run, or were asked for.</param>
-/// <param name="Interfaces">Attached, the primary one included.</param>
-/// <param name="Addresses">Secondary addresses on all of them; prefixes are not counted.</param>
-/// <param name="Prefixes">On all of them.</param>
-/// <param name="AllServed">Every pod of the step got an address within a minute.</param>
+/// <summary>The AWS VPC CNI's pool at one step.</summary>
+/// <param name="Pods">Number of pods that run, or were requested.</param>
+/// <param name="Interfaces">Attached interfaces, the primary one included.</param>
+/// <param name="Addresses">Secondary addresses on all of them, without prefixes.</param>
+/// <param name="Prefixes">Prefixes on all of them.</param>
+/// <param name="AllServed">Whether every pod of the step got an address within a minute.</param>
 internal sealed record ReferenceStep(int Pods, int Interfaces, int Addresses, int Prefixes, bool AllServed);
 
 /// <summary>
-/// One node's steps under one setting, as measured: <c>reference-pool.tsv</c>. One pod started after another; after each step the pool had
-/// 13 s to come to rest.
+/// One node's measured steps under one setting: <c>reference-pool.tsv</c>. One pod started after another; after each step the pool had 13 s
+/// to settle.
 /// </summary>
-/// <param name="InstanceType">Of the node.</param>
-/// <param name="Settings">NAME=VALUE, separated by spaces.</param>
-/// <param name="Steps">In the order of their number of pods.</param>
+/// <param name="InstanceType">The node's instance type.</param>
+/// <param name="Settings">NAME=VALUE pairs, separated by spaces.</param>
+/// <param name="Steps">The steps, by ascending number of pods.</param>
 internal sealed record ReferenceRow(string InstanceType, string Settings, IReadOnlyList<ReferenceStep> Steps)
 {
     private const string File = "reference-pool.tsv";

@@ -4,15 +4,15 @@ using VpcCni.Lab.VpcModel;
 namespace VpcCni.Simulation.Tests.Comparison;
 
 /// <summary>
-/// The targets of the AWS VPC CNI and its formulas on them, version 1.23.1. Blocks are secondary addresses or prefixes, by the mode.
+/// The targets of the AWS VPC CNI, version 1.23.1, and its formulas. Blocks are secondary addresses or prefixes, by the mode.
 /// </summary>
 /// <param name="UsesPrefixes">ENABLE_PREFIX_DELEGATION.</param>
 /// <param name="WarmIp">WARM_IP_TARGET; 0 is unset.</param>
 /// <param name="MinimumIp">MINIMUM_IP_TARGET; 0 is unset.</param>
 /// <param name="WarmEni">WARM_ENI_TARGET.</param>
 /// <param name="WarmPrefix">WARM_PREFIX_TARGET.</param>
-/// <param name="MaxEnis">Of the instance type, or MAX_ENI where that is lower.</param>
-/// <param name="MaxPods">A pool of as many addresses does not grow.</param>
+/// <param name="MaxEnis">The instance type's limit, or MAX_ENI when lower.</param>
+/// <param name="MaxPods">A pool with this many addresses does not grow.</param>
 internal sealed record ReferenceTargets(bool UsesPrefixes, int WarmIp, int MinimumIp, int WarmEni, int WarmPrefix, int MaxEnis, int MaxPods)
 {
     private const int PrefixSize = 16;
@@ -44,7 +44,7 @@ internal sealed record ReferenceTargets(bool UsesPrefixes, int WarmIp, int Minim
         return available < warm || (warm == 0 && available == 0);
     }
 
-    /// <summary>Blocks to add when the pool is low.</summary>
+    /// <summary>Number of blocks to add when the pool is low.</summary>
     public int ToAdd(int total, int assigned, int freePrefixes, int slotsPerEni)
     {
         if (!UsesPrefixes)
@@ -52,7 +52,7 @@ internal sealed record ReferenceTargets(bool UsesPrefixes, int WarmIp, int Minim
         return Math.Max(IsDefined ? InPrefixes(Missing(total, assigned)) : WarmPrefix - freePrefixes, 1);
     }
 
-    /// <summary>Blocks to give back when the pool is not low.</summary>
+    /// <summary>Number of blocks to release when the pool is not low.</summary>
     public int ToRemove(int total, int assigned, int prefixes, int freePrefixes)
     {
         if (!UsesPrefixes)
@@ -62,10 +62,10 @@ internal sealed record ReferenceTargets(bool UsesPrefixes, int WarmIp, int Minim
         return Math.Max(Math.Min(freePrefixes, Math.Min(prefixes - InPrefixes(assigned + WarmIp), prefixes - InPrefixes(MinimumIp))), 0);
     }
 
-    /// <summary>Whether an unused interface is looked for.</summary>
+    /// <summary>Whether an unused interface is searched for.</summary>
     public bool MayRemoveEni(int available, int slotsPerEni) => IsDefined || UsesPrefixes || available >= (WarmEni + 1) * slotsPerEni;
 
-    /// <summary>The other interfaces have enough for the targets without an unused one.</summary>
+    /// <summary>Whether the other interfaces meet the targets without an unused one.</summary>
     public bool AreMetWithout(int total, int assigned, int freePrefixes)
     {
         int Rounded(int addresses) => UsesPrefixes ? InPrefixes(addresses) * PrefixSize : addresses;

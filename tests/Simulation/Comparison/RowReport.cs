@@ -2,8 +2,8 @@
 namespace VpcCni.Simulation.Tests.Comparison;
 
 /// <summary>
-/// The rows of <c>reference-pool.tsv</c> as a table: EC2 calls that change something, of the model of the AWS VPC CNI and ours, and the
-/// steps at which our pool differs from what was measured.
+/// Prints the rows of <c>reference-pool.tsv</c> as a table: EC2 calls that change something, by the model of the AWS VPC CNI and by this
+/// pool, and the steps at which this pool differs from the measured one.
 /// </summary>
 internal static class RowReport
 {

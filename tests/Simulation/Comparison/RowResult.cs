@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 namespace VpcCni.Simulation.Tests.Comparison;
 
-/// <summary>What a policy held at one step, and the EC2 calls that it took to get there.</summary>
+/// <summary>A policy's pool at one step, and the EC2 calls that it made for it.</summary>
 internal sealed record RowStep(ReferenceStep Pool, IReadOnlyDictionary<string, long> Calls)
 {
-    /// <summary>Those that change something.</summary>
+    /// <summary>Number of calls that change something.</summary>
     public long Mutations => Calls.Where(call => !call.Key.StartsWith("Describe", StringComparison.Ordinal)).Sum(call => call.Value);
 }
 
-/// <summary>What a policy did on the steps of a row.</summary>
-/// <param name="Row">What the AWS VPC CNI held.</param>
-/// <param name="Steps">One for each of the row's.</param>
-/// <param name="Waits">From the first ADD of a pod to its address, in order of length; pods that got none are left out.</param>
+/// <summary>Result of a policy on the steps of a row.</summary>
+/// <param name="Row">The measured pool of the AWS VPC CNI.</param>
+/// <param name="Steps">One for each step of the row.</param>
+/// <param name="Waits">Times from the first ADD of a pod to its address, shortest first, without pods that got none.</param>
 internal sealed record RowResult(ReferenceRow Row, IReadOnlyList<RowStep> Steps, IReadOnlyList<TimeSpan> Waits)
 {
-    /// <summary>Between the starts of two pods of a step.</summary>
+    /// <summary>Time between the starts of two pods of a step.</summary>
     public static readonly TimeSpan BetweenPods = TimeSpan.FromMilliseconds(40);
 
-    /// <summary>After each step, as measured.</summary>
+    /// <summary>Time after each step, as measured.</summary>
     public static readonly TimeSpan Quiet = TimeSpan.FromSeconds(13);
 
     public long Mutations => Steps.Sum(step => step.Mutations);

@@ -17,7 +17,7 @@ namespace VpcCni.Simulation.Tests.Model;
 /// <summary>The real pool engine on the model, in virtual time.</summary>
 public sealed class ModelDaemonTests
 {
-    /// <summary>A type that the table of limits lacks: EC2 is asked.</summary>
+    /// <summary>A type that the table of limits lacks, so that EC2 is called.</summary>
     private const string Unlisted = "m99.large";
 
     private static readonly DateTimeOffset Start = new(2026, 1, 2, 3, 4, 5, TimeSpan.Zero);
@@ -51,14 +51,14 @@ public sealed class ModelDaemonTests
     }
 
     [Fact]
-    public void A_daemon_serves_pods_and_keeps_its_promise_after_a_kill()
+    public void Daemon_serves_pods_and_keeps_their_addresses_after_a_kill()
     {
         var first = StartDaemon("first");
         var addresses = Enumerable.Range(0, 12).Select(pod => Add(first, pod)).ToArray();
         Assert.Equal(12, addresses.Distinct().Count());
         Assert.True(_world.InterfacesOf(_instance.Id).Count >= 2);
-        first.Incarnation.Kill();
-        // What is on the wire still takes effect.
+        first.Run.Kill();
+        // Calls in flight still take effect.
         _time.Advance(TimeSpan.FromSeconds(1));
         var calls = _world.Calls.Total;
         _time.Advance(TimeSpan.FromMinutes(10));
@@ -70,7 +70,7 @@ public sealed class ModelDaemonTests
     }
 
     [Fact]
-    public void A_defect_beside_the_pool_does_not_end_it()
+    public void Defect_in_a_background_service_does_not_end_the_pool()
     {
         var daemon = StartDaemon(
             "broken",
@@ -83,18 +83,18 @@ public sealed class ModelDaemonTests
         Add(daemon, 0);
         Assert.True(_time.RunUntil(() => daemon.Engine.Background.Problem is not null, _time.GetUtcNow().AddMinutes(10)));
         Assert.Contains("watch of security groups failed because of a defect", daemon.Engine.Background.Problem, StringComparison.Ordinal);
-        // More than are warm: only a pool that goes on serves them.
+        // More than are warm: only a working pool serves them.
         Assert.Equal(20, Enumerable.Range(0, 20).Select(pod => Add(daemon, pod)).Distinct().Count());
     }
 
     [Fact]
-    public void Limits_that_a_restart_could_not_learn_are_asked_for_until_they_are_known_and_then_never_again()
+    public void Unknown_limits_are_requested_until_they_are_known()
     {
         _instance = _world.LaunchInstance(_launch with { InstanceType = Unlisted });
         _kernel = new ModelKernel(_world, _instance.Id);
         var first = StartDaemon("first");
         Add(first, 0);
-        first.Incarnation.Kill();
+        first.Run.Kill();
         _time.Advance(TimeSpan.FromSeconds(1));
 
         var asked = 0;
@@ -106,30 +106,30 @@ public sealed class ModelDaemonTests
                     throw new CloudException(CloudErrorKind.Throttled, operation, "RequestLimitExceeded", "made to fail");
             }
         );
-        // More than are warm: only a pool that knows its limits grows.
+        // More than are warm: only a pool with known limits grows.
         Add(second, 0);
         Assert.True(_time.RunUntil(() => asked == 3, _time.GetUtcNow().AddMinutes(10)));
         Assert.Equal(20, Enumerable.Range(0, 20).Select(pod => Add(second, pod)).Distinct().Count());
         Assert.False(_time.RunUntil(() => second.Engine.Background.Problem is not null || asked > 3, _time.GetUtcNow().AddMinutes(30)));
     }
 
-    private (DaemonRun Incarnation, PoolEngine Engine) StartDaemon(string name, Action<string, CallPhase>? onPhase = null)
+    private (DaemonRun Run, PoolEngine Engine) StartDaemon(string name, Action<string, CallPhase>? onPhase = null)
     {
-        var incarnation = new DaemonRun(_time, name);
+        var run = new DaemonRun(_time, name);
         PoolEngine? engine = null;
-        incarnation.Post(() =>
+        run.Post(() =>
         {
-            var cloud = new ModelCloud(_world, _instance.Id, incarnation, new Random(2), new AwsCloudOptions())
+            var cloud = new ModelCloud(_world, _instance.Id, run, new Random(2), new AwsCloudOptions())
             {
                 Latency = CallLatency.Constant(TimeSpan.FromMilliseconds(300)),
                 OnPhase = onPhase,
             };
-            var time = new MonotonicTime(incarnation);
+            var time = new MonotonicTime(run);
             var ports = new PoolPorts(
                 cloud,
-                new ModelHost(_kernel, incarnation),
-                new ModelCheckpointFile(_disk, incarnation),
-                new ModelMissedDels(new ModelNotes(), incarnation),
+                new ModelHost(_kernel, run),
+                new ModelCheckpointFile(_disk, run),
+                new ModelMissedDels(new ModelNotes(), run),
                 time,
                 new Random(3),
                 NullLoggerFactory.Instance
@@ -138,13 +138,13 @@ public sealed class ModelDaemonTests
             _ = engine.RunAsync(_ => { }, CancellationToken.None);
         });
         Assert.True(_time.RunUntil(() => engine is not null, _time.GetUtcNow().AddSeconds(1)));
-        return (incarnation, engine!);
+        return (run, engine!);
     }
 
-    private IPAddress Add((DaemonRun Incarnation, PoolEngine Engine) daemon, int pod)
+    private IPAddress Add((DaemonRun Run, PoolEngine Engine) daemon, int pod)
     {
         AddOutcome? outcome = null;
-        _ = daemon.Incarnation.Start(async () =>
+        _ = daemon.Run.Start(async () =>
             outcome = await daemon.Engine.Addresses.AddAsync(
                 new AttachmentKey("aws-cni", $"c{pod}", "eth0"),
                 new PodReference("default", $"p{pod}"),

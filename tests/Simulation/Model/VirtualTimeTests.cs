@@ -10,7 +10,7 @@ public sealed class VirtualTimeTests
     private readonly VirtualTime _time = new(Start);
 
     [Fact]
-    public void Timers_fire_in_the_order_of_their_times_and_then_of_their_making()
+    public void Timers_fire_in_order_of_due_time_and_creation()
     {
         List<string> fired = [];
         foreach (var (name, seconds) in new[] { ("late", 2.0), ("first", 1.0), ("second", 1.0) })
@@ -21,7 +21,7 @@ public sealed class VirtualTimeTests
     }
 
     [Fact]
-    public void Awaited_delays_and_deadlines_take_no_real_time_and_stay_on_one_thread()
+    public void Delays_and_deadlines_take_no_real_time_on_one_thread()
     {
         HashSet<int> threads = [];
         var outcome = "";
@@ -49,7 +49,7 @@ public sealed class VirtualTimeTests
     }
 
     [Fact]
-    public void A_killed_incarnation_does_nothing_any_more()
+    public void Killed_daemon_run_does_nothing_more()
     {
         List<string> done = [];
         var daemon = new DaemonRun(_time, "daemon");
@@ -76,7 +76,7 @@ public sealed class VirtualTimeTests
     }
 
     [Fact]
-    public void Work_that_comes_back_on_another_thread_is_refused_and_reported()
+    public void Work_on_another_thread_is_rejected_and_reported()
     {
         var daemon = new DaemonRun(_time, "daemon");
         var escaped = new ManualResetEventSlim();
@@ -94,7 +94,7 @@ public sealed class VirtualTimeTests
     }
 
     [Fact]
-    public void A_run_that_goes_round_in_circles_is_stopped()
+    public void Endless_run_is_stopped()
     {
         var time = new VirtualTime(Start, maxSteps: 1000);
         time.After(TimeSpan.Zero, Again);
@@ -104,7 +104,7 @@ public sealed class VirtualTimeTests
     }
 
     [Fact]
-    public void A_jump_of_the_wall_clock_moves_neither_timestamps_nor_timers_nor_monotonic_time()
+    public void Wall_clock_jump_moves_neither_timers_nor_monotonic_time()
     {
         var clock = new WallClock();
         var daemon = new DaemonRun(_time, "daemon", clock);

@@ -13,34 +13,31 @@ using VpcCni.Ipamd.Startup;
 namespace VpcCni.Simulation.Tests.PlantedBugs;
 
 /// <summary>
-/// Bugs that the simulation must find, each put in from outside: through an option, a port, or a hand in the engine's state. The production
-/// code knows nothing of them.
+/// Bugs that the simulation must find, each added from outside: through an option, a port, or a change of the engine's state. Production
+/// code has no support for them.
 /// </summary>
 internal static class Bugs
 {
     public static IReadOnlyList<Mutation> All { get; } =
     [
         new("skips the cooldown") { Options = options => options with { Cooldown = TimeSpan.Zero } },
-        new("gives one address to two pods") { AfterStep = ForgetHolder },
+        new("assigns one address to two pods") { AfterStep = ForgetOwner },
         new("loses acknowledged writes of the checkpoint")
         {
-            Ports = ports => ports with { Checkpoint = new LyingFile(ports.Checkpoint, ports.Random) },
+            Ports = ports => ports with { Checkpoint = new LossyFile(ports.Checkpoint, ports.Random) },
         },
-        new("forgets the journal at a restart")
+        new("loses the intent journal at a restart")
         {
             Focus = LeavesChangesOpen,
             Ports = ports => ports with { Checkpoint = new ForgetfulFile(ports.Checkpoint, "intents") },
         },
-        new("forgets at a restart what it gave back")
+        new("loses recent releases at a restart")
         {
-            Focus = GivesBack,
+            Focus = ReleasesAtOnce,
             Ports = ports => ports with { Checkpoint = new ForgetfulFile(ports.Checkpoint, "givenBack", "gone") },
         },
-        new("forgets at a restart what cools")
-        {
-            Ports = ports => ports with { Checkpoint = new ForgetfulFile(ports.Checkpoint, "cooling") },
-        },
-        new("takes the metadata for the truth")
+        new("loses cooldowns at a restart") { Ports = ports => ports with { Checkpoint = new ForgetfulFile(ports.Checkpoint, "cooling") } },
+        new("treats the metadata as authoritative")
         {
             Focus = scenario =>
                 scenario with
@@ -51,51 +48,54 @@ internal static class Bugs
                 },
             Ports = ports => ports with { Cloud = new MetadataCloud(ports.Cloud) },
         },
-        new("makes a new client token for every try") { Ports = ports => ports with { Cloud = new TokenCloud(ports.Cloud, ports.Random) } },
-        new("gives back an address in use") { Ports = ports => ports with { Cloud = new GreedyCloud(ports.Cloud) } },
-        new("never deletes what it detached") { Ports = ports => ports with { Cloud = new HoardingCloud(ports.Cloud) } },
-        new("never ties interfaces to the node's life") { Ports = ports => ports with { Cloud = new UntyingCloud(ports.Cloud) } },
-        new("does not look at the kernel") { Ports = ports => ports with { Host = new BlindHost(ports.Host) } },
-        new("loses a waiting ADD") { AfterStep = LoseWaiter },
-        new("goes on in the subnet that was configured before")
+        new("uses a new client token for every attempt")
+        {
+            Ports = ports => ports with { Cloud = new TokenCloud(ports.Cloud, ports.Random) },
+        },
+        new("releases an address in use") { Ports = ports => ports with { Cloud = new GreedyCloud(ports.Cloud) } },
+        new("never deletes detached interfaces") { Ports = ports => ports with { Cloud = new HoardingCloud(ports.Cloud) } },
+        new("never sets delete-on-termination") { Ports = ports => ports with { Cloud = new NoDeleteOnTerminationCloud(ports.Cloud) } },
+        new("does not check the kernel") { Ports = ports => ports with { Host = new BlindHost(ports.Host) } },
+        new("loses a pending ADD") { AfterStep = LosePendingAdd },
+        new("continues in the previously configured subnet")
         {
             Focus = CustomNetwork,
             AfterStep = (engine, _) =>
                 engine.Ledger.Exclude(engine.Ledger.View(default).Interfaces.ToDictionary(item => item.Id, item => item.IsPrimary)),
         },
-        new("takes the primary interface for pods although they have a network of their own")
+        new("uses the primary interface with custom networking")
         {
             Focus = CustomNetwork,
             Options = options => options with { CustomNetworking = false },
         },
-        new("waits for EC2 before it serves")
+        new("waits for EC2 before it serves pods")
         {
             Focus = CloudAway,
             Ports = ports => ports with { Cloud = new SilentMetadataCloud(ports.Cloud) },
         },
-        new("presumes what the checkpoint alone shows")
+        new("uses interfaces that only the checkpoint shows")
         {
             Focus = CloudAway,
             Ports = ports => ports with { Cloud = new CheckpointCloud(ports.Cloud, ports.Checkpoint) },
         },
-        new("takes a note older than the assignment")
+        new("applies a note older than the assignment")
         {
             Focus = Notes,
-            Ports = ports => ports with { MissedDels = new AgelessNotes(ports.MissedDels, ports.Time) },
+            Ports = ports => ports with { MissedDels = new CurrentTimeNotes(ports.MissedDels, ports.Time) },
         },
-        new("removes notes without taking them")
+        new("removes notes without applying them")
         {
             Focus = Notes,
-            Ports = ports => ports with { MissedDels = new UnheardNotes(ports.MissedDels) },
+            Ports = ports => ports with { MissedDels = new DiscardedNotes(ports.MissedDels) },
         },
-        new("says that it changed security groups")
+        new("reports security groups that it did not set")
         {
             Focus = CustomNetwork,
             Ports = ports => ports with { Cloud = new GrouplessCloud(ports.Cloud) },
         },
     ];
 
-    /// <summary>Restarts, calls whose answers are lost, and much coming and going.</summary>
+    /// <summary>Restarts, lost answers, and many short-lived pods.</summary>
     private static Scenario Restarts(Scenario scenario) =>
         scenario with
         {
@@ -107,7 +107,7 @@ internal static class Bugs
             MeanArrival = TimeSpan.FromSeconds(2),
         };
 
-    /// <summary>Restarts in the middle of one change of ten, and nobody who tidies up by chance.</summary>
+    /// <summary>Restarts during one change in ten, and no interference that might repair the damage.</summary>
     private static Scenario LeavesChangesOpen(Scenario scenario) =>
         Restarts(scenario) with
         {
@@ -118,10 +118,10 @@ internal static class Bugs
         };
 
     /// <summary>
-    /// Descriptions that are late, and an operator who changes the mode and with it what is surplus: that is given back at once, where a
-    /// surplus of changing load is kept for minutes.
+    /// Late descriptions, and an operator who changes the mode and with it the surplus: that is released at once, while a surplus of
+    /// changing load is kept for minutes.
     /// </summary>
-    private static Scenario GivesBack(Scenario scenario) =>
+    private static Scenario ReleasesAtOnce(Scenario scenario) =>
         Restarts(scenario) with
         {
             DescribeLag = TimeSpan.FromSeconds(20),
@@ -131,7 +131,7 @@ internal static class Bugs
             MeanOperator = TimeSpan.FromSeconds(30),
         };
 
-    /// <summary>Restarts while EC2 is away, of a node with free addresses and a metadata service that is up to date.</summary>
+    /// <summary>Restarts while EC2 is away, of a node with free addresses and a current metadata service.</summary>
     private static Scenario CloudAway(Scenario scenario) =>
         scenario with
         {
@@ -146,7 +146,7 @@ internal static class Bugs
             MeanInterference = null,
         };
 
-    /// <summary>A node whose pods have a network of their own, which somebody changes now and then.</summary>
+    /// <summary>A node with custom networking whose ENIConfig changes.</summary>
     private static Scenario CustomNetwork(Scenario scenario)
     {
         for (var seed = CustomNetworkPlan.FirstSeed + (scenario.Seed * 100); ; seed++)
@@ -156,7 +156,7 @@ internal static class Bugs
         }
     }
 
-    /// <summary>DELs while the daemon is away, of sandboxes that come back.</summary>
+    /// <summary>DELs while the daemon is away, of sandboxes that are added again.</summary>
     private static Scenario Notes(Scenario scenario) =>
         scenario with
         {
@@ -167,15 +167,15 @@ internal static class Bugs
             Notes = new NotePlan(Late: 0.5, AddsAgain: 0.7, Fails: 0, Unannounced: 0.5, Strange: 0.1, CrashAtRemoval: 0.05),
         };
 
-    private static void ForgetHolder(PoolEngine engine, Random random)
+    private static void ForgetOwner(PoolEngine engine, Random random)
     {
-        var holders = Field<IDictionary>(engine.Ledger, "_holders");
-        if (holders.Count == 0 || random.Next(50) > 0)
+        var owners = Field<IDictionary>(engine.Ledger, "_owners");
+        if (owners.Count == 0 || random.Next(50) > 0)
             return;
-        holders.Remove(holders.Keys.Cast<object>().ElementAt(random.Next(holders.Count)));
+        owners.Remove(owners.Keys.Cast<object>().ElementAt(random.Next(owners.Count)));
     }
 
-    private static void LoseWaiter(PoolEngine engine, Random random)
+    private static void LosePendingAdd(PoolEngine engine, Random random)
     {
         if (engine.Waiting.Demand == 0 || random.Next(10) > 0)
             return;
@@ -186,8 +186,8 @@ internal static class Bugs
     private static T Field<T>(object owner, string name) =>
         (T)owner.GetType().GetField(name, BindingFlags.Instance | BindingFlags.NonPublic)!.GetValue(owner)!;
 
-    /// <summary>Says that it wrote, and in one case of ten did not.</summary>
-    private sealed class LyingFile(ICheckpointFile inner, Random random) : ICheckpointFile
+    /// <summary>Reports every write as done, and omits one in ten.</summary>
+    private sealed class LossyFile(ICheckpointFile inner, Random random) : ICheckpointFile
     {
         public string Name => inner.Name;
 
@@ -202,7 +202,7 @@ internal static class Bugs
         public string SetAside(DateTimeOffset now) => inner.SetAside(now);
     }
 
-    /// <summary>Reads the checkpoint without some of our additions.</summary>
+    /// <summary>Reads the checkpoint without some of its extension members.</summary>
     private sealed class ForgetfulFile(ICheckpointFile inner, params string[] members) : ICheckpointFile
     {
         public string Name => inner.Name;
@@ -222,8 +222,8 @@ internal static class Bugs
         public string SetAside(DateTimeOffset now) => inner.SetAside(now);
     }
 
-    /// <summary>Each note is of now.</summary>
-    private sealed class AgelessNotes(IMissedDels inner, TimeProvider time) : DelegatingNotes(inner)
+    /// <summary>Gives every note the current time.</summary>
+    private sealed class CurrentTimeNotes(IMissedDels inner, TimeProvider time) : DelegatingNotes(inner)
     {
         private readonly Dictionary<string, MissedDelEntry> _read = new(StringComparer.Ordinal);
 
@@ -249,8 +249,8 @@ internal static class Bugs
         public override void Remove(MissedDelEntry entry) => base.Remove(_read[entry.Name]);
     }
 
-    /// <summary>Removes at once what is there.</summary>
-    private sealed class UnheardNotes(IMissedDels inner) : DelegatingNotes(inner)
+    /// <summary>Removes all notes at once.</summary>
+    private sealed class DiscardedNotes(IMissedDels inner) : DelegatingNotes(inner)
     {
         public override MissedDelReading Read()
         {
@@ -273,7 +273,7 @@ internal static class Bugs
         public virtual void Remove(MissedDelEntry entry) => inner.Remove(entry);
     }
 
-    /// <summary>Interfaces that the metadata does not show do not exist.</summary>
+    /// <summary>Hides interfaces that the metadata does not show.</summary>
     private sealed class MetadataCloud(ICloud inner) : DelegatingCloud(inner)
     {
         public override async Task<IReadOnlyList<CloudInterface>> DescribeAttachedInterfacesAsync(CancellationToken cancellationToken)
@@ -295,7 +295,7 @@ internal static class Bugs
             Task.FromResult<IReadOnlyList<CloudInterface>>([]);
     }
 
-    /// <summary>Confirms whatever the checkpoint says of an interface that is there.</summary>
+    /// <summary>Confirms the checkpoint's blocks of every attached interface.</summary>
     private sealed class CheckpointCloud(ICloud inner, ICheckpointFile file) : DelegatingCloud(inner)
     {
         public override async Task<IReadOnlyList<CloudInterface>> ReadMetadataInterfacesAsync(CancellationToken cancellationToken)
@@ -323,7 +323,7 @@ internal static class Bugs
             base.CreateInterfaceAsync(request with { IdempotencyToken = $"new-{random.NextInt64():x}" }, cancellationToken);
     }
 
-    /// <summary>With every block that is given back goes one more of the same interface.</summary>
+    /// <summary>Releases one more block of the same interface with every release.</summary>
     private sealed class GreedyCloud(ICloud inner) : DelegatingCloud(inner)
     {
         private readonly Dictionary<NetworkInterfaceId, List<IPNetwork>> _assigned = [];
@@ -366,13 +366,13 @@ internal static class Bugs
         ) => Task.CompletedTask;
     }
 
-    private sealed class UntyingCloud(ICloud inner) : DelegatingCloud(inner)
+    private sealed class NoDeleteOnTerminationCloud(ICloud inner) : DelegatingCloud(inner)
     {
         public override Task SetDeleteOnTerminationAsync(NetworkInterfaceId id, string attachmentId, CancellationToken cancellationToken) =>
             Task.CompletedTask;
     }
 
-    /// <summary>No route, no veth and no namespace, as for a daemon in the wrong namespace.</summary>
+    /// <summary>Shows no route, no veth and no namespace, as to a daemon in the wrong namespace.</summary>
     private sealed class BlindHost(IHostNetwork inner) : IHostNetwork
     {
         public Task EnsureInterfaceAsync(InterfaceWiring wiring, TimeSpan linkDeadline, CancellationToken cancellationToken) =>
