@@ -46,7 +46,7 @@ public sealed class ClientTests : IDisposable
         Assert.Equal("node-1", Assert.Single(list.Items!).Metadata!.Name);
 
         // From here on only a new token is good.
-        host.Plane.Tokens.RevokeAllBut(user, token: null);
+        host.Plane.Tokens.RevokeAllExcept(user, token: null);
         var refusal = await Assert.ThrowsAsync<HttpOperationException>(() =>
             client.CoreV1.ReadNodeAsync("node-1", cancellationToken: Token)
         );

@@ -290,7 +290,7 @@ public sealed class KubeApiTests
         Assert.Equal(HttpStatusCode.OK, (await host.SendAsync(HttpMethod.Get, Nodes, client: holder)).Status);
         var second = host.Plane.Tokens.Issue(user);
         Assert.Equal(HttpStatusCode.OK, (await host.SendAsync(HttpMethod.Get, Nodes, client: holder)).Status);
-        host.Plane.Tokens.RevokeAllBut(user, second);
+        host.Plane.Tokens.RevokeAllExcept(user, second);
         Assert.Equal(HttpStatusCode.Unauthorized, (await host.SendAsync(HttpMethod.Get, Nodes, client: holder)).Status);
         Assert.Contains(new KubeCallCount(user, "list", "nodes", 200, 2), host.Plane.Calls.Counts);
     }

@@ -41,8 +41,8 @@ internal sealed class KubeHost : IAsyncDisposable
         var clock = time ?? TimeProvider.System;
         var plane = new KubeControlPlane(clock, new Random(1), new Random(2), store, api);
         var certificates = new KubeCertificates(TimeProvider.System.GetUtcNow(), IPAddress.Loopback);
-        var plain = await ServeAsync(plane.Open, certificate: null);
-        var secure = await ServeAsync(plane.Guarded, certificates.Server);
+        var plain = await ServeAsync(plane.Insecure, certificate: null);
+        var secure = await ServeAsync(plane.Secure, certificates.Server);
         return new KubeHost(plane, plain, secure, certificates);
     }
 

@@ -128,7 +128,7 @@ public sealed class KubeStoreTests
     [Fact]
     public void Pod_with_a_kubelet_is_marked_and_goes_when_the_kubelet_is_done()
     {
-        var store = NewStore(new KubeStoreOptions { PodsEndGracefully = true });
+        var store = NewStore(new KubeStoreOptions { GracefulPodDeletion = true });
         store.Create(Pods, "default", With(Pod("default", "web"), o => o["spec"]!["nodeName"] = "node-1"));
         store.Create(Pods, "default", Pod("default", "unscheduled"));
         Assert.Equal("2026-01-02T03:04:35Z", store.Delete(Pods, "default", "web").Text("metadata", "deletionTimestamp"));
@@ -211,7 +211,7 @@ public sealed class KubeStoreTests
     public async Task Waiting_for_a_change_ends_with_the_next_write()
     {
         var store = NewStore();
-        var waiting = store.ChangedAfterAsync(store.LastVersion);
+        var waiting = store.WaitForChangeAsync(store.LastVersion);
         Assert.False(waiting.IsCompleted);
         store.Create(Nodes, "", Node("node-1"));
         await waiting.WaitAsync(TimeSpan.FromSeconds(5));
