@@ -38,7 +38,7 @@ internal sealed class LabCluster : IAsyncDisposable
         _paths = paths;
         _time = time;
         _logging = logging;
-        Plane = new KubeControlPlane(time, NewRandom(), NewRandom(), new KubeStoreOptions { PodsEndGracefully = true });
+        Plane = new KubeControlPlane(time, NewRandom(), NewRandom(), new KubeStoreOptions { GracefulPodDeletion = true });
         _certificates = new KubeCertificates(time.GetUtcNow(), Address, IPAddress.Loopback);
         Store.Create(SystemType("serviceaccounts"), ClusterObjects.SystemNamespace, ClusterObjects.ServiceAccount());
         _daemonSet = Store.Create(BuiltInTypes.DaemonSets, ClusterObjects.SystemNamespace, ClusterObjects.DaemonSet());
@@ -54,7 +54,8 @@ internal sealed class LabCluster : IAsyncDisposable
     /// <summary>Starts serving the nodes from the router's namespace, with TLS and in plain HTTP.</summary>
     public async Task ServeAsync(VpcFabric fabric, CancellationToken cancellationToken)
     {
-        Task HandleAsync(HttpContext context) => context.Connection.LocalPort == SecurePort ? Plane.Guarded(context) : Plane.Open(context);
+        Task HandleAsync(HttpContext context) =>
+            context.Connection.LocalPort == SecurePort ? Plane.Secure(context) : Plane.Insecure(context);
         ListenPoint[] points =
         [
             new(fabric.Router, new IPEndPoint(Address, PlainPort)),
@@ -115,7 +116,7 @@ internal sealed class LabCluster : IAsyncDisposable
         lock (_folderLock)
         {
             if (revoke)
-                Plane.Tokens.RevokeAllBut(User, token: null);
+                Plane.Tokens.RevokeAllExcept(User, token: null);
             foreach (var folder in _folders)
                 WriteFolder(folder);
         }

@@ -51,7 +51,7 @@ internal sealed partial class LabKubelet(VpcLab lab, LabCluster cluster, TimePro
             {
                 Sync();
                 await Task.Delay(SyncPause, time, cancellationToken);
-                await store.ChangedAfterAsync(seen).WaitAsync(ResyncInterval, time, cancellationToken);
+                await store.WaitForChangeAsync(seen).WaitAsync(ResyncInterval, time, cancellationToken);
             }
             catch (TimeoutException)
             {

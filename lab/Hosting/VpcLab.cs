@@ -290,7 +290,7 @@ internal sealed class VpcLab : IAsyncDisposable
             _kubelet = new LabKubelet(this, _cluster, _time, logging.CreateLogger("kubelet"));
         }
 
-        var services = new LabServices(World.Model, _time, _options.Ec2Latency, InstanceOfNode, _cluster?.Plane.Open);
+        var services = new LabServices(World.Model, _time, _options.Ec2Latency, InstanceOfNode, _cluster?.Plane.Insecure);
         _servers.Push(
             await NamespaceServer.StartAsync(
                 [new ListenPoint(Fabric.Router, new IPEndPoint(FabricAddresses.Imds, 80))],

@@ -5,7 +5,7 @@ using VpcCni.Lab.KubeApi.Store;
 
 namespace VpcCni.Lab.KubeApi;
 
-/// <summary>In which form a client wants objects: as they are, as rows of a table (<c>kubectl get</c>), or their metadata alone.</summary>
+/// <summary>Form of objects in a response: whole objects, rows of a table (<c>kubectl get</c>), or metadata only.</summary>
 internal enum ObjectForm
 {
     Whole,
@@ -13,11 +13,11 @@ internal enum ObjectForm
     Metadata,
 }
 
-/// <summary>The form that the header Accept asks for. Everything is JSON.</summary>
-/// <param name="Version">Of the group meta.k8s.io, for tables and metadata.</param>
+/// <summary>The form that a request's Accept header selects. All forms are JSON.</summary>
+/// <param name="Version">Version of the group meta.k8s.io, for tables and metadata.</param>
 internal readonly record struct AcceptedForm(ObjectForm Form, string Version)
 {
-    /// <exception cref="KubeStatusException">406: the client takes nothing that this server can write.</exception>
+    /// <exception cref="KubeStatusException">406: the client accepts no form that this server can write.</exception>
     public static AcceptedForm Of(HttpRequest request)
     {
         var accept = request.Headers.Accept.ToString();
@@ -39,7 +39,7 @@ internal readonly record struct AcceptedForm(ObjectForm Form, string Version)
                 case "PartialObjectMetadata" or "PartialObjectMetadataList":
                     return new AcceptedForm(ObjectForm.Metadata, Parameter("v=") ?? "v1");
                 default:
-                    continue; // a form that is not known here; the next one may be
+                    continue; // unsupported; try the next alternative
             }
         }
 
@@ -51,7 +51,7 @@ internal readonly record struct AcceptedForm(ObjectForm Form, string Version)
     }
 }
 
-/// <summary>Writes objects, lists and events of watches in the form that a client asked for.</summary>
+/// <summary>Converts objects, lists and watch events to the form that a client accepts.</summary>
 internal sealed class ObjectWriter(ResourceType type, AcceptedForm accepted, string includeObject, TimeProvider time)
 {
     private bool _columnsSent;
@@ -98,7 +98,7 @@ internal sealed class ObjectWriter(ResourceType type, AcceptedForm accepted, str
         }
     }
 
-    /// <summary>The object of a watch's event; the columns come with the first one only.</summary>
+    /// <summary>The object of a watch event. Only the first table of a watch has column definitions.</summary>
     public JsonObject Watched(JsonObject o)
     {
         if (accepted.Form != ObjectForm.Table)
@@ -108,7 +108,9 @@ internal sealed class ObjectWriter(ResourceType type, AcceptedForm accepted, str
         return table;
     }
 
-    /// <summary>The object of a BOOKMARK: nothing but a version, and a note when it ends the events that a watch began with.</summary>
+    /// <summary>
+    /// The object of a BOOKMARK event, which has only a version, and an annotation if the bookmark ends the initial events of a watch.
+    /// </summary>
     public JsonObject Bookmark(long version, bool endsInitialEvents)
     {
         var meta = new JsonObject { ["resourceVersion"] = $"{version}", ["creationTimestamp"] = null };

@@ -5,7 +5,8 @@ using VpcCni.Lab.KubeApi.Store;
 namespace VpcCni.Lab.KubeApi;
 
 /// <summary>
-/// The custom resources that a cluster on EKS has: ENIConfig (from aws-node's manifest) and CNINode (from the VPC resource controller).
+/// Definitions of the custom resources of an EKS cluster: ENIConfig (from aws-node's manifest) and CNINode (from the VPC resource
+/// controller).
 /// </summary>
 internal static class AmazonDefinitions
 {
@@ -21,10 +22,10 @@ internal static class AmazonDefinitions
 
     public static ResourceType CniNodes(KubeStore store) =>
         store.FindType(CniNodeGroup, Version, "cninodes")
-        ?? throw new InvalidOperationException("the definition of CNINode has been deleted");
+        ?? throw new InvalidOperationException("the CustomResourceDefinition of CNINode was deleted");
 
     /// <summary>
-    /// The schema takes anything, as that of aws-node's own manifest does: what is wrong with an ENIConfig is for the daemon to find.
+    /// The schema accepts any content, like the one in aws-node's manifest. The daemon validates ENIConfigs.
     /// </summary>
     private const string EniConfig = """
         {

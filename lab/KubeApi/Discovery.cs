@@ -5,16 +5,15 @@ using VpcCni.Lab.KubeApi.Store;
 namespace VpcCni.Lab.KubeApi;
 
 /// <summary>
-/// What the server has, in the three ways in which clients ask: the version, groups one by one, and all at once (aggregated discovery,
-/// apidiscovery.k8s.io/v2).
+/// Discovery documents: the version, the groups one by one, and all groups at once (aggregated discovery, apidiscovery.k8s.io/v2).
 /// </summary>
 internal static class Discovery
 {
-    /// <summary>The version that the lab claims to be: what kubectl compares its own with.</summary>
+    /// <summary>The server's version, which kubectl compares with its own.</summary>
     private const string GitVersion = "v1.32.4-vpclab";
 
-    /// <summary>The answer for a path of discovery; null when it is none.</summary>
-    public static JsonObject? Answer(string path, string accept, IReadOnlyList<ResourceType> types)
+    /// <summary>Returns the document at a path; null if it is not a path of discovery.</summary>
+    public static JsonObject? FindDocument(string path, string accept, IReadOnlyList<ResourceType> types)
     {
         var aggregated = accept.Split(',')[0].Contains("as=APIGroupDiscoveryList", StringComparison.Ordinal);
         return path.Trim('/').Split('/') switch
@@ -35,9 +34,9 @@ internal static class Discovery
         };
     }
 
-    /// <summary>The media type of an answer; that of aggregated discovery tells the client which form it got.</summary>
-    public static string ContentType(JsonObject answer) =>
-        answer.Text("kind") == "APIGroupDiscoveryList"
+    /// <summary>Media type of a document. For aggregated discovery it tells the client which form it received.</summary>
+    public static string ContentType(JsonObject document) =>
+        document.Text("kind") == "APIGroupDiscoveryList"
             ? "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
             : "application/json";
 

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 namespace VpcCni.Lab.KubeApi;
 
-/// <summary>Bounds and habits of the API server.</summary>
+/// <summary>Limits and behaviour of the API server.</summary>
 internal sealed record KubeApiOptions
 {
-    /// <summary>As the real one's for JSON.</summary>
+    /// <summary>Maximum size of a request's body; the default is the real API server's limit for JSON.</summary>
     public int MaxBodyBytes { get; init; } = 3 * 1024 * 1024;
 
-    /// <summary>Watches open at once; more get 429.</summary>
+    /// <summary>Maximum number of open watches; a further one gets 429.</summary>
     public int MaxWatches { get; init; } = 1024;
 
-    /// <summary>A watch ends after this at the latest, and its client resumes.</summary>
+    /// <summary>Maximum duration of a watch, after which the client has to resume.</summary>
     public TimeSpan MaxWatchTime { get; init; } = TimeSpan.FromMinutes(30);
 
-    /// <summary>How often a watch without events says how far it is (the real server: about a minute).</summary>
+    /// <summary>Interval of bookmarks on a watch without events (the real API server: about a minute).</summary>
     public TimeSpan BookmarkInterval { get; init; } = TimeSpan.FromSeconds(20);
 
-    /// <summary>Demand a known bearer token, as on the secure port of a real one.</summary>
+    /// <summary>Whether requests need a valid bearer token, as on the secure port of a real API server.</summary>
     public bool RequireToken { get; init; }
 }

@@ -7,8 +7,8 @@ using VpcCni.Lab.KubeApi.Store;
 namespace VpcCni.Lab.KubeApi;
 
 /// <summary>
-/// The Kubernetes API over HTTP on a <see cref="KubeStore"/>. Handles requests only; whoever has a Kestrel (on any socket, in any network
-/// namespace, with or without TLS) gives it <see cref="HandleAsync"/>. Several servers may share a store: one that demands tokens, one that
+/// Serves the Kubernetes API over HTTP from a <see cref="KubeStore"/>. The caller hosts <see cref="HandleAsync"/>, on any socket in any
+/// network namespace, with or without TLS. Servers with different options can share a store, such as one that requires tokens and one that
 /// does not.
 /// </summary>
 internal sealed class KubeApiServer(
@@ -25,7 +25,7 @@ internal sealed class KubeApiServer(
 
     private readonly ResourceRequests _requests = new(store, watches, time, options);
 
-    /// <summary>Whether a path is of this API, for hosts that serve others on the same endpoint.</summary>
+    /// <summary>Whether a path belongs to this API, for hosts that serve other APIs on the same endpoint.</summary>
     public static bool Owns(PathString path) =>
         ((ReadOnlySpan<string>)["/api", "/apis", OpenApi.PathPrefix, "/version", "/healthz", "/livez", "/readyz"])
             .ToArray()
@@ -40,32 +40,32 @@ internal sealed class KubeApiServer(
         try
         {
             user = Authenticate(context.Request);
-            var fault = faults.Take(call);
-            if (await StrikesBeforeAsync(context, call, fault))
+            var fault = faults.TakeMatching(call);
+            if (await ApplyFaultAsync(context, call, fault))
             {
                 calls.Add(user, call, fault!.Kind == KubeFaultKind.Broken ? 0 : context.Response.StatusCode);
                 return;
             }
 
-            // Counted when it begins, since a watch may go on for half an hour.
+            // Count a watch when it starts, because it may run for half an hour.
             if (call.Verb == "watch" && route is not null)
                 calls.Add(user, call, (int)HttpStatusCode.OK);
-            await AnswerAsync(context, path, route, call, fault);
+            await RespondAsync(context, path, route, call, fault);
             if (call.Verb != "watch")
                 calls.Add(user, call, fault?.Kind == KubeFaultKind.LostAnswer ? 0 : context.Response.StatusCode);
         }
-        catch (KubeStatusException refused)
+        catch (KubeStatusException error)
         {
-            calls.Add(user, call, (int)refused.Code);
-            await WriteStatusAsync(context, refused);
+            calls.Add(user, call, (int)error.Code);
+            await WriteStatusAsync(context, error);
         }
         catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
         {
-            // The client has gone; there is nobody to tell.
+            // The client has disconnected.
         }
         catch (Exception error) when (error is not IOException)
         {
-            // A mistake of this server is told in full: whoever sees it is a developer.
+            // A bug of this server: return the full exception, because its clients are developers.
             calls.Add(user, call, (int)HttpStatusCode.InternalServerError);
             await WriteStatusAsync(
                 context,
@@ -74,9 +74,9 @@ internal sealed class KubeApiServer(
         }
     }
 
-    private async Task AnswerAsync(HttpContext context, string path, KubeRoute? route, KubeCall call, KubeFault? fault)
+    private async Task RespondAsync(HttpContext context, string path, KubeRoute? route, KubeCall call, KubeFault? fault)
     {
-        if (await AnswerDiscoveryAsync(context, path))
+        if (await RespondToDiscoveryAsync(context, path))
             return;
         if (route is null)
             throw KubeStatusException.NoSuchPath();
@@ -86,20 +86,21 @@ internal sealed class KubeApiServer(
             return;
         }
 
-        var answer = await _requests.AnswerAsync(context, route, call.Verb);
+        var response = await _requests.ExecuteAsync(context, route, call.Verb);
         if (fault?.Kind == KubeFaultKind.LostAnswer)
             context.Abort();
         else
             await WriteAsync(
                 context,
-                answer.Status,
-                Encoding.UTF8.GetBytes(KubeJson.Write(answer.Body)),
+                response.Status,
+                Encoding.UTF8.GetBytes(KubeJson.Write(response.Body)),
                 "application/json",
-                isHalf: fault?.Kind == KubeFaultKind.Truncated
+                isTruncated: fault?.Kind == KubeFaultKind.Truncated
             );
     }
 
-    /// <exception cref="KubeStatusException">401.</exception>
+    /// <summary>Returns the user of the request's token, or the anonymous user.</summary>
+    /// <exception cref="KubeStatusException">401: the server requires a token, and the request has no valid one.</exception>
     private string Authenticate(HttpRequest request)
     {
         var header = request.Headers.Authorization.ToString();
@@ -111,8 +112,8 @@ internal sealed class KubeApiServer(
         return user ?? KubeTokens.Anonymous;
     }
 
-    /// <summary>True when the fault has taken the place of the answer.</summary>
-    private async Task<bool> StrikesBeforeAsync(HttpContext context, KubeCall call, KubeFault? fault)
+    /// <summary>Applies the part of a fault that precedes the request. Returns whether the fault replaced the response.</summary>
+    private async Task<bool> ApplyFaultAsync(HttpContext context, KubeCall call, KubeFault? fault)
     {
         switch (fault?.Kind)
         {
@@ -129,10 +130,16 @@ internal sealed class KubeApiServer(
                 context.Abort();
                 return true;
             case KubeFaultKind.Garbage when call.Verb != "watch":
-                await WriteAsync(context, HttpStatusCode.OK, "<html><body>It works!</body></html>"u8.ToArray(), "text/html", isHalf: false);
+                await WriteAsync(
+                    context,
+                    HttpStatusCode.OK,
+                    "<html><body>It works!</body></html>"u8.ToArray(),
+                    "text/html",
+                    isTruncated: false
+                );
                 return true;
             case KubeFaultKind.Stalled when call.Verb != "watch":
-                await watches.ClosedAsync(context.RequestAborted);
+                await watches.WaitUntilClosedAsync(context.RequestAborted);
                 context.Abort();
                 return true;
             case KubeFaultKind.Slow:
@@ -143,34 +150,34 @@ internal sealed class KubeApiServer(
         }
     }
 
-    private async Task<bool> AnswerDiscoveryAsync(HttpContext context, string path)
+    private async Task<bool> RespondToDiscoveryAsync(HttpContext context, string path)
     {
         var accept = context.Request.Headers.Accept.ToString();
         if (path is "/healthz" or "/livez" or "/readyz")
         {
-            await WriteAsync(context, HttpStatusCode.OK, "ok"u8.ToArray(), "text/plain; charset=utf-8", isHalf: false);
+            await WriteAsync(context, HttpStatusCode.OK, "ok"u8.ToArray(), "text/plain; charset=utf-8", isTruncated: false);
             return true;
         }
 
-        if (Discovery.Answer(path, accept, store.Types) is { } found)
+        if (Discovery.FindDocument(path, accept, store.Types) is { } found)
         {
             await WriteAsync(
                 context,
                 HttpStatusCode.OK,
                 Encoding.UTF8.GetBytes(KubeJson.Write(found)),
                 Discovery.ContentType(found),
-                isHalf: false
+                isTruncated: false
             );
             return true;
         }
 
-        if (OpenApi.Answer(path, accept, store.Types) is not { } document)
+        if (OpenApi.FindDocument(path, accept, store.Types) is not { } document)
             return false;
-        await WriteAsync(context, HttpStatusCode.OK, document.Body, document.ContentType, isHalf: false);
+        await WriteAsync(context, HttpStatusCode.OK, document.Body, document.ContentType, isTruncated: false);
         return true;
     }
 
-    private static async Task WriteStatusAsync(HttpContext context, KubeStatusException refused)
+    private static async Task WriteStatusAsync(HttpContext context, KubeStatusException error)
     {
         if (context.Response.HasStarted)
         {
@@ -178,23 +185,23 @@ internal sealed class KubeApiServer(
             return;
         }
 
-        if (refused.RetryAfter is { } wait)
+        if (error.RetryAfter is { } wait)
             context.Response.Headers.RetryAfter = $"{Math.Max(1, (int)wait.TotalSeconds)}";
         await WriteAsync(
             context,
-            refused.Code,
-            Encoding.UTF8.GetBytes(KubeJson.Write(refused.ToStatus())),
+            error.Code,
+            Encoding.UTF8.GetBytes(KubeJson.Write(error.ToStatus())),
             "application/json",
-            isHalf: false
+            isTruncated: false
         );
     }
 
-    private static async Task WriteAsync(HttpContext context, HttpStatusCode status, byte[] body, string contentType, bool isHalf)
+    private static async Task WriteAsync(HttpContext context, HttpStatusCode status, byte[] body, string contentType, bool isTruncated)
     {
         context.Response.StatusCode = (int)status;
         context.Response.ContentType = contentType;
         context.Response.ContentLength = body.Length;
-        if (!isHalf)
+        if (!isTruncated)
         {
             await context.Response.Body.WriteAsync(body, context.RequestAborted);
             return;
@@ -222,5 +229,5 @@ internal sealed class KubeApiServer(
         };
 }
 
-/// <summary>An answer that is one JSON object.</summary>
-internal sealed record KubeAnswer(HttpStatusCode Status, JsonObject Body);
+/// <summary>A response whose body is one JSON object.</summary>
+internal sealed record KubeResponse(HttpStatusCode Status, JsonObject Body);

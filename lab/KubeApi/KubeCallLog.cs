@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 namespace VpcCni.Lab.KubeApi;
 
-/// <summary>Calls of one user with one outcome.</summary>
-/// <param name="Outcome">The HTTP status; 0 when the connection was broken on purpose.</param>
+/// <summary>Number of a user's calls of one verb and resource with one outcome.</summary>
+/// <param name="Outcome">The HTTP status; 0 if a fault closed the connection.</param>
 internal sealed record KubeCallCount(string User, string Verb, string Resource, int Outcome, long Count);
 
 /// <summary>
-/// Counts calls by who made them, on what, and how they went: what a role must allow can be read from it. Bounded: further kinds of calls
-/// are counted together as the resource <c>(more)</c>.
+/// Counts calls by user, verb, resource and outcome, which shows what a role must allow. Bounded: beyond the maximum number of counters,
+/// calls of further resources are counted together as the resource <c>(more)</c>. Thread-safe.
 /// </summary>
 internal sealed class KubeCallLog
 {

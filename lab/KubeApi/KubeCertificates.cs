@@ -6,18 +6,20 @@ using System.Security.Cryptography.X509Certificates;
 namespace VpcCni.Lab.KubeApi;
 
 /// <summary>
-/// A certificate authority that lives as long as the lab, and the certificate of the API server that it signed: what a pod's ca.crt is for.
+/// The lab's certificate authority, whose certificate is in ca.crt of a pod, and the API server's certificate, which it signed.
 /// </summary>
 internal sealed class KubeCertificates : IDisposable
 {
-    private static readonly TimeSpan Life = TimeSpan.FromDays(30);
+    private static readonly TimeSpan Lifetime = TimeSpan.FromDays(30);
 
-    /// <summary>Clocks differ.</summary>
-    private static readonly TimeSpan Before = TimeSpan.FromHours(1);
+    /// <summary>How long before now certificates become valid, because clocks differ.</summary>
+    private static readonly TimeSpan ClockSkew = TimeSpan.FromHours(1);
 
     private readonly X509Certificate2 _authority;
 
-    /// <param name="addresses">Addresses under which clients reach the server.</param>
+    /// <summary>Creates both certificates, valid for 30 days.</summary>
+    /// <param name="now">The current time.</param>
+    /// <param name="addresses">Addresses at which clients reach the server.</param>
     public KubeCertificates(DateTimeOffset now, params IReadOnlyList<IPAddress> addresses)
     {
         using var authorityKey = ECDsa.Create(ECCurve.NamedCurves.nistP256);
@@ -34,7 +36,7 @@ internal sealed class KubeCertificates : IDisposable
             new X509KeyUsageExtension(X509KeyUsageFlags.KeyCertSign | X509KeyUsageFlags.DigitalSignature, critical: true)
         );
         authority.CertificateExtensions.Add(new X509SubjectKeyIdentifierExtension(authority.PublicKey, critical: false));
-        _authority = authority.CreateSelfSigned(now - Before, now + Life);
+        _authority = authority.CreateSelfSigned(now - ClockSkew, now + Lifetime);
 
         using var serverKey = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         var server = new CertificateRequest("CN=kube-apiserver", serverKey, HashAlgorithmName.SHA256);
@@ -49,14 +51,14 @@ internal sealed class KubeCertificates : IDisposable
         server.CertificateExtensions.Add(
             X509AuthorityKeyIdentifierExtension.CreateFromCertificate(_authority, includeKeyIdentifier: true, includeIssuerAndSerial: false)
         );
-        using var signed = server.Create(_authority, now - Before, now + Life, RandomNumberGenerator.GetBytes(16));
+        using var signed = server.Create(_authority, now - ClockSkew, now + Lifetime, RandomNumberGenerator.GetBytes(16));
         Server = signed.CopyWithPrivateKey(serverKey);
     }
 
-    /// <summary>The server's certificate with its key.</summary>
+    /// <summary>The server's certificate with its private key.</summary>
     public X509Certificate2 Server { get; }
 
-    /// <summary>The authority, for clients: the contents of ca.crt.</summary>
+    /// <summary>The authority's certificate, PEM: the content of ca.crt.</summary>
     public string AuthorityPem => _authority.ExportCertificatePem();
 
     public void Dispose()

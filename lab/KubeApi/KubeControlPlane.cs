@@ -4,12 +4,12 @@ using VpcCni.Lab.KubeApi.Store;
 namespace VpcCni.Lab.KubeApi;
 
 /// <summary>
-/// One cluster's API: a store, and the two doors to it. A host puts <see cref="Open"/> on plain HTTP and <see cref="Guarded"/> behind TLS.
+/// A cluster's API: a store and two servers on it. A host serves <see cref="Insecure"/> over plain HTTP and <see cref="Secure"/> over TLS.
 /// </summary>
 internal sealed class KubeControlPlane : IDisposable
 {
-    private readonly KubeApiServer _open;
-    private readonly KubeApiServer _guarded;
+    private readonly KubeApiServer _insecure;
+    private readonly KubeApiServer _secure;
 
     public KubeControlPlane(
         TimeProvider time,
@@ -23,8 +23,8 @@ internal sealed class KubeControlPlane : IDisposable
         AmazonDefinitions.Install(Store);
         Tokens = new KubeTokens(tokenRandom);
         var options = api ?? new KubeApiOptions();
-        _open = new KubeApiServer(Store, Tokens, Faults, Calls, Watches, time, options with { RequireToken = false });
-        _guarded = new KubeApiServer(Store, Tokens, Faults, Calls, Watches, time, options with { RequireToken = true });
+        _insecure = new KubeApiServer(Store, Tokens, Faults, Calls, Watches, time, options with { RequireToken = false });
+        _secure = new KubeApiServer(Store, Tokens, Faults, Calls, Watches, time, options with { RequireToken = true });
     }
 
     public KubeStore Store { get; }
@@ -37,11 +37,11 @@ internal sealed class KubeControlPlane : IDisposable
 
     public WatchHub Watches { get; } = new();
 
-    /// <summary>Without tokens: for plain HTTP.</summary>
-    public RequestDelegate Open => _open.HandleAsync;
+    /// <summary>The API without authentication, for plain HTTP.</summary>
+    public RequestDelegate Insecure => _insecure.HandleAsync;
 
-    /// <summary>Demands a token: for TLS.</summary>
-    public RequestDelegate Guarded => _guarded.HandleAsync;
+    /// <summary>The API that requires a token, for TLS.</summary>
+    public RequestDelegate Secure => _secure.HandleAsync;
 
     /// <summary>Closes all watches.</summary>
     public void Dispose() => Watches.Dispose();

@@ -3,61 +3,61 @@ using System.Collections.Immutable;
 
 namespace VpcCni.Lab.KubeApi;
 
-/// <summary>What goes wrong with a request.</summary>
+/// <summary>Kinds of faults of requests.</summary>
 internal enum KubeFaultKind
 {
-    /// <summary>A Status with the fault's code, and Retry-After if it has one.</summary>
+    /// <summary>Returns a Status with the fault's code, and Retry-After if it has one.</summary>
     Status,
 
-    /// <summary>200 with what is no JSON; a watch: an event that is none, then the end.</summary>
+    /// <summary>Returns 200 with a body that is not JSON; a watch sends an invalid event and ends.</summary>
     Garbage,
 
-    /// <summary>The right answer, cut in half; a watch: half an event, then the end.</summary>
+    /// <summary>Returns the first half of the response; a watch sends half an event and ends.</summary>
     Truncated,
 
-    /// <summary>The connection breaks, and nothing has happened.</summary>
+    /// <summary>Closes the connection before the request takes effect.</summary>
     Broken,
 
-    /// <summary>What was asked happens, and the connection breaks before the answer.</summary>
+    /// <summary>Lets the request take effect and closes the connection before the response.</summary>
     LostAnswer,
 
-    /// <summary>The answer comes late.</summary>
+    /// <summary>Delays the response.</summary>
     Slow,
 
-    /// <summary>There never is an answer; a watch begins and stays silent, without events and bookmarks.</summary>
+    /// <summary>Never responds; a watch starts and sends neither events nor bookmarks.</summary>
     Stalled,
 }
 
-/// <summary>A fault that is armed.</summary>
+/// <summary>A fault to inject into requests.</summary>
 internal sealed record KubeFault
 {
     public required KubeFaultKind Kind { get; init; }
 
-    /// <summary>A verb of RBAC, or <c>*</c>.</summary>
+    /// <summary>An RBAC verb, or <c>*</c> for all.</summary>
     public string Verb { get; init; } = "*";
 
     /// <summary>
-    /// A plural name, with <c>/status</c> for that subresource; or <c>*</c> for every request, those of discovery included.
+    /// A plural resource name, with <c>/status</c> for that subresource, or <c>*</c> for every request, including discovery.
     /// </summary>
     public string Resource { get; init; } = "*";
 
-    /// <summary>How often it strikes; null for ever.</summary>
+    /// <summary>Number of requests that it affects; null for no limit.</summary>
     public int? Times { get; init; } = 1;
 
-    /// <summary>Of <see cref="KubeFaultKind.Status"/>.</summary>
+    /// <summary>HTTP status, for <see cref="KubeFaultKind.Status"/>.</summary>
     public int Code { get; init; } = 500;
 
     public TimeSpan? RetryAfter { get; init; }
 
-    /// <summary>Of <see cref="KubeFaultKind.Slow"/>.</summary>
+    /// <summary>Delay, for <see cref="KubeFaultKind.Slow"/>.</summary>
     public TimeSpan Delay { get; init; }
 
-    public bool Strikes(KubeCall call) =>
+    public bool Matches(KubeCall call) =>
         (Verb == "*" || Verb == call.Verb)
         && (Resource == "*" || Resource == call.Resource || call.Resource.StartsWith(Resource + ".", StringComparison.Ordinal));
 }
 
-/// <summary>Faults that are armed, in the order in which they were; the first that fits strikes. Safe for several threads.</summary>
+/// <summary>The armed faults, in the order in which they were armed. The first that matches a request applies. Thread-safe.</summary>
 internal sealed class KubeFaults
 {
     private const int MaxArmed = 100;
@@ -74,19 +74,20 @@ internal sealed class KubeFaults
         }
     }
 
-    /// <exception cref="ArgumentException">The fault can never strike, or too many are armed.</exception>
+    /// <summary>Arms a fault.</summary>
+    /// <exception cref="ArgumentException">The fault is invalid, or too many are armed.</exception>
     public void Arm(KubeFault fault)
     {
         if (fault.Times is <= 0)
-            throw new ArgumentException("a fault strikes once at least");
+            throw new ArgumentException($"number of requests {fault.Times}: expected 1 or more");
         if (fault.Kind == KubeFaultKind.Status && fault.Code is < 400 or > 599)
-            throw new ArgumentException($"{fault.Code} is no status of a failure: expected 400 to 599");
+            throw new ArgumentException($"{fault.Code} is not an error status: expected 400 to 599");
         if (fault.Delay < TimeSpan.Zero || fault.Delay > TimeSpan.FromMinutes(10))
-            throw new ArgumentException("a delay is 0 to 10 minutes");
+            throw new ArgumentException($"delay {fault.Delay}: expected 0 to 10 minutes");
         lock (_lock)
         {
             if (_armed.Count >= MaxArmed)
-                throw new ArgumentException($"{MaxArmed} faults are armed already");
+                throw new ArgumentException($"{MaxArmed} faults are already armed; clear some");
             _armed = _armed.Add(fault);
         }
     }
@@ -97,12 +98,12 @@ internal sealed class KubeFaults
             _armed = [];
     }
 
-    /// <summary>The fault that strikes this call, counted; null for none.</summary>
-    public KubeFault? Take(KubeCall call)
+    /// <summary>Returns the fault that applies to a call, and counts it; null for none.</summary>
+    public KubeFault? TakeMatching(KubeCall call)
     {
         lock (_lock)
         {
-            var index = _armed.FindIndex(fault => fault.Strikes(call));
+            var index = _armed.FindIndex(fault => fault.Matches(call));
             if (index < 0)
                 return null;
             var fault = _armed[index];

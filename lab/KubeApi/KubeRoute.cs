@@ -3,13 +3,13 @@ using VpcCni.Lab.KubeApi.Store;
 
 namespace VpcCni.Lab.KubeApi;
 
-/// <summary>The parts of a path that names objects: <c>/api/v1/...</c> or <c>/apis/GROUP/VERSION/...</c>.</summary>
-/// <param name="Namespace">Null: none in the path, so all of them.</param>
-/// <param name="Name">Null: the whole collection.</param>
-/// <param name="Subresource">Empty for none.</param>
+/// <summary>A path of objects: <c>/api/v1/...</c> or <c>/apis/GROUP/VERSION/...</c>.</summary>
+/// <param name="Namespace">The namespace; null if the path has none, which selects all.</param>
+/// <param name="Name">The object's name; null for the collection.</param>
+/// <param name="Subresource">The subresource; empty for none.</param>
 internal sealed record KubeRoute(string Group, string Version, string? Namespace, string Plural, string? Name, string Subresource)
 {
-    /// <summary>Null for a path that names no objects.</summary>
+    /// <summary>Parses a path; null if it is not a path of objects.</summary>
     public static KubeRoute? Parse(string path)
     {
         var parts = path.Split('/', StringSplitOptions.RemoveEmptyEntries);
@@ -24,7 +24,7 @@ internal sealed record KubeRoute(string Group, string Version, string? Namespace
     private static KubeRoute? Parse(string group, string version, string[] rest) =>
         rest switch
         {
-            // A namespace itself and its status, before the objects in a namespace, whose paths begin the same way.
+            // A namespace and its status come before the objects in a namespace, whose paths have the same prefix.
             ["namespaces"] => new(group, version, Namespace: null, "namespaces", Name: null, ""),
             ["namespaces", var name] => new(group, version, Namespace: null, "namespaces", name, ""),
             ["namespaces", var name, WriteOptions.Status or "finalize"] => new(
@@ -45,12 +45,12 @@ internal sealed record KubeRoute(string Group, string Version, string? Namespace
         };
 }
 
-/// <summary>What a request wants with which objects; the words are those of RBAC rules.</summary>
+/// <summary>Verb and resource of a request, as in RBAC rules.</summary>
 /// <param name="Verb">
 /// <c>get</c>, <c>list</c>, <c>watch</c>, <c>create</c>, <c>update</c>, <c>patch</c>, <c>delete</c> or <c>deletecollection</c>.
 /// </param>
 /// <param name="Resource">
-/// <c>nodes</c>, <c>nodes/status</c>, <c>eniconfigs.crd.k8s.amazonaws.com</c>; a path such as <c>/version</c> when it is about no objects.
+/// <c>nodes</c>, <c>nodes/status</c>, <c>eniconfigs.crd.k8s.amazonaws.com</c>; for other requests the path, such as <c>/version</c>.
 /// </param>
 internal readonly record struct KubeCall(string Verb, string Resource)
 {

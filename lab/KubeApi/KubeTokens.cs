@@ -2,8 +2,8 @@
 namespace VpcCni.Lab.KubeApi;
 
 /// <summary>
-/// Bearer tokens and whose they are. A user's tokens can be replaced, with or without an end of the old ones, as a kubelet renews the token
-/// in a pod's folder. Safe for several threads; they protect nothing but the lab.
+/// Bearer tokens and their users. A user can have several, because kubelet renews the token in a pod's folder while the old one stays
+/// valid. Thread-safe. The tokens protect nothing but the lab.
 /// </summary>
 internal sealed class KubeTokens(Random random)
 {
@@ -11,7 +11,7 @@ internal sealed class KubeTokens(Random random)
 
     public const string Anonymous = "system:anonymous";
 
-    /// <summary>Tokens of one user that are good at once; the oldest ends when there are more.</summary>
+    /// <summary>Maximum number of valid tokens of a user. Issuing more revokes the oldest.</summary>
     private const int MaxPerUser = 8;
 
     private const int Length = 48;
@@ -21,45 +21,45 @@ internal sealed class KubeTokens(Random random)
     private readonly Dictionary<string, string> _userByToken = new(StringComparer.Ordinal);
     private readonly Dictionary<string, List<string>> _tokensByUser = new(StringComparer.Ordinal);
 
-    /// <summary>The name of a service account as a user.</summary>
+    /// <summary>User name of a service account.</summary>
     public static string ServiceAccount(string ns, string name) => $"system:serviceaccount:{ns}:{name}";
 
-    /// <summary>A further token of a user.</summary>
+    /// <summary>Issues another token for a user.</summary>
     public string Issue(string user)
     {
         lock (_lock)
         {
             var token = new string(random.GetItems<char>(Alphabet, Length));
-            if (!_tokensByUser.TryGetValue(user, out var held))
-                _tokensByUser[user] = held = [];
-            held.Add(token);
+            if (!_tokensByUser.TryGetValue(user, out var tokens))
+                _tokensByUser[user] = tokens = [];
+            tokens.Add(token);
             _userByToken[token] = user;
-            if (held.Count > MaxPerUser)
+            if (tokens.Count > MaxPerUser)
             {
-                _userByToken.Remove(held[0]);
-                held.RemoveAt(0);
+                _userByToken.Remove(tokens[0]);
+                tokens.RemoveAt(0);
             }
 
             return token;
         }
     }
 
-    /// <summary>Ends all tokens of a user but this one; with null all of them.</summary>
-    public void RevokeAllBut(string user, string? token)
+    /// <summary>Revokes all tokens of a user except this one; null revokes all.</summary>
+    public void RevokeAllExcept(string user, string? token)
     {
         lock (_lock)
         {
-            if (!_tokensByUser.TryGetValue(user, out var held))
+            if (!_tokensByUser.TryGetValue(user, out var tokens))
                 return;
-            foreach (var old in held.Where(old => old != token).ToArray())
+            foreach (var old in tokens.Where(old => old != token).ToArray())
             {
-                held.Remove(old);
+                tokens.Remove(old);
                 _userByToken.Remove(old);
             }
         }
     }
 
-    /// <summary>Whose token it is; null when it is nobody's.</summary>
+    /// <summary>Returns the user of a token; null if the token is not valid.</summary>
     public string? UserOf(string token)
     {
         lock (_lock)

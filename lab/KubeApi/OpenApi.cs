@@ -5,21 +5,21 @@ using VpcCni.Lab.KubeApi.Store;
 namespace VpcCni.Lab.KubeApi;
 
 /// <summary>
-/// As much OpenAPI as <c>kubectl apply</c> looks for: that PATCH takes <c>fieldValidation</c>, so that it leaves validation to the server,
-/// and the schemas of custom resources. There is no strategic merge in it, so kubectl uses what it knows of the built-in kinds itself.
+/// The OpenAPI documents that <c>kubectl apply</c> needs: PATCH with <c>fieldValidation</c>, so that kubectl leaves validation to the
+/// server, and the schemas of custom resources. They do not describe strategic merge, so kubectl uses its own types of the built-in kinds.
 /// </summary>
 internal static class OpenApi
 {
     public const string PathPrefix = "/openapi";
 
-    /// <summary>The answer, and its media type; null for a path that is not here.</summary>
-    public static (byte[] Body, string ContentType)? Answer(string path, string accept, IReadOnlyList<ResourceType> types)
+    /// <summary>Returns the document at a path and its media type; null if there is none.</summary>
+    public static (byte[] Body, string ContentType)? FindDocument(string path, string accept, IReadOnlyList<ResourceType> types)
     {
         var parts = path.Trim('/').Split('/');
         switch (parts)
         {
-            // kubectl before 1.24 reads version 2 as protobuf. The empty message is a document without definitions, and of kinds without
-            // definitions nothing is checked.
+            // kubectl before 1.24 reads version 2 as protobuf. An empty message is a document without definitions, and kubectl does not
+            // validate kinds without definitions.
             case ["openapi", "v2"] when accept.Contains("protobuf", StringComparison.Ordinal):
                 return ([], "application/octet-stream");
             case ["openapi", "v2"]:
@@ -48,8 +48,8 @@ internal static class OpenApi
                     }
                 );
             case ["openapi", "v3", .. var rest]:
-                ResourceType[] wanted = [.. types.Where(type => PathOf(type) == string.Join('/', rest))];
-                return wanted.Length == 0 ? null : Json(Document(wanted));
+                ResourceType[] selected = [.. types.Where(type => PathOf(type) == string.Join('/', rest))];
+                return selected.Length == 0 ? null : Json(Document(selected));
             default:
                 return null;
         }

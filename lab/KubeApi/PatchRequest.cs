@@ -4,17 +4,17 @@ using VpcCni.Lab.KubeApi.Store;
 
 namespace VpcCni.Lab.KubeApi;
 
-/// <summary>The kinds of patches, told apart by the media type of the body.</summary>
+/// <summary>Selects the kind of a patch by the media type of the request.</summary>
 internal static class PatchRequest
 {
     /// <summary>
-    /// Server-side apply. The body is YAML of which JSON is a part; this server reads that part, which is what kubectl and client libraries
-    /// send.
+    /// Whether a request is a server-side apply. Its body is YAML; this server accepts only the JSON subset, which kubectl and client
+    /// libraries send.
     /// </summary>
     public static bool IsApply(string? contentType) => contentType?.Split(';')[0].Trim() is "application/apply-patch+yaml";
 
-    /// <summary>What the patch does to an object.</summary>
-    /// <exception cref="KubeStatusException">415 a kind of patch that the kind of object does not take; 400.</exception>
+    /// <summary>Returns a function that applies the patch to an object.</summary>
+    /// <exception cref="KubeStatusException">415: the resource does not support this kind of patch; 400: the patch is invalid.</exception>
     public static Func<JsonObject, JsonObject> Read(ResourceType type, string? contentType, JsonNode? patch)
     {
         var mediaType = contentType?.Split(';')[0].Trim() ?? "";
@@ -32,11 +32,11 @@ internal static class PatchRequest
                     : "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, "
                         + "application/apply-patch+yaml";
                 throw KubeStatusException.UnsupportedMediaType(
-                    $"the body of the request was in an unknown format - accepted media types include: {accepted}; this is '{mediaType}'"
+                    $"the body of the request was in an unknown format - accepted media types include: {accepted}; got '{mediaType}'"
                 );
         }
     }
 
     private static JsonObject Object(JsonNode? patch) =>
-        patch as JsonObject ?? throw KubeStatusException.BadRequest("a merge patch is an object");
+        patch as JsonObject ?? throw KubeStatusException.BadRequest("a merge patch must be an object");
 }

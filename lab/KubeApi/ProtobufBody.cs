@@ -8,9 +8,9 @@ using VpcCni.Lab.KubeApi.Store;
 namespace VpcCni.Lab.KubeApi;
 
 /// <summary>
-/// Reads the bodies that clients send as protobuf and not as JSON: options of a deletion (<c>kubectl drain</c>), small objects
-/// (<c>kubectl create namespace</c>), and pods, whose annotations and status Go clients such as Multus update. A field that carries
-/// something and is not known to <see cref="ProtobufMessages"/> is refused, never dropped.
+/// Reads bodies that clients send as protobuf instead of JSON: options of a deletion (<c>kubectl drain</c>), small objects
+/// (<c>kubectl create namespace</c>), and pods, whose annotations and status Go clients such as Multus update. Rejects a non-empty field
+/// that <see cref="ProtobufMessages"/> does not define, rather than drop it.
 /// </summary>
 internal static class ProtobufBody
 {
@@ -21,12 +21,13 @@ internal static class ProtobufBody
     private const int Bytes = 2;
     private const int Fixed32 = 5;
 
-    /// <summary>Messages in messages; a pod has seven.</summary>
+    /// <summary>Maximum depth of nested messages; a pod has seven levels.</summary>
     private const int MaxDepth = 32;
 
     private static ReadOnlySpan<byte> Magic => "k8s\0"u8;
 
-    /// <exception cref="KubeStatusException">415: something that is not read here; 400: no protobuf.</exception>
+    /// <summary>Reads an object in the Kubernetes protobuf envelope.</summary>
+    /// <exception cref="KubeStatusException">415: the kind or a field is not supported; 400: the body is malformed.</exception>
     public static JsonObject Read(ReadOnlySpan<byte> body)
     {
         if (!body.StartsWith(Magic))
@@ -80,7 +81,7 @@ internal static class ProtobufBody
 
             if (ProtobufMessages.Schema.Find(message, number) is not { } field)
             {
-                // The encoder writes plain fields even when they are empty.
+                // Go's encoder also writes empty fields.
                 if (scalar == 0 && content.Length == 0)
                     continue;
                 throw Unsupported($"field {number} of {path} as protobuf");
@@ -103,14 +104,14 @@ internal static class ProtobufBody
                     o[field.Name] = Encoding.UTF8.GetString(content);
                 break;
             case ProtobufKind.Number:
-            case ProtobufKind.NumberOrNothing when scalar != 0:
+            case ProtobufKind.NumberOmitZero when scalar != 0:
                 o[field.Name] = (long)scalar;
                 break;
             case ProtobufKind.Flag:
-            case ProtobufKind.FlagOrNothing when scalar != 0:
+            case ProtobufKind.FlagOmitFalse when scalar != 0:
                 o[field.Name] = scalar != 0;
                 break;
-            case ProtobufKind.NumberOrNothing or ProtobufKind.FlagOrNothing:
+            case ProtobufKind.NumberOmitZero or ProtobufKind.FlagOmitFalse:
                 break;
             case ProtobufKind.Texts:
                 List(o, field).Add(Encoding.UTF8.GetString(content));
@@ -131,12 +132,12 @@ internal static class ProtobufBody
                     o[field.Name] = QuantityOf(content);
                 break;
             case ProtobufKind.Time:
-                // The zero time, which JSON has as null, is an empty message.
+                // An empty message is the zero time, which is null in JSON.
                 if (content.Length > 0)
                     o[field.Name] = TimeOf(content);
                 break;
-            case ProtobufKind.NumberOrText:
-                o[field.Name] = NumberOrTextOf(content);
+            case ProtobufKind.IntOrString:
+                o[field.Name] = IntOrStringOf(content);
                 break;
             case ProtobufKind.Json:
                 o[field.Name] = KubeJson.Parse(Fields(content).TryGetValue(1, out var json) ? json.Content : []);
@@ -158,10 +159,10 @@ internal static class ProtobufBody
     private static bool IsVarint(ProtobufKind kind) =>
         kind
             is ProtobufKind.Number
-                or ProtobufKind.NumberOrNothing
+                or ProtobufKind.NumberOmitZero
                 or ProtobufKind.Numbers
                 or ProtobufKind.Flag
-                or ProtobufKind.FlagOrNothing;
+                or ProtobufKind.FlagOmitFalse;
 
     private static JsonArray List(JsonObject o, ProtobufField field)
     {
@@ -177,7 +178,7 @@ internal static class ProtobufBody
         return map;
     }
 
-    /// <summary>An entry of a map: a message of key and value.</summary>
+    /// <summary>Reads an entry of a map, which is a message of key and value.</summary>
     private static (string Name, byte[] Value) Entry(ReadOnlySpan<byte> content)
     {
         var fields = Fields(content);
@@ -203,8 +204,8 @@ internal static class ProtobufBody
         }
     }
 
-    /// <summary>IntOrString: its type, 0 for a number, and both.</summary>
-    private static JsonNode NumberOrTextOf(ReadOnlySpan<byte> content)
+    /// <summary>Reads an IntOrString: its type (0 for a number, 1 for a string), the number and the string.</summary>
+    private static JsonNode IntOrStringOf(ReadOnlySpan<byte> content)
     {
         var fields = Fields(content);
         var isText = fields.TryGetValue(1, out var type) && type.Scalar == 1;
@@ -213,7 +214,7 @@ internal static class ProtobufBody
         return fields.TryGetValue(2, out var number) ? (long)number.Scalar : 0;
     }
 
-    /// <summary>Of a small message whose fields all have one value.</summary>
+    /// <summary>Reads the fields of a message without repeated fields.</summary>
     private static Dictionary<int, (ulong Scalar, byte[] Content)> Fields(ReadOnlySpan<byte> bytes)
     {
         Dictionary<int, (ulong, byte[])> fields = [];
@@ -262,8 +263,8 @@ internal static class ProtobufBody
     }
 
     private static KubeStatusException Malformed() =>
-        KubeStatusException.BadRequest("the body of the request is no protobuf of Kubernetes");
+        KubeStatusException.BadRequest("the body of the request is not a Kubernetes protobuf message");
 
     private static KubeStatusException Unsupported(string what) =>
-        new(HttpStatusCode.UnsupportedMediaType, "UnsupportedMediaType", $"this server does not read {what}; send application/json");
+        new(HttpStatusCode.UnsupportedMediaType, "UnsupportedMediaType", $"this server does not support {what}; send application/json");
 }

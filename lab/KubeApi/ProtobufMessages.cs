@@ -2,9 +2,9 @@
 namespace VpcCni.Lab.KubeApi;
 
 /// <summary>
-/// The messages that <see cref="ProtobufBody"/> reads, with the field numbers of the generated.proto files of k8s.io/api and
-/// k8s.io/apimachinery: what kubectl sends as protobuf, and pods, which Go clients send so when they are told to. Volumes of clouds and
-/// of storage systems that have a driver today are left out.
+/// The messages that <see cref="ProtobufBody"/> reads, with the field numbers of generated.proto in k8s.io/api and k8s.io/apimachinery:
+/// those that kubectl sends as protobuf, and pods, which Go clients can send as protobuf. In-tree volumes of clouds and storage systems
+/// that CSI drivers have replaced are left out.
 /// </summary>
 internal static class ProtobufMessages
 {
@@ -136,6 +136,6 @@ internal static class ProtobufMessages
             """
         );
 
-    /// <summary>Kinds that may stand in the envelope.</summary>
+    /// <summary>Kinds that a body may contain.</summary>
     public static readonly string[] Kinds = ["DeleteOptions", "Namespace", "ConfigMap", "ServiceAccount", "Pod"];
 }

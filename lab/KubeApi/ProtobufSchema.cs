@@ -3,23 +3,23 @@ using System.Globalization;
 
 namespace VpcCni.Lab.KubeApi;
 
-/// <summary>How a field is written in JSON.</summary>
+/// <summary>JSON representation of a field.</summary>
 internal enum ProtobufKind
 {
     /// <summary>A string.</summary>
     Text,
 
-    /// <summary>A number that is written when it is zero, too: a pointer in Go, or a field without omitempty.</summary>
+    /// <summary>A number that JSON includes even if it is zero: a pointer in Go, or a field without omitempty.</summary>
     Number,
 
-    /// <summary>A flag that is written when it is false, too.</summary>
+    /// <summary>A flag that JSON includes even if it is false.</summary>
     Flag,
 
-    /// <summary>A number of which zero is nothing: Go's encoder writes it all the same.</summary>
-    NumberOrNothing,
+    /// <summary>A number that JSON omits if it is zero. Go's protobuf encoder writes it nevertheless.</summary>
+    NumberOmitZero,
 
-    /// <summary>A flag of which false is nothing.</summary>
-    FlagOrNothing,
+    /// <summary>A flag that JSON omits if it is false.</summary>
+    FlagOmitFalse,
 
     /// <summary>A list of strings.</summary>
     Texts,
@@ -27,10 +27,10 @@ internal enum ProtobufKind
     /// <summary>A list of numbers.</summary>
     Numbers,
 
-    /// <summary>Strings by strings.</summary>
+    /// <summary>A map from strings to strings.</summary>
     Map,
 
-    /// <summary>Quantities by strings.</summary>
+    /// <summary>A map from strings to quantities.</summary>
     Quantities,
 
     /// <summary>A quantity, a string in JSON.</summary>
@@ -40,9 +40,9 @@ internal enum ProtobufKind
     Time,
 
     /// <summary>A number or a string.</summary>
-    NumberOrText,
+    IntOrString,
 
-    /// <summary>JSON inside of protobuf.</summary>
+    /// <summary>JSON embedded in protobuf.</summary>
     Json,
 
     /// <summary>A message.</summary>
@@ -51,22 +51,22 @@ internal enum ProtobufKind
     /// <summary>A list of messages.</summary>
     Messages,
 
-    /// <summary>A message whose fields are those of the one around it in JSON.</summary>
+    /// <summary>A message whose fields JSON has in the enclosing object.</summary>
     Inline,
 }
 
 /// <summary>A field of a message.</summary>
-/// <param name="Number">As in the message's definition.</param>
-/// <param name="Name">In JSON.</param>
-/// <param name="Kind">How it is written.</param>
-/// <param name="Message">The name of the message, of kinds that have one.</param>
+/// <param name="Number">Field number in the message's definition.</param>
+/// <param name="Name">Name in JSON.</param>
+/// <param name="Kind">Representation in JSON.</param>
+/// <param name="Message">Name of the field's message; empty for a scalar.</param>
 internal sealed record ProtobufField(int Number, string Name, ProtobufKind Kind, string Message);
 
 /// <summary>
-/// Messages by name, read from a text of one message a line: <c>Name: number field, number field type, ...</c>. A field without a type is
-/// a string. Types: <c>int</c> and <c>bool</c>, with <c>0</c> behind them where zero is nothing; <c>map</c>, <c>quantity</c>,
-/// <c>quantities</c>, <c>time</c>, <c>port</c> (a number or a string), <c>json</c>, or a message; <c>[]</c> for a list, <c>*</c> before a
-/// message whose fields are inlined in JSON. A line without a colon goes on with the one before.
+/// Messages by name, parsed from a text with one message per line: <c>Name: number field, number field type, ...</c>. A field without a
+/// type is a string. Types are <c>int</c> and <c>bool</c> (with suffix <c>0</c> if JSON omits zero), <c>map</c>, <c>quantity</c>,
+/// <c>quantities</c>, <c>time</c>, <c>port</c> (a number or a string), <c>json</c>, or a message. The suffix <c>[]</c> means a list, the
+/// prefix <c>*</c> a message whose fields are inlined in JSON. A line without a colon continues the previous one.
 /// </summary>
 internal sealed class ProtobufSchema
 {
@@ -85,11 +85,11 @@ internal sealed class ProtobufSchema
         }
 
         var all = _messages.Values.SelectMany(message => message.Values);
-        if (all.FirstOrDefault(field => field.Message.Length > 0 && !_messages.ContainsKey(field.Message)) is { } lost)
-            throw new FormatException($"the field {lost.Name} is a {lost.Message}, which has no line");
+        if (all.FirstOrDefault(field => field.Message.Length > 0 && !_messages.ContainsKey(field.Message)) is { } undefined)
+            throw new FormatException($"field {undefined.Name} has the type {undefined.Message}, which is not defined");
     }
 
-    /// <summary>Null: it is not in the text.</summary>
+    /// <summary>Returns a field of a message; null if it is not defined.</summary>
     public ProtobufField? Find(string message, int number) => _messages[message].GetValueOrDefault(number);
 
     public bool Has(string message) => _messages.ContainsKey(message);
@@ -105,16 +105,16 @@ internal sealed class ProtobufSchema
         {
             "" => (ProtobufKind.Text, ""),
             "int" => (ProtobufKind.Number, ""),
-            "int0" => (ProtobufKind.NumberOrNothing, ""),
+            "int0" => (ProtobufKind.NumberOmitZero, ""),
             "bool" => (ProtobufKind.Flag, ""),
-            "bool0" => (ProtobufKind.FlagOrNothing, ""),
+            "bool0" => (ProtobufKind.FlagOmitFalse, ""),
             "[]" => (ProtobufKind.Texts, ""),
             "int[]" => (ProtobufKind.Numbers, ""),
             "map" => (ProtobufKind.Map, ""),
             "quantities" => (ProtobufKind.Quantities, ""),
             "quantity" => (ProtobufKind.Quantity, ""),
             "time" => (ProtobufKind.Time, ""),
-            "port" => (ProtobufKind.NumberOrText, ""),
+            "port" => (ProtobufKind.IntOrString, ""),
             "json" => (ProtobufKind.Json, ""),
             ['*', .. var inner] => (ProtobufKind.Inline, inner),
             [.. var inner, '[', ']'] => (ProtobufKind.Messages, inner),

@@ -7,12 +7,13 @@ using VpcCni.Lab.KubeApi.Store;
 namespace VpcCni.Lab.KubeApi;
 
 /// <summary>
-/// Requests for objects: from path, query string and body to a call of the store, and its result in the form that was asked for.
+/// Translates requests on objects to calls of the store, and results to the form that the client accepts.
 /// </summary>
 internal sealed class ResourceRequests(KubeStore store, WatchHub watches, TimeProvider time, KubeApiOptions options)
 {
-    /// <exception cref="KubeStatusException">All refusals.</exception>
-    public async Task<KubeAnswer> AnswerAsync(HttpContext context, KubeRoute route, string verb)
+    /// <summary>Executes a request other than a watch.</summary>
+    /// <exception cref="KubeStatusException">The request is invalid or the store rejects it.</exception>
+    public async Task<KubeResponse> ExecuteAsync(HttpContext context, KubeRoute route, string verb)
     {
         var request = context.Request;
         var type = TypeOf(route);
@@ -31,29 +32,33 @@ internal sealed class ResourceRequests(KubeStore store, WatchHub watches, TimePr
             case "create":
                 if (route.Name is not null)
                     throw KubeStatusException.MethodNotAllowed("create with a name in the path");
-                var created = store.Create(type, ns, await BodyAsync(request), Write(context, route));
-                return new KubeAnswer(HttpStatusCode.Created, writer.One(created));
+                var created = store.Create(type, ns, await BodyAsync(request), ReadWriteOptions(context, route));
+                return new KubeResponse(HttpStatusCode.Created, writer.One(created));
             case "update":
-                return Ok(writer.One(store.Update(type, ns, Named(route), await BodyAsync(request), Write(context, route))));
+                return Ok(
+                    writer.One(store.Update(type, ns, RequireName(route), await BodyAsync(request), ReadWriteOptions(context, route)))
+                );
             case "patch":
                 if (PatchRequest.IsApply(request.ContentType))
                     return await ApplyAsync(context, route, type, ns, writer);
                 var change = PatchRequest.Read(type, request.ContentType, KubeJson.Parse(await BytesAsync(request)));
-                return Ok(writer.One(store.Patch(type, ns, Named(route), change, Write(context, route))));
+                return Ok(writer.One(store.Patch(type, ns, RequireName(route), change, ReadWriteOptions(context, route))));
             case "delete":
                 return await DeleteAsync(context, route, type, ns, writer);
             case "deletecollection":
-                var gone = store.List(type, SelectionOf(type, route, request.Query));
-                foreach (var o in gone.Items)
-                    DeleteIfThere(type, o, Write(context, route));
-                return Ok(writer.List(gone));
+                var deleted = store.List(type, SelectionOf(type, route, request.Query));
+                foreach (var o in deleted.Items)
+                    DeleteIfExists(type, o, ReadWriteOptions(context, route));
+                return Ok(writer.List(deleted));
             default:
                 throw KubeStatusException.MethodNotAllowed(request.Method);
         }
     }
 
     /// <summary>Serves a watch until it ends.</summary>
-    /// <param name="fault">What goes wrong with it, if anything.</param>
+    /// <param name="context">The request and its response.</param>
+    /// <param name="route">The objects to watch.</param>
+    /// <param name="fault">The fault to inject; null for none.</param>
     public async Task WatchAsync(HttpContext context, KubeRoute route, KubeFaultKind? fault)
     {
         var query = context.Request.Query;
@@ -65,16 +70,16 @@ internal sealed class ResourceRequests(KubeStore store, WatchHub watches, TimePr
         {
             Type = type,
             Selection = SelectionOf(type, route, query),
-            From = Text(query, "resourceVersion") is null or "0" or "" ? null : Version(query["resourceVersion"].ToString()),
-            WithBookmarks = IsTrue(query, "allowWatchBookmarks"),
-            BeginWithState = IsTrue(query, "sendInitialEvents"),
+            FromVersion = Text(query, "resourceVersion") is null or "0" or "" ? null : Version(query["resourceVersion"].ToString()),
+            AllowBookmarks = IsTrue(query, "allowWatchBookmarks"),
+            SendInitialEvents = IsTrue(query, "sendInitialEvents"),
             Timeout = Seconds(query, "timeoutSeconds") is { } limit && limit < options.MaxWatchTime ? limit : options.MaxWatchTime,
             BookmarkInterval = options.BookmarkInterval,
             Fault = fault,
         };
-        using var place = watches.Enter(options.MaxWatches);
+        using var registration = watches.Register(options.MaxWatches);
         var stream = new WatchStream(store, spec, WriterFor(type, context.Request), time);
-        await stream.RunAsync(context, place.Closed);
+        await stream.RunAsync(context, registration.Closed);
     }
 
     private ResourceType TypeOf(KubeRoute route) =>
@@ -100,13 +105,13 @@ internal sealed class ResourceRequests(KubeStore store, WatchHub watches, TimePr
     private static Selection SelectionOf(ResourceType type, KubeRoute route, IQueryCollection query)
     {
         var fields = Text(query, "fieldSelector");
-        // a watch of one object by its path
+        // A watch of a single object has its name in the path.
         if (route.Name is { } name)
             fields = fields is null ? $"metadata.name={name}" : $"{fields},metadata.name={name}";
         return new Selection(route.Namespace, LabelSelector.Parse(Text(query, "labelSelector")), FieldSelector.Parse(fields, type));
     }
 
-    private static WriteOptions Write(HttpContext context, KubeRoute route)
+    private static WriteOptions ReadWriteOptions(HttpContext context, KubeRoute route)
     {
         var query = context.Request.Query;
         var dryRun = query["dryRun"].ToString();
@@ -124,7 +129,7 @@ internal sealed class ResourceRequests(KubeStore store, WatchHub watches, TimePr
         );
     }
 
-    private async Task<KubeAnswer> ApplyAsync(HttpContext context, KubeRoute route, ResourceType type, string ns, ObjectWriter writer)
+    private async Task<KubeResponse> ApplyAsync(HttpContext context, KubeRoute route, ResourceType type, string ns, ObjectWriter writer)
     {
         var query = context.Request.Query;
         var manager =
@@ -134,14 +139,22 @@ internal sealed class ResourceRequests(KubeStore store, WatchHub watches, TimePr
             );
         var applied =
             KubeJson.Parse(await BytesAsync(context.Request)) as JsonObject
-            ?? throw KubeStatusException.BadRequest("what is applied is no object");
+            ?? throw KubeStatusException.BadRequest("the applied configuration must be an object");
         if (applied["metadata"]?["managedFields"] is not null)
             throw KubeStatusException.BadRequest("metadata.managedFields must be nil");
-        var (o, isNew) = store.Apply(type, ns, Named(route), applied, manager, IsTrue(query, "force"), Write(context, route));
-        return new KubeAnswer(isNew ? HttpStatusCode.Created : HttpStatusCode.OK, writer.One(o));
+        var (o, isNew) = store.Apply(
+            type,
+            ns,
+            RequireName(route),
+            applied,
+            manager,
+            IsTrue(query, "force"),
+            ReadWriteOptions(context, route)
+        );
+        return new KubeResponse(isNew ? HttpStatusCode.Created : HttpStatusCode.OK, writer.One(o));
     }
 
-    private async Task<KubeAnswer> DeleteAsync(HttpContext context, KubeRoute route, ResourceType type, string ns, ObjectWriter writer)
+    private async Task<KubeResponse> DeleteAsync(HttpContext context, KubeRoute route, ResourceType type, string ns, ObjectWriter writer)
     {
         var bytes = await BytesAsync(context.Request);
         var body = bytes.Length == 0 ? null : Parse(context.Request, bytes);
@@ -154,11 +167,11 @@ internal sealed class ResourceRequests(KubeStore store, WatchHub watches, TimePr
             NullIfEmpty(body.Text("preconditions", "resourceVersion")),
             grace
         );
-        var write = Write(context, route);
+        var write = ReadWriteOptions(context, route);
         if (body?["dryRun"] is JsonArray { Count: > 0 })
             write = write with { DryRun = true };
-        var deleted = store.Delete(type, ns, Named(route), preconditions, write);
-        if (store.Find(type, ns, Named(route)) is { } marked && marked.Text("metadata", "uid") == deleted.Text("metadata", "uid"))
+        var deleted = store.Delete(type, ns, RequireName(route), preconditions, write);
+        if (store.Find(type, ns, RequireName(route)) is { } marked && marked.Text("metadata", "uid") == deleted.Text("metadata", "uid"))
             return Ok(writer.One(deleted));
         return Ok(
             new JsonObject
@@ -178,20 +191,21 @@ internal sealed class ResourceRequests(KubeStore store, WatchHub watches, TimePr
         );
     }
 
-    /// <summary>Somebody else may have been quicker.</summary>
-    private void DeleteIfThere(ResourceType type, JsonObject o, WriteOptions write)
+    /// <summary>Deletes an object, which another client may have deleted already.</summary>
+    private void DeleteIfExists(ResourceType type, JsonObject o, WriteOptions write)
     {
         try
         {
             store.Delete(type, o.Text("metadata", "namespace"), o.Text("metadata", "name"), preconditions: null, write);
         }
-        catch (KubeStatusException gone) when (gone.Code == HttpStatusCode.NotFound)
+        catch (KubeStatusException error) when (error.Code == HttpStatusCode.NotFound)
         {
-            // That is what was wanted.
+            // Another client deleted it.
         }
     }
 
-    private static string Named(KubeRoute route) => route.Name ?? throw KubeStatusException.MethodNotAllowed("this verb without a name");
+    private static string RequireName(KubeRoute route) =>
+        route.Name ?? throw KubeStatusException.MethodNotAllowed("this verb without a name");
 
     private async Task<JsonObject> BodyAsync(HttpRequest request) => Parse(request, await BytesAsync(request));
 
@@ -202,9 +216,9 @@ internal sealed class ResourceRequests(KubeStore store, WatchHub watches, TimePr
             return ProtobufBody.Read(body);
         if (mediaType is not (null or "" or "application/json"))
             throw KubeStatusException.UnsupportedMediaType(
-                $"the body of the request was in an unknown format - accepted media types include: application/json; this is {mediaType}"
+                $"the body of the request was in an unknown format - accepted media types include: application/json; got {mediaType}"
             );
-        return KubeJson.Parse(body) as JsonObject ?? throw KubeStatusException.BadRequest("the body of the request is no object");
+        return KubeJson.Parse(body) as JsonObject ?? throw KubeStatusException.BadRequest("the body of the request is not an object");
     }
 
     private async Task<byte[]> BytesAsync(HttpRequest request)
@@ -227,7 +241,7 @@ internal sealed class ResourceRequests(KubeStore store, WatchHub watches, TimePr
     private KubeStatusException TooLarge() =>
         new(HttpStatusCode.RequestEntityTooLarge, "RequestEntityTooLarge", $"Request entity too large: limit is {options.MaxBodyBytes}");
 
-    private static KubeAnswer Ok(JsonObject body) => new(HttpStatusCode.OK, body);
+    private static KubeResponse Ok(JsonObject body) => new(HttpStatusCode.OK, body);
 
     private static string? Text(IQueryCollection query, string name) =>
         query.TryGetValue(name, out var values) ? NullIfEmpty(values.ToString()) : null;
@@ -244,7 +258,7 @@ internal sealed class ResourceRequests(KubeStore store, WatchHub watches, TimePr
     private static int Number(string name, string text) =>
         int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number)
             ? number
-            : throw KubeStatusException.BadRequest($"{name}: \"{text}\" is no number");
+            : throw KubeStatusException.BadRequest($"{name}: \"{text}\" is not a number");
 
     private static long Version(string text) =>
         long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var version)

@@ -3,12 +3,12 @@ using VpcCni.Lab.KubeApi.Store;
 
 namespace VpcCni.Lab.KubeApi;
 
-/// <summary>All watches that are open, so that they can be counted, closed at once, and ended with the lab.</summary>
+/// <summary>Tracks open watches, to count them, limit them, and close them all at once. Thread-safe.</summary>
 internal sealed class WatchHub : IDisposable
 {
     private readonly Lock _lock = new();
     private CancellationTokenSource _open = new();
-    private bool _isEnded;
+    private bool _isDisposed;
     private int _count;
 
     public int Count
@@ -20,35 +20,35 @@ internal sealed class WatchHub : IDisposable
         }
     }
 
-    /// <summary>Ends every open watch, as when a real API server is rolled; new ones may follow.</summary>
+    /// <summary>Closes every open watch, as the restart of a real API server does. Clients can open new ones.</summary>
     public void CloseAll()
     {
         CancellationTokenSource closed;
         lock (_lock)
         {
             closed = _open;
-            if (!_isEnded)
+            if (!_isDisposed)
                 _open = new CancellationTokenSource();
         }
 
         closed.Cancel();
     }
 
-    /// <summary>Counts a watch in; dispose of the result when it ends.</summary>
-    /// <exception cref="KubeStatusException">429: too many.</exception>
-    public Place Enter(int most)
+    /// <summary>Registers a watch until the result is disposed.</summary>
+    /// <exception cref="KubeStatusException">429: <paramref name="limit"/> watches are open.</exception>
+    public Registration Register(int limit)
     {
         lock (_lock)
         {
-            if (_count >= most)
-                throw KubeStatusException.TooManyRequests($"{most} watches are open already");
+            if (_count >= limit)
+                throw KubeStatusException.TooManyRequests($"{limit} watches are already open");
             _count++;
-            return new Place(this, _open.Token);
+            return new Registration(this, _open.Token);
         }
     }
 
-    /// <summary>Ends when the watches are closed, or the caller gives up.</summary>
-    public async Task ClosedAsync(CancellationToken cancellationToken)
+    /// <summary>Waits until all watches are closed or the wait is cancelled. Does not throw.</summary>
+    public async Task WaitUntilClosedAsync(CancellationToken cancellationToken)
     {
         CancellationToken closed;
         lock (_lock)
@@ -59,16 +59,16 @@ internal sealed class WatchHub : IDisposable
             await ended.Task;
     }
 
-    /// <summary>Closes all watches, and those that still come at once.</summary>
+    /// <summary>Closes all watches; watches that are registered later are closed at once.</summary>
     public void Dispose()
     {
         lock (_lock)
-            _isEnded = true;
+            _isDisposed = true;
         CloseAll();
     }
 
-    /// <summary>The place of one watch.</summary>
-    internal sealed class Place(WatchHub hub, CancellationToken closed) : IDisposable
+    /// <summary>Registration of an open watch.</summary>
+    internal sealed class Registration(WatchHub hub, CancellationToken closed) : IDisposable
     {
         /// <summary>Cancelled when all watches are closed.</summary>
         public CancellationToken Closed => closed;

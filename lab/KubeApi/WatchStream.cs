@@ -5,20 +5,20 @@ using VpcCni.Lab.KubeApi.Store;
 
 namespace VpcCni.Lab.KubeApi;
 
-/// <summary>What a watch asks for.</summary>
+/// <summary>Parameters of a watch.</summary>
 internal sealed record WatchSpec
 {
     public required ResourceType Type { get; init; }
 
     public required Selection Selection { get; init; }
 
-    /// <summary>Only what came after this version; null: begin with the objects as they are now.</summary>
-    public required long? From { get; init; }
+    /// <summary>The version after which to send changes; null to send the current objects first.</summary>
+    public required long? FromVersion { get; init; }
 
-    public required bool WithBookmarks { get; init; }
+    public required bool AllowBookmarks { get; init; }
 
-    /// <summary>Begin with the objects and mark their end with a bookmark (sendInitialEvents), in the place of a list.</summary>
-    public required bool BeginWithState { get; init; }
+    /// <summary>Sends the current objects first and marks their end with a bookmark (sendInitialEvents), which replaces a list.</summary>
+    public required bool SendInitialEvents { get; init; }
 
     public required TimeSpan Timeout { get; init; }
 
@@ -28,13 +28,13 @@ internal sealed record WatchSpec
 }
 
 /// <summary>
-/// One watch: an answer that does not end, one event a line
-/// (https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes). It reads the store's history from where
-/// it is, so it holds no queue, and a client that reads too slowly finds its place forgotten: ERROR with 410.
+/// Serves a watch: a response without end, with one event per line
+/// (https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes). It has no queue but reads the store's
+/// history from its position. If a client reads so slowly that the history no longer contains the position, it sends ERROR with 410.
 /// </summary>
 internal sealed class WatchStream(KubeStore store, WatchSpec spec, ObjectWriter writer, TimeProvider time)
 {
-    /// <summary>Runs until the time is up, the watches are closed, or the client goes.</summary>
+    /// <summary>Runs until the watch times out, the watches are closed, or the client disconnects.</summary>
     public async Task RunAsync(HttpContext context, CancellationToken closed)
     {
         var response = context.Response;
@@ -45,43 +45,44 @@ internal sealed class WatchStream(KubeStore store, WatchSpec spec, ObjectWriter 
         {
             await response.StartAsync(end.Token);
             await response.Body.FlushAsync(end.Token);
-            if (await IsFaultyAsync(context, end.Token))
+            if (await ApplyFaultAsync(context, end.Token))
                 return;
-            var position = await BeginAsync(response, end.Token);
+            var position = await SendInitialEventsAsync(response, end.Token);
             while (true)
             {
-                position = await AdvanceAsync(response, position, end.Token);
-                if (!await ChangedAsync(position, end.Token) && spec.WithBookmarks)
+                position = await SendChangesAsync(response, position, end.Token);
+                if (!await WaitForChangeAsync(position, end.Token) && spec.AllowBookmarks)
                     await WriteAsync(response, "BOOKMARK", writer.Bookmark(position, endsInitialEvents: false), end.Token);
             }
         }
-        catch (KubeStatusException refused)
+        catch (KubeStatusException error)
         {
-            await WriteAsync(response, "ERROR", refused.ToStatus(), context.RequestAborted);
+            await WriteAsync(response, "ERROR", error.ToStatus(), context.RequestAborted);
         }
         catch (OperationCanceledException) when (end.IsCancellationRequested)
         {
-            // The end of a watch is the end of its answer. One that is closed before its time breaks off, as when a server goes down.
+            // A watch that times out ends its response. One that is closed aborts the connection, as when a server goes down.
             if (closed.IsCancellationRequested)
                 context.Abort();
         }
     }
 
-    /// <returns>The version from which on changes are read.</returns>
-    private async Task<long> BeginAsync(HttpResponse response, CancellationToken cancellationToken)
+    /// <summary>Sends the initial events, if the watch has any.</summary>
+    /// <returns>The version after which to send changes.</returns>
+    private async Task<long> SendInitialEventsAsync(HttpResponse response, CancellationToken cancellationToken)
     {
-        if (spec is { From: { } from, BeginWithState: false })
+        if (spec is { FromVersion: { } from, SendInitialEvents: false })
             return from;
         var state = store.List(spec.Type, spec.Selection);
         foreach (var o in state.Items)
             await WriteAsync(response, "ADDED", writer.Watched(o), cancellationToken);
-        if (spec is { BeginWithState: true, WithBookmarks: true })
+        if (spec is { SendInitialEvents: true, AllowBookmarks: true })
             await WriteAsync(response, "BOOKMARK", writer.Bookmark(state.ResourceVersion, endsInitialEvents: true), cancellationToken);
         await response.Body.FlushAsync(cancellationToken);
         return state.ResourceVersion;
     }
 
-    private async Task<long> AdvanceAsync(HttpResponse response, long position, CancellationToken cancellationToken)
+    private async Task<long> SendChangesAsync(HttpResponse response, long position, CancellationToken cancellationToken)
     {
         var batch = store.ReadChanges(spec.Type, spec.Selection, position);
         foreach (var (type, o) in batch.Events)
@@ -89,12 +90,12 @@ internal sealed class WatchStream(KubeStore store, WatchSpec spec, ObjectWriter 
         return batch.Position;
     }
 
-    /// <summary>False when it is time for a bookmark and there is nothing new.</summary>
-    private async Task<bool> ChangedAsync(long position, CancellationToken cancellationToken)
+    /// <summary>Waits for a change; false if a bookmark is due before one happens.</summary>
+    private async Task<bool> WaitForChangeAsync(long position, CancellationToken cancellationToken)
     {
         try
         {
-            await store.ChangedAfterAsync(position).WaitAsync(spec.BookmarkInterval, time, cancellationToken);
+            await store.WaitForChangeAsync(position).WaitAsync(spec.BookmarkInterval, time, cancellationToken);
             return true;
         }
         catch (TimeoutException)
@@ -103,7 +104,7 @@ internal sealed class WatchStream(KubeStore store, WatchSpec spec, ObjectWriter 
         }
     }
 
-    private async Task<bool> IsFaultyAsync(HttpContext context, CancellationToken cancellationToken)
+    private async Task<bool> ApplyFaultAsync(HttpContext context, CancellationToken cancellationToken)
     {
         switch (spec.Fault)
         {

@@ -105,7 +105,8 @@ public sealed partial class VpcWorld
         var (subnet, pool, pool6) = GetSubnet(request.Subnet);
         if (Array.IndexOf(InterfaceTypes, request.InterfaceType) < 0)
             throw Ec2Faults.BadValue(
-                $"Value ({request.InterfaceType}) for parameter InterfaceType is invalid; expected one of: {string.Join(", ", InterfaceTypes)}"
+                $"Value ({request.InterfaceType}) for parameter InterfaceType is invalid; expected one of: "
+                    + string.Join(", ", InterfaceTypes)
             );
         CheckRequest(request.Ipv4, "private IPv4");
         CheckRequest(request.Ipv6, "IPv6");

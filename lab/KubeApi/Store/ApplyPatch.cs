@@ -5,15 +5,15 @@ using System.Text.Json.Nodes;
 namespace VpcCni.Lab.KubeApi.Store;
 
 /// <summary>
-/// Server-side apply (https://kubernetes.io/docs/reference/using-api/server-side-apply/): what a manager applies is merged in, what it
-/// applied before and no longer does is taken out, and what another manager applied with another value is a conflict. Only managers that
-/// apply are kept track of, not those that update.
+/// Server-side apply (https://kubernetes.io/docs/reference/using-api/server-side-apply/): merges what a manager applies, removes what it
+/// applied before and no longer applies, and reports a conflict where another manager applied a different value. Tracks only managers that
+/// apply, not those that update.
 /// </summary>
 internal static class ApplyPatch
 {
     private const string Operation = "Apply";
 
-    /// <summary>Fields that say which object it is; nobody owns them.</summary>
+    /// <summary>Fields that identify the object, which no manager owns.</summary>
     private static readonly string[][] Identity =
     [
         ["f:apiVersion"],
@@ -22,11 +22,14 @@ internal static class ApplyPatch
         ["f:metadata", "f:namespace"],
     ];
 
-    /// <param name="type">Of the object: lists of built-in kinds merge by their keys, those of custom resources are replaced.</param>
-    /// <param name="current">The object as it is, to be changed; empty for one that is to be created.</param>
-    /// <param name="applied">All that the manager wants of it.</param>
-    /// <param name="force">Take over what is in conflict.</param>
-    /// <exception cref="KubeStatusException">409 with all conflicts.</exception>
+    /// <summary>Applies a manager's configuration to an object and returns it.</summary>
+    /// <param name="type">The object's kind. Lists of built-in kinds merge by their keys; those of custom resources are replaced.</param>
+    /// <param name="current">The current object, which is changed; empty for a new one.</param>
+    /// <param name="applied">The manager's complete configuration.</param>
+    /// <param name="manager">Name of the manager.</param>
+    /// <param name="force">Takes over the fields in conflict.</param>
+    /// <param name="now">The current time, for <c>managedFields</c>.</param>
+    /// <exception cref="KubeStatusException">409, with all conflicts.</exception>
     public static JsonObject Apply(
         ResourceType type,
         JsonObject current,
@@ -36,9 +39,9 @@ internal static class ApplyPatch
         DateTimeOffset now
     )
     {
-        var wanted = new FieldSet();
-        wanted.AddLeaves(applied, byKey: !type.IsCustom, []);
-        wanted.Remove(Identity);
+        var desired = new FieldSet();
+        desired.AddLeaves(applied, byKey: !type.IsCustom, []);
+        desired.Remove(Identity);
         var entries = current["metadata"]?["managedFields"] as JsonArray ?? [];
         FieldSet Of(JsonNode? entry) => FieldSet.Parse(entry?["fieldsV1"] as JsonObject ?? []);
         var mine = entries.FirstOrDefault(entry => entry.Text("manager") == manager && entry.Text("operation") == Operation);
@@ -49,8 +52,8 @@ internal static class ApplyPatch
 
         var conflicts = others
             .SelectMany(other =>
-                wanted
-                    .Both(other.Fields)
+                desired
+                    .Intersect(other.Fields)
                     .Where(path => !JsonNode.DeepEquals(Find(current, path), Find(applied, path)))
                     .Select(path => (Manager: other.Entry.Text("manager"), Path: path))
             )
@@ -63,11 +66,11 @@ internal static class ApplyPatch
             entry["fieldsV1"] = fields.ToJson();
         }
 
-        var gone = Of(mine);
-        gone.Remove(wanted.Paths);
+        var removed = Of(mine);
+        removed.Remove(desired.Paths);
         foreach (var (_, fields) in others)
-            gone.Remove(fields.Paths);
-        foreach (var path in gone.Paths)
+            removed.Remove(fields.Paths);
+        foreach (var path in removed.Paths)
             Remove(current, path);
         Merge(current, applied, byKey: !type.IsCustom);
 
@@ -81,7 +84,7 @@ internal static class ApplyPatch
                 ["apiVersion"] = type.ApiVersion,
                 ["time"] = KubeJson.Timestamp(now),
                 ["fieldsType"] = "FieldsV1",
-                ["fieldsV1"] = wanted.ToJson(),
+                ["fieldsV1"] = desired.ToJson(),
             }
         );
         if (entries.Parent is null)
@@ -96,19 +99,19 @@ internal static class ApplyPatch
             switch (value)
             {
                 case JsonObject inner:
-                    if (target[name] is not JsonObject there)
-                        target[name] = there = [];
-                    Merge(there, inner, byKey);
+                    if (target[name] is not JsonObject existing)
+                        target[name] = existing = [];
+                    Merge(existing, inner, byKey);
                     break;
                 case JsonArray list when byKey && StrategicMerge.MergeKey(name) is { } key && list.All(item => item is JsonObject):
                     if (target[name] is not JsonArray items)
                         target[name] = items = [];
                     foreach (var item in list.OfType<JsonObject>())
                     {
-                        var held = items.OfType<JsonObject>().FirstOrDefault(one => JsonNode.DeepEquals(one[key], item[key]));
-                        if (held is null)
-                            items.Add(held = []);
-                        Merge(held, item, byKey);
+                        var match = items.OfType<JsonObject>().FirstOrDefault(one => JsonNode.DeepEquals(one[key], item[key]));
+                        if (match is null)
+                            items.Add(match = []);
+                        Merge(match, item, byKey);
                     }
 
                     break;
@@ -130,14 +133,14 @@ internal static class ApplyPatch
     {
         if (step.StartsWith("f:", StringComparison.Ordinal))
             return node.At(step[2..]);
-        var wanted = JsonNode.Parse(step[2..])!.AsObject().Single(); // k:{"name":"x"}
-        return (node as JsonArray)?.FirstOrDefault(item => JsonNode.DeepEquals(item.At(wanted.Key), wanted.Value));
+        var key = JsonNode.Parse(step[2..])!.AsObject().Single(); // k:{"name":"x"}
+        return (node as JsonArray)?.FirstOrDefault(item => JsonNode.DeepEquals(item.At(key.Key), key.Value));
     }
 
-    /// <summary>Takes a field out, and the items and objects around it that are left without anything.</summary>
+    /// <summary>Removes a field, and the list items and objects around it that become empty.</summary>
     private static void Remove(JsonObject root, string[] path)
     {
-        // Looked up before anything is taken out: without its key an item is not found any more.
+        // Look up all nodes first, because a list item cannot be found after its key is removed.
         var chain = new JsonNode?[path.Length + 1];
         chain[0] = root;
         for (var index = 0; index < path.Length; index++)
@@ -177,11 +180,11 @@ internal static class ApplyPatch
 }
 
 /// <summary>
-/// A set of fields, as <c>managedFields</c> writes it: a tree of <c>f:name</c> and <c>k:{"key":"value"}</c> whose leaves are empty.
+/// A set of fields in the format of <c>managedFields</c>: a tree of <c>f:name</c> and <c>k:{"key":"value"}</c> with empty leaves.
 /// </summary>
 internal sealed class FieldSet
 {
-    /// <summary>Between the steps of a path; no step can hold it, since JSON text escapes it.</summary>
+    /// <summary>Separator of a path's steps, which no step contains because JSON escapes it.</summary>
     private const char Separator = '\n';
 
     private readonly SortedSet<string> _paths = new(StringComparer.Ordinal);
@@ -203,7 +206,7 @@ internal sealed class FieldSet
         return set;
     }
 
-    /// <summary>Adds what an object consists of: plain values, empty objects and lists that are replaced as a whole.</summary>
+    /// <summary>Adds the leaves of an object: scalars, empty objects, and lists that are replaced as a whole.</summary>
     public void AddLeaves(JsonObject o, bool byKey, string[] path)
     {
         foreach (var (name, value) in o)
@@ -228,7 +231,8 @@ internal sealed class FieldSet
 
     public void Remove(IEnumerable<string[]> paths) => _paths.ExceptWith([.. paths.Select(path => string.Join(Separator, path))]);
 
-    public IReadOnlyList<string[]> Both(FieldSet other) => [.. _paths.Where(other._paths.Contains).Select(path => path.Split(Separator))];
+    public IReadOnlyList<string[]> Intersect(FieldSet other) =>
+        [.. _paths.Where(other._paths.Contains).Select(path => path.Split(Separator))];
 
     public JsonObject ToJson()
     {

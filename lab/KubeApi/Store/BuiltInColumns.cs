@@ -4,7 +4,7 @@ using System.Text.Json.Nodes;
 
 namespace VpcCni.Lab.KubeApi.Store;
 
-/// <summary>The columns of the built-in kinds, as <c>kubectl get</c> and <c>kubectl get -o wide</c> show them.</summary>
+/// <summary>Columns of the built-in kinds in <c>kubectl get</c> and <c>kubectl get -o wide</c>.</summary>
 internal static class BuiltInColumns
 {
     private const string None = "<none>";

@@ -4,8 +4,7 @@ using System.Collections.Frozen;
 namespace VpcCni.Lab.KubeApi.Store;
 
 /// <summary>
-/// The kinds that are always there: what ipamd and kubectl read and write, and what a chart brings along. The last are kept as they come:
-/// there is no controller that would act on them.
+/// The built-in kinds: those that ipamd and kubectl read and write, and those that the chart installs. No controller acts on the latter.
 /// </summary>
 internal static class BuiltInTypes
 {
@@ -88,7 +87,7 @@ internal static class BuiltInTypes
             Columns = BuiltInColumns.Events,
         };
 
-    /// <summary>The same events under their newer name.</summary>
+    /// <summary>The same events in the group events.k8s.io.</summary>
     public static ResourceType NewEvents { get; } =
         Events with
         {

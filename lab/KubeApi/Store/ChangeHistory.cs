@@ -3,32 +3,32 @@ using System.Text.Json.Nodes;
 
 namespace VpcCni.Lab.KubeApi.Store;
 
-/// <summary>Where an object is among those of its storage.</summary>
-/// <param name="Namespace">Empty for objects of the cluster.</param>
+/// <summary>Key of an object in its storage.</summary>
+/// <param name="Namespace">The namespace; empty for cluster-scoped objects.</param>
 internal readonly record struct ObjectKey(string Namespace, string Name) : IComparable<ObjectKey>
 {
     public int CompareTo(ObjectKey other) =>
         string.CompareOrdinal(Namespace, other.Namespace) is var order && order != 0 ? order : string.CompareOrdinal(Name, other.Name);
 }
 
-/// <summary>One write. The trees are the stored ones: nobody changes them.</summary>
-/// <param name="Version">The resourceVersion that the write made.</param>
-/// <param name="Before">The object before; null when it was created.</param>
-/// <param name="Now">The object after; of a deleted object its last state, with this version.</param>
+/// <summary>A write. Its trees are the stored ones, which must not be changed.</summary>
+/// <param name="Version">The resourceVersion that the write created.</param>
+/// <param name="Before">The object before the write; null if the write created it.</param>
+/// <param name="Now">The object after the write; for a deletion its last state, with this version.</param>
 internal sealed record Change(long Version, string Storage, ObjectKey Key, JsonObject? Before, JsonObject Now, bool Deleted);
 
 /// <summary>
-/// The newest writes, for watches that resume. Every write has a version of its own, one higher than the one before, so that a version is
-/// also a place in here.
+/// The newest writes, from which watches resume. Each write increments the version by one, so that a version is also a position in the
+/// history.
 /// </summary>
 internal sealed class ChangeHistory(int capacity)
 {
     private readonly Change?[] _ring = new Change?[capacity];
 
-    /// <summary>The version of the newest write.</summary>
+    /// <summary>Version of the newest write.</summary>
     public long Last { get; private set; }
 
-    /// <summary>Writes up to this one are forgotten: a watch can resume from this version, but from no older one.</summary>
+    /// <summary>Version up to which writes are dropped. It is the oldest version from which a watch can resume.</summary>
     public long CompactedTo { get; private set; }
 
     public void Add(Change change)
@@ -40,7 +40,8 @@ internal sealed class ChangeHistory(int capacity)
         CompactedTo = Math.Max(CompactedTo, Last - capacity);
     }
 
-    /// <exception cref="KubeStatusException">410: some of it is forgotten.</exception>
+    /// <summary>Returns the writes after a version, in order.</summary>
+    /// <exception cref="KubeStatusException">410: the version is older than <see cref="CompactedTo"/>.</exception>
     public IEnumerable<Change> After(long version)
     {
         if (version < CompactedTo)
@@ -49,7 +50,7 @@ internal sealed class ChangeHistory(int capacity)
             yield return _ring[next % capacity]!;
     }
 
-    /// <summary>Forgets everything: every watch that resumes from before now is told 410.</summary>
+    /// <summary>Drops all writes, so that a watch that resumes from an older version gets 410.</summary>
     public void Compact()
     {
         CompactedTo = Last;

@@ -5,12 +5,12 @@ using System.Text.Json.Nodes;
 namespace VpcCni.Lab.KubeApi.Store;
 
 /// <summary>
-/// Reads CustomResourceDefinitions (apiextensions.k8s.io/v1): each served version of each becomes a kind of its own. Versions show the same
-/// stored objects unchanged.
+/// Reads CustomResourceDefinitions (apiextensions.k8s.io/v1). Each served version becomes a <see cref="ResourceType"/>; all versions return
+/// the same stored objects unchanged.
 /// </summary>
 internal static class CustomTypes
 {
-    /// <summary>Problems of a definition that would make it no kind.</summary>
+    /// <summary>Validates a definition and returns its problems.</summary>
     public static IReadOnlyList<FieldProblem> Check(JsonObject definition)
     {
         var problems = new List<FieldProblem>();
@@ -49,7 +49,7 @@ internal static class CustomTypes
         return problems;
     }
 
-    /// <summary>What the server itself says of an accepted definition: that its names are taken and its objects are served.</summary>
+    /// <summary>Sets the status of an accepted definition: its names are accepted and it is established.</summary>
     public static void SetStatus(JsonObject definition, DateTimeOffset now)
     {
         JsonObject Condition(string type, string reason, string message) =>
@@ -134,7 +134,7 @@ internal static class CustomTypes
         };
     }
 
-    /// <summary>The part of JSONPath that columns use: names, <c>[n]</c> and <c>[*]</c>.</summary>
+    /// <summary>Evaluates the subset of JSONPath that columns use: names, <c>[n]</c> and <c>[*]</c>.</summary>
     private static IEnumerable<JsonNode?> Values(JsonNode? node, string[] path)
     {
         IEnumerable<JsonNode?> found = [node];

@@ -3,7 +3,9 @@ using System.Text.Json.Nodes;
 
 namespace VpcCni.Lab.KubeApi.Store;
 
-/// <summary>Events are stored as those of the core group; <c>events.k8s.io/v1</c> names the same fields differently.</summary>
+/// <summary>
+/// Converts events between the core group, in whose form they are stored, and <c>events.k8s.io/v1</c>, which renames fields.
+/// </summary>
 internal static class EventConversion
 {
     private static readonly (string Core, string Events)[] Names =

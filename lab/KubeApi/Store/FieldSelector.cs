@@ -5,8 +5,8 @@ using System.Text.Json.Nodes;
 namespace VpcCni.Lab.KubeApi.Store;
 
 /// <summary>
-/// A field selector as in a query string: <c>spec.nodeName=node-1,status.phase!=Failed</c>. Only fields that the kind declares may be
-/// named.
+/// A field selector of a query string: <c>spec.nodeName=node-1,status.phase!=Failed</c>. It can use only fields that the kind declares
+/// selectable.
 /// </summary>
 internal sealed class FieldSelector
 {
@@ -16,7 +16,7 @@ internal sealed class FieldSelector
 
     private FieldSelector(IReadOnlyList<Requirement> requirements) => _requirements = requirements;
 
-    /// <exception cref="KubeStatusException">400: it cannot be read, or names a field that the kind cannot be selected by.</exception>
+    /// <exception cref="KubeStatusException">400: it is malformed, or uses a field that is not selectable.</exception>
     public static FieldSelector Parse(string? text, ResourceType type)
     {
         if (string.IsNullOrWhiteSpace(text))
@@ -44,7 +44,7 @@ internal sealed class FieldSelector
     public bool Matches(JsonObject o) =>
         _requirements.All(requirement => (Value(o, requirement.Path) == requirement.Value) != requirement.IsNot);
 
-    /// <summary>What is absent counts as empty text, and an absent flag as false.</summary>
+    /// <summary>Returns a field as text; an absent field is empty, an absent <c>unschedulable</c> is false.</summary>
     private static string Value(JsonObject o, string[] path)
     {
         var node = o.At(path);
@@ -61,8 +61,8 @@ internal sealed class FieldSelector
     private sealed record Requirement(string[] Path, string Value, bool IsNot);
 }
 
-/// <summary>Which objects of a kind are meant.</summary>
-/// <param name="Namespace">Null: all namespaces.</param>
+/// <summary>Selects objects of a kind.</summary>
+/// <param name="Namespace">The namespace; null for all.</param>
 internal sealed record Selection(string? Namespace, LabelSelector Labels, FieldSelector Fields)
 {
     public static Selection All { get; } = new(Namespace: null, LabelSelector.Everything, FieldSelector.Everything);

@@ -3,10 +3,10 @@ using System.Globalization;
 
 namespace VpcCni.Lab.KubeApi.Store;
 
-/// <summary>Ages as kubectl shows them: two units at most, fewer the longer it is.</summary>
+/// <summary>Formats ages as kubectl does, with at most two units.</summary>
 internal static class HumanDuration
 {
-    /// <summary>The age of a timestamp; <c>&lt;unknown&gt;</c> when there is none.</summary>
+    /// <summary>The age of a timestamp; <c>&lt;unknown&gt;</c> if it is empty or invalid.</summary>
     public static string Since(string timestamp, DateTimeOffset now) =>
         DateTimeOffset.TryParse(timestamp, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var at)
             ? Text(now - at)

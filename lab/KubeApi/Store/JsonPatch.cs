@@ -7,21 +7,22 @@ namespace VpcCni.Lab.KubeApi.Store;
 /// <summary>JSON patch (RFC 6902) with JSON pointers (RFC 6901).</summary>
 internal static class JsonPatch
 {
-    /// <summary>As the API server limits it.</summary>
+    /// <summary>The API server's limit.</summary>
     private const int MaxOperations = 10_000;
 
-    /// <exception cref="KubeStatusException">400: no patch; 422: a test failed or a path leads nowhere.</exception>
+    /// <summary>Applies a patch to an object, which it changes, and returns the result.</summary>
+    /// <exception cref="KubeStatusException">400: the patch is malformed; 422: a test failed or a path does not exist.</exception>
     public static JsonObject Apply(JsonObject target, JsonNode? patch)
     {
         if (patch is not JsonArray operations || operations.Count > MaxOperations)
-            throw KubeStatusException.BadRequest($"a JSON patch is an array of up to {MaxOperations} operations");
+            throw KubeStatusException.BadRequest($"a JSON patch must be an array of at most {MaxOperations} operations");
         JsonNode? root = target;
         foreach (var operation in operations)
             root = ApplyOne(
                 root,
-                operation as JsonObject ?? throw KubeStatusException.BadRequest("an operation of a JSON patch is an object")
+                operation as JsonObject ?? throw KubeStatusException.BadRequest("an operation of a JSON patch must be an object")
             );
-        return root as JsonObject ?? throw Unprocessable("the patch leaves no object");
+        return root as JsonObject ?? throw Unprocessable("the result of the patch is not an object");
     }
 
     private static JsonNode? ApplyOne(JsonNode? root, JsonObject operation)
@@ -46,7 +47,7 @@ internal static class JsonPatch
                     ? root
                     : throw Unprocessable($"testing value /{string.Join('/', path)} failed");
             default:
-                throw KubeStatusException.BadRequest($"'{operation.Text("op")}' is no operation of a JSON patch");
+                throw KubeStatusException.BadRequest($"'{operation.Text("op")}' is not an operation of a JSON patch");
         }
     }
 
@@ -62,7 +63,7 @@ internal static class JsonPatch
         if (text.Length == 0)
             return [];
         if (text[0] != '/')
-            throw KubeStatusException.BadRequest($"'{text}' is no JSON pointer");
+            throw KubeStatusException.BadRequest($"'{text}' is not a JSON pointer");
         return
         [
             .. text[1..]
@@ -79,7 +80,7 @@ internal static class JsonPatch
             {
                 JsonObject o when o.TryGetPropertyValue(part, out var next) => next,
                 JsonArray array => array[Index(array, part, allowEnd: false)],
-                _ => throw Unprocessable($"there is nothing at '{part}'"),
+                _ => throw Unprocessable($"'{part}' does not exist"),
             };
         }
 
@@ -99,7 +100,7 @@ internal static class JsonPatch
                 array.Insert(Index(array, path[^1], allowEnd: true), value);
                 return root;
             default:
-                throw Unprocessable($"'/{string.Join('/', path)}' has no parent that can hold it");
+                throw Unprocessable($"'/{string.Join('/', path)}' has no parent that is an object or array");
         }
     }
 
@@ -117,7 +118,7 @@ internal static class JsonPatch
                 array.RemoveAt(Index(array, path[^1], allowEnd: false));
                 break;
             default:
-                throw Unprocessable("the parent is no container");
+                throw Unprocessable("the parent is not an object or array");
         }
 
         return root;
@@ -130,7 +131,7 @@ internal static class JsonPatch
         return
             int.TryParse(part, NumberStyles.None, CultureInfo.InvariantCulture, out var index) && index < array.Count + (allowEnd ? 1 : 0)
             ? index
-            : throw Unprocessable($"'{part}' is no index of an array of {array.Count}");
+            : throw Unprocessable($"'{part}' is not an index of an array of length {array.Count}");
     }
 
     private static KubeStatusException Unprocessable(string why) =>

@@ -6,10 +6,10 @@ using System.Text.Json.Nodes;
 
 namespace VpcCni.Lab.KubeApi.Store;
 
-/// <summary>Reading and writing Kubernetes objects as JSON trees.</summary>
+/// <summary>Reads and writes Kubernetes objects as JSON trees.</summary>
 internal static class KubeJson
 {
-    /// <summary>Objects nest less than this; deeper input is refused.</summary>
+    /// <summary>Maximum depth of nesting; deeper input is rejected.</summary>
     public const int MaxDepth = 64;
 
     private static readonly JsonSerializerOptions Options = new()
@@ -22,8 +22,8 @@ internal static class KubeJson
 
     public static string Write(JsonNode node) => node.ToJsonString(Options);
 
-    /// <summary>A tree without lazily read parts, so that reading it later changes nothing in it.</summary>
-    /// <exception cref="KubeStatusException">No JSON, or a name twice in one object.</exception>
+    /// <summary>Parses JSON to a tree without lazily parsed nodes, so that concurrent reads do not modify it.</summary>
+    /// <exception cref="KubeStatusException">400: the text is not JSON, or an object has a duplicate name.</exception>
     public static JsonNode? Parse(ReadOnlySpan<byte> utf8)
     {
         try
@@ -37,12 +37,12 @@ internal static class KubeJson
     }
 
     /// <summary>
-    /// A copy in which every value is as if it had been read: a number that code put in is of a certain type of .NET, and compares and
-    /// converts as that type only.
+    /// Returns a copy whose values are like parsed ones. A number that code has set keeps its .NET type, and compares and converts only as
+    /// that type.
     /// </summary>
     public static JsonObject Normalize(JsonObject o) => (JsonObject)Parse(JsonSerializer.SerializeToUtf8Bytes(o, Options))!;
 
-    /// <summary>The object's metadata; created when it is missing.</summary>
+    /// <summary>Returns the object's metadata; creates it if it is missing.</summary>
     public static JsonObject Meta(this JsonObject o)
     {
         if (o["metadata"] is JsonObject meta)
@@ -59,7 +59,7 @@ internal static class KubeJson
         return node;
     }
 
-    /// <summary>The text at a path; empty when there is none or it is no text.</summary>
+    /// <summary>Returns the string at a path; empty if there is none.</summary>
     public static string Text(this JsonNode? node, params ReadOnlySpan<string> path) =>
         node.At(path) is JsonValue value && value.TryGetValue<string>(out var text) ? text : "";
 
@@ -69,10 +69,10 @@ internal static class KubeJson
     public static IEnumerable<JsonObject> Objects(this JsonNode? node, params ReadOnlySpan<string> path) =>
         (node.At(path) as JsonArray)?.OfType<JsonObject>() ?? [];
 
-    /// <summary>metav1.Time: seconds, UTC.</summary>
+    /// <summary>Formats a metav1.Time: seconds, UTC.</summary>
     public static string Timestamp(DateTimeOffset at) => at.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture);
 
-    /// <summary>metav1.MicroTime.</summary>
+    /// <summary>Formats a metav1.MicroTime: microseconds, UTC.</summary>
     public static string MicroTimestamp(DateTimeOffset at) =>
         at.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.ffffff'Z'", CultureInfo.InvariantCulture);
 

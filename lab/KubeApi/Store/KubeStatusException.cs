@@ -5,7 +5,7 @@ using System.Text.Json.Nodes;
 namespace VpcCni.Lab.KubeApi.Store;
 
 /// <summary>
-/// A refusal as the Kubernetes API says it: an HTTP status, a machine-readable reason and a message, together a <c>Status</c> object
+/// An error of the Kubernetes API: an HTTP status, a machine-readable reason and a message, which form a <c>Status</c> object
 /// (https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/status/).
 /// </summary>
 internal sealed class KubeStatusException(HttpStatusCode code, string reason, string message) : Exception(message)
@@ -14,13 +14,13 @@ internal sealed class KubeStatusException(HttpStatusCode code, string reason, st
 
     public string Reason { get; } = reason;
 
-    /// <summary>What the refusal is about; kubectl and client libraries read it.</summary>
+    /// <summary>The object and causes of the error, for kubectl and client libraries.</summary>
     public JsonObject? Details { get; init; }
 
-    /// <summary>Sent as the header Retry-After, in whole seconds.</summary>
+    /// <summary>Value of the Retry-After header, sent in whole seconds.</summary>
     public TimeSpan? RetryAfter { get; init; }
 
-    /// <summary>The object that is sent as the answer's body, and as the object of a watch's ERROR event.</summary>
+    /// <summary>Returns the Status object, for the response's body and for the ERROR event of a watch.</summary>
     public JsonObject ToStatus()
     {
         var status = new JsonObject
@@ -44,14 +44,14 @@ internal sealed class KubeStatusException(HttpStatusCode code, string reason, st
     public static KubeStatusException NotFound(ResourceType type, string name) =>
         new(HttpStatusCode.NotFound, "NotFound", $"{type.GroupResource} \"{name}\" not found") { Details = About(type, name) };
 
-    /// <summary>No such path.</summary>
+    /// <summary>The path does not exist.</summary>
     public static KubeStatusException NoSuchPath() =>
         new(HttpStatusCode.NotFound, "NotFound", "the server could not find the requested resource") { Details = [] };
 
     public static KubeStatusException AlreadyExists(ResourceType type, string name) =>
         new(HttpStatusCode.Conflict, "AlreadyExists", $"{type.GroupResource} \"{name}\" already exists") { Details = About(type, name) };
 
-    /// <summary>The caller's resourceVersion or uid is not the object's.</summary>
+    /// <summary>The caller's resourceVersion or uid differs from the object's.</summary>
     public static KubeStatusException Conflict(ResourceType type, string name, string why) =>
         new(HttpStatusCode.Conflict, "Conflict", $"Operation cannot be fulfilled on {type.GroupResource} \"{name}\": {why}")
         {
@@ -61,7 +61,7 @@ internal sealed class KubeStatusException(HttpStatusCode code, string reason, st
     public static KubeStatusException Modified(ResourceType type, string name) =>
         Conflict(type, name, "the object has been modified; please apply your changes to the latest version and try again");
 
-    /// <summary>The object breaks a rule of its kind.</summary>
+    /// <summary>The object violates a rule of its kind.</summary>
     public static KubeStatusException Invalid(ResourceType type, string name, params IReadOnlyList<FieldProblem> problems)
     {
         var details = About(type, name);
@@ -89,7 +89,7 @@ internal sealed class KubeStatusException(HttpStatusCode code, string reason, st
         new(HttpStatusCode.UnsupportedMediaType, "UnsupportedMediaType", message);
 
     /// <summary>
-    /// A resourceVersion or continue token that is older than the history that the server keeps: the caller must list again.
+    /// A resourceVersion or continue token is older than the server's history; the caller must list again.
     /// </summary>
     public static KubeStatusException Expired(string message) => new(HttpStatusCode.Gone, "Expired", message);
 
@@ -106,10 +106,10 @@ internal sealed class KubeStatusException(HttpStatusCode code, string reason, st
     }
 }
 
-/// <summary>One rule that an object breaks.</summary>
+/// <summary>A rule that an object violates.</summary>
 /// <param name="Field">Path of the field, such as <c>spec.subnet</c>.</param>
 /// <param name="Reason"><c>FieldValueRequired</c>, <c>FieldValueInvalid</c>, <c>FieldValueTypeInvalid</c>, ...</param>
-/// <param name="Message">Begins with the kind of problem in words.</param>
+/// <param name="Message">The message, which starts with the kind of problem as text.</param>
 internal sealed record FieldProblem(string Field, string Reason, string Message)
 {
     public override string ToString() => $"{Field}: {Message}";

@@ -5,18 +5,19 @@ using System.Text.Json.Nodes;
 
 namespace VpcCni.Lab.KubeApi.Store;
 
-/// <content>Writes: each takes the lock, makes the new object, checks it, and stores it with a version of its own.</content>
+/// <content>Writes. Each takes the lock, builds the new object, validates it, and stores it with a new version.</content>
 internal sealed partial class KubeStore
 {
-    /// <summary>Letters that make no words (k8s.io/apimachinery, rand.SafeEncodeString).</summary>
+    /// <summary>Characters of generated names, which form no words (k8s.io/apimachinery, rand.SafeEncodeString).</summary>
     private const string NameLetters = "bcdfghjklmnpqrstvwxz2456789";
 
     private const int GeneratedLetters = 5;
 
-    /// <summary>terminationGracePeriodSeconds of a pod that says nothing.</summary>
-    private const int UsualGracePeriodSeconds = 30;
+    /// <summary>Default of terminationGracePeriodSeconds.</summary>
+    private const int DefaultGracePeriodSeconds = 30;
 
-    /// <exception cref="KubeStatusException">409 exists, 404 no such namespace, 422 invalid, 400.</exception>
+    /// <summary>Creates an object and returns it.</summary>
+    /// <exception cref="KubeStatusException">409: it exists; 404: its namespace does not; 422: it is invalid; 400.</exception>
     public JsonObject Create(ResourceType type, string ns, JsonObject o, WriteOptions? options = null)
     {
         var write = options ?? WriteOptions.Plain;
@@ -39,7 +40,7 @@ internal sealed partial class KubeStore
                 throw new KubeStatusException(
                     HttpStatusCode.InsufficientStorage,
                     "InsufficientStorage",
-                    $"this store holds {_options.MaxObjects} objects at most"
+                    $"this store has reached its limit of {_options.MaxObjects} objects"
                 );
 
             meta.Remove("deletionTimestamp");
@@ -51,12 +52,12 @@ internal sealed partial class KubeStore
                 meta["generation"] = 1L;
             PrepareNew(type, created);
             Check(type, created, write);
-            return Show(type, write.DryRun ? created : Store_NeedsLock(type, key, before: null, created));
+            return ToVersion(type, write.DryRun ? created : Store_NeedsLock(type, key, before: null, created));
         }
     }
 
     /// <summary>Replaces an object, or its status.</summary>
-    /// <exception cref="KubeStatusException">404, 409 changed meanwhile, 422, 400.</exception>
+    /// <exception cref="KubeStatusException">404: it does not exist; 409: it was modified; 422: it is invalid; 400.</exception>
     public JsonObject Update(ResourceType type, string ns, string name, JsonObject o, WriteOptions? options = null)
     {
         lock (_lock)
@@ -76,15 +77,21 @@ internal sealed partial class KubeStore
         }
     }
 
-    /// <summary>Changes an object, or its status, in one step.</summary>
-    /// <param name="change">From a copy of the object as this version shows it to what it shall be.</param>
-    /// <exception cref="KubeStatusException">404, 409 the patch names another resourceVersion, 422, 400.</exception>
+    /// <summary>Changes an object, or its status, atomically.</summary>
+    /// <param name="type">The kind.</param>
+    /// <param name="ns">The namespace; empty for cluster-scoped objects.</param>
+    /// <param name="name">The object's name.</param>
+    /// <param name="change">Returns the new object, given a copy of the current one in the version of <paramref name="type"/>.</param>
+    /// <param name="options">Options of the write.</param>
+    /// <exception cref="KubeStatusException">
+    /// 404: it does not exist; 409: the result has another resourceVersion; 422: it is invalid; 400.
+    /// </exception>
     public JsonObject Patch(ResourceType type, string ns, string name, Func<JsonObject, JsonObject> change, WriteOptions? options = null)
     {
         lock (_lock)
         {
             var before = Existing_NeedsLock(type, ns, name);
-            var now = Receive(type, ns, change(Show(type, before)));
+            var now = Receive(type, ns, change(ToVersion(type, before)));
             if (now.Text("metadata", "name") != name)
                 throw KubeStatusException.BadRequest(
                     $"the name of the object ({now.Text("metadata", "name")}) does not match the name on the URL ({name})"
@@ -93,9 +100,9 @@ internal sealed partial class KubeStore
         }
     }
 
-    /// <summary>Server-side apply: changes an object to what a manager wants of it, or creates it so.</summary>
+    /// <summary>Server-side apply: applies a manager's configuration to an object, or creates the object from it.</summary>
     /// <returns>The object, and whether it was created.</returns>
-    /// <exception cref="KubeStatusException">409 conflicts with other managers, 422, 400.</exception>
+    /// <exception cref="KubeStatusException">409: it conflicts with other managers; 422: it is invalid; 400.</exception>
     public (JsonObject Object, bool IsNew) Apply(
         ResourceType type,
         string ns,
@@ -118,10 +125,11 @@ internal sealed partial class KubeStore
     }
 
     /// <summary>
-    /// Deletes an object; one with finalizers is marked and goes when the last of them is removed. A namespace takes its objects along.
+    /// Deletes an object. One with finalizers, or a pod with a grace period, is only marked; removing the last finalizer removes the
+    /// object. Deleting a namespace deletes its objects.
     /// </summary>
-    /// <returns>The object as it was, or as it is marked.</returns>
-    /// <exception cref="KubeStatusException">404, 409 a precondition.</exception>
+    /// <returns>The deleted or marked object.</returns>
+    /// <exception cref="KubeStatusException">404: it does not exist; 409: a precondition failed.</exception>
     public JsonObject Delete(ResourceType type, string ns, string name, Preconditions? preconditions = null, WriteOptions? options = null)
     {
         lock (_lock)
@@ -142,25 +150,25 @@ internal sealed partial class KubeStore
                         + $"{meta.Text("resourceVersion")}"
                 );
             if (options is { DryRun: true })
-                return Show(type, stored);
+                return ToVersion(type, stored);
 
             var key = new ObjectKey(ns, name);
-            var grace = preconditions?.GracePeriodSeconds ?? UsualGracePeriodSeconds;
+            var grace = preconditions?.GracePeriodSeconds ?? DefaultGracePeriodSeconds;
             var endsLater =
-                _options.PodsEndGracefully && type == BuiltInTypes.Pods && grace > 0 && stored.Text("spec", "nodeName").Length > 0;
+                _options.GracefulPodDeletion && type == BuiltInTypes.Pods && grace > 0 && stored.Text("spec", "nodeName").Length > 0;
             if (endsLater || meta["finalizers"] is JsonArray { Count: > 0 })
             {
                 if (meta.ContainsKey("deletionTimestamp"))
-                    return Show(type, stored);
+                    return ToVersion(type, stored);
                 var marked = (JsonObject)stored.DeepClone();
                 marked.Meta()["deletionTimestamp"] = KubeJson.Timestamp(_time.GetUtcNow() + TimeSpan.FromSeconds(endsLater ? grace : 0));
                 marked.Meta()["deletionGracePeriodSeconds"] = endsLater ? grace : 0;
-                return Show(type, Store_NeedsLock(type, key, stored, marked));
+                return ToVersion(type, Store_NeedsLock(type, key, stored, marked));
             }
 
             if (type == BuiltInTypes.Namespaces)
                 RemoveAllIn_NeedsLock(name);
-            return Show(type, Remove_NeedsLock(type, key, stored));
+            return ToVersion(type, Remove_NeedsLock(type, key, stored));
         }
     }
 
@@ -211,16 +219,17 @@ internal sealed partial class KubeStore
         if (type.IsCustom && !write.IsStatus && !SameBesidesMetaAndStatus(before, now))
             meta["generation"] = ((long?)oldMeta["generation"] ?? 0) + 1;
 
-        // What changes nothing is no write and makes no version.
+        // A write that changes nothing creates no version.
         if (JsonNode.DeepEquals(before, now) || write.DryRun)
-            return Show(type, now);
+            return ToVersion(type, now);
         if (meta.ContainsKey("deletionTimestamp") && meta["finalizers"] is not JsonArray { Count: > 0 })
-            return Show(type, Remove_NeedsLock(type, key, now));
-        return Show(type, Store_NeedsLock(type, key, before, now));
+            return ToVersion(type, Remove_NeedsLock(type, key, now));
+        return ToVersion(type, Store_NeedsLock(type, key, before, now));
     }
 
     /// <summary>
-    /// Of the built-in kinds a write of the status may change labels and annotations too, of custom resources it may not.
+    /// Returns the object with a new status. For built-in kinds, a write of the status may also change labels and annotations; for custom
+    /// resources, it may not.
     /// </summary>
     private static JsonObject WithStatus(ResourceType type, JsonObject before, JsonObject now)
     {
@@ -243,7 +252,7 @@ internal sealed partial class KubeStore
         return JsonNode.DeepEquals(Rest(before), Rest(now));
     }
 
-    /// <summary>A copy of what came in, in the words of the storage, with its apiVersion and namespace checked.</summary>
+    /// <summary>Returns a copy of a received object in the storage's form, after checking its apiVersion, kind and namespace.</summary>
     private static JsonObject Receive(ResourceType type, string ns, JsonObject o)
     {
         var (apiVersion, kind) = (o.Text("apiVersion"), o.Text("kind"));
@@ -269,7 +278,7 @@ internal sealed partial class KubeStore
             copy = conversion.ToStored(copy);
         copy.Remove("apiVersion");
         copy.Remove("kind");
-        var received = new JsonObject { ["kind"] = type.Kind, ["apiVersion"] = type.ApiVersion }; // first, as people expect to read them
+        var received = new JsonObject { ["kind"] = type.Kind, ["apiVersion"] = type.ApiVersion }; // first, for readability
         foreach (var (name, value) in copy.ToArray())
         {
             copy.Remove(name);
@@ -314,8 +323,8 @@ internal sealed partial class KubeStore
         {
             var unknown = new List<string>();
             problems.AddRange(StructuralSchema.Check(schema, o, unknown));
-            if (write.OnUnknownField is { } told)
-                unknown.ForEach(told);
+            if (write.OnUnknownField is { } report)
+                unknown.ForEach(report);
         }
 
         if (problems.Count > 0)
@@ -352,11 +361,11 @@ internal sealed partial class KubeStore
     private JsonObject Remove_NeedsLock(ResourceType type, ObjectKey key, JsonObject last)
     {
         var before = Stored(type)[key];
-        var gone = WithVersion(last, _history.Last + 1);
+        var removed = WithVersion(last, _history.Last + 1);
         Stored(type).Remove(key);
         _count--;
-        Record_NeedsLock(new Change(_history.Last + 1, type.Storage, key, before, gone, Deleted: true), type);
-        return gone;
+        Record_NeedsLock(new Change(_history.Last + 1, type.Storage, key, before, removed, Deleted: true), type);
+        return removed;
     }
 
     private void TrimEvents_NeedsLock()
@@ -364,7 +373,7 @@ internal sealed partial class KubeStore
         var events = Stored(BuiltInTypes.Events);
         while (events.Count > _options.MaxEvents)
         {
-            var oldest = _eventsByAge.Dequeue(); // may have been deleted since: then the next one
+            var oldest = _eventsByAge.Dequeue(); // may already be deleted
             if (events.TryGetValue(oldest, out var stored))
                 Remove_NeedsLock(BuiltInTypes.Events, oldest, stored);
         }
@@ -391,7 +400,7 @@ internal sealed partial class KubeStore
     {
         Span<byte> bytes = stackalloc byte[16];
         _random.NextBytes(bytes);
-        bytes[7] = (byte)((bytes[7] & 0x0F) | 0x40); // version 4, variant 1: clients that check find a proper UUID
+        bytes[7] = (byte)((bytes[7] & 0x0F) | 0x40); // version 4, variant 1, because clients may validate the UUID
         bytes[8] = (byte)((bytes[8] & 0x3F) | 0x80);
         return new Guid(bytes).ToString("D", CultureInfo.InvariantCulture);
     }

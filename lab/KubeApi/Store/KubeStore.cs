@@ -6,11 +6,11 @@ using System.Text.Json.Nodes;
 namespace VpcCni.Lab.KubeApi.Store;
 
 /// <summary>
-/// All objects of a small cluster, in memory: what etcd and the API server's registry are to a real one. Knows versions, optimistic
-/// locking, subresources, finalizers, selectors, the history that watches resume from, and definitions of custom resources. No HTTP, no
-/// waiting; safe for several threads.
+/// In-memory store of a small cluster's objects, in place of etcd and the API server's registry. Implements versions, optimistic locking,
+/// subresources, finalizers, selectors, the history that watches resume from, and definitions of custom resources. Has no HTTP and does not
+/// block. Thread-safe.
 /// </summary>
-/// <remarks>Stored trees are never changed, only replaced: history and lists share them. What goes in or out is copied.</remarks>
+/// <remarks>Stored trees are replaced, never changed, because history and lists share them. Arguments and results are copies.</remarks>
 internal sealed partial class KubeStore
 {
     private readonly TimeProvider _time;
@@ -24,9 +24,9 @@ internal sealed partial class KubeStore
     private TaskCompletionSource _nextWrite = NewSignal();
     private int _count;
 
-    /// <param name="time">Of creation timestamps and conditions.</param>
-    /// <param name="random">Of uids and generated names; the store's own from now on.</param>
-    /// <param name="options">Bounds.</param>
+    /// <param name="time">The clock of creation timestamps and conditions.</param>
+    /// <param name="random">The randomness of uids and generated names; must not be used elsewhere.</param>
+    /// <param name="options">Limits; null for the defaults.</param>
     public KubeStore(TimeProvider time, Random random, KubeStoreOptions? options = null)
     {
         _time = time;
@@ -37,13 +37,13 @@ internal sealed partial class KubeStore
             Create(BuiltInTypes.Namespaces, "", new JsonObject { ["metadata"] = new JsonObject { ["name"] = name } });
     }
 
-    /// <summary>All kinds that are served now.</summary>
+    /// <summary>The kinds that are currently served.</summary>
     public IReadOnlyList<ResourceType> Types => _types;
 
     public ResourceType? FindType(string group, string version, string plural) =>
         _types.FirstOrDefault(type => type.Plural == plural && type.Group == group && type.Version == version);
 
-    /// <summary>The version of the newest write.</summary>
+    /// <summary>Version of the newest write.</summary>
     public long LastVersion
     {
         get
@@ -56,17 +56,19 @@ internal sealed partial class KubeStore
     public JsonObject? Find(ResourceType type, string ns, string name)
     {
         lock (_lock)
-            return Stored(type).TryGetValue(new ObjectKey(ns, name), out var stored) ? Show(type, stored) : null;
+            return Stored(type).TryGetValue(new ObjectKey(ns, name), out var stored) ? ToVersion(type, stored) : null;
     }
 
-    /// <exception cref="KubeStatusException">404.</exception>
+    /// <exception cref="KubeStatusException">404: the object does not exist.</exception>
     public JsonObject Get(ResourceType type, string ns, string name) =>
         Find(type, ns, name) ?? throw KubeStatusException.NotFound(type, name);
 
-    /// <summary>Objects in the order of their names.</summary>
-    /// <param name="limit">Of a page; null for all.</param>
-    /// <param name="continueFrom">The token of the page before.</param>
-    /// <exception cref="KubeStatusException">410: the token is older than the history; 400: it is none.</exception>
+    /// <summary>Lists objects ordered by namespace and name.</summary>
+    /// <param name="type">The kind.</param>
+    /// <param name="selection">The objects to list.</param>
+    /// <param name="limit">Maximum number of objects in the page; null for all.</param>
+    /// <param name="continueFrom">Continue token of the previous page.</param>
+    /// <exception cref="KubeStatusException">410: the token is older than the history; 400: it is invalid.</exception>
     public ObjectPage List(ResourceType type, Selection selection, int? limit = null, string? continueFrom = null)
     {
         lock (_lock)
@@ -74,16 +76,16 @@ internal sealed partial class KubeStore
             var from = continueFrom is null ? (ListPosition?)null : ListPosition.Parse(continueFrom);
             if (from is { } position && position.Version < _history.CompactedTo)
                 throw KubeStatusException.Expired("The provided continue parameter is too old to display a consistent list result.");
-            // Later pages show the objects of now: a watch from the first page's version, which all pages carry, brings what came between.
+            // Later pages contain the current objects but have the first page's version, so a watch from it sends the changes in between.
             var version = from?.Version ?? _history.Last;
             var matching = Stored(type)
                 .Where(pair =>
                     (from is not { } start || pair.Key.CompareTo(start.Key) > 0) && Matches(type, selection, pair.Key, pair.Value)
                 )
                 .ToArray();
-            var page = limit is > 0 and var most && most < matching.Length ? matching[..most] : matching;
+            var page = limit is > 0 and var count && count < matching.Length ? matching[..count] : matching;
             return new ObjectPage(
-                [.. page.Select(pair => Show(type, pair.Value))],
+                [.. page.Select(pair => ToVersion(type, pair.Value))],
                 version,
                 page.Length < matching.Length ? new ListPosition(version, page[^1].Key).ToString() : null,
                 matching.Length - page.Length
@@ -92,15 +94,15 @@ internal sealed partial class KubeStore
     }
 
     /// <summary>
-    /// What changed among the selected objects after a version: an object that begins to be selected is ADDED, one that ceases to be is
+    /// Returns the changes of the selected objects after a version. An object that starts to match is ADDED; one that no longer matches is
     /// DELETED.
     /// </summary>
-    /// <exception cref="KubeStatusException">410: that version is older than the history.</exception>
+    /// <exception cref="KubeStatusException">410: the version is older than the history, or in the future.</exception>
     public WatchBatch ReadChanges(ResourceType type, Selection selection, long after)
     {
         lock (_lock)
         {
-            // A version from the future was given out by a store that was here before this one: whoever has it must list again.
+            // A version in the future comes from an earlier store, so the client must list again.
             if (after > _history.Last)
                 throw KubeStatusException.Expired($"Too large resource version: {after}, current: {_history.Last}");
             var events = new List<WatchEvent>();
@@ -111,24 +113,24 @@ internal sealed partial class KubeStore
                 var was = change.Before is { } before && Matches(type, selection, change.Key, before);
                 var isNow = !change.Deleted && Matches(type, selection, change.Key, change.Now);
                 if (isNow)
-                    events.Add(new WatchEvent(was ? "MODIFIED" : "ADDED", Show(type, change.Now)));
+                    events.Add(new WatchEvent(was ? "MODIFIED" : "ADDED", ToVersion(type, change.Now)));
                 else if (was)
-                    events.Add(new WatchEvent("DELETED", Show(type, WithVersion(change.Before!, change.Version))));
+                    events.Add(new WatchEvent("DELETED", ToVersion(type, WithVersion(change.Before!, change.Version))));
             }
 
             return new WatchBatch(events, _history.Last);
         }
     }
 
-    /// <summary>Ends when there is a write after this version, or the history was forgotten; at once when there is already.</summary>
-    public Task ChangedAfterAsync(long version)
+    /// <summary>Completes when there is a write after this version, or the history is compacted past it; at once if so already.</summary>
+    public Task WaitForChangeAsync(long version)
     {
         lock (_lock)
             return _history.Last > version || _history.CompactedTo > version ? Task.CompletedTask : _nextWrite.Task;
     }
 
     /// <summary>
-    /// Forgets the history, as etcd does every five minutes. Watches that are up to date go on; others get 410 when they resume.
+    /// Drops the history, as etcd does every five minutes. Watches that are up to date continue; others get 410 when they resume.
     /// </summary>
     public void Compact()
     {
@@ -152,8 +154,8 @@ internal sealed partial class KubeStore
         return objects;
     }
 
-    /// <summary>A copy in the words of a version.</summary>
-    private static JsonObject Show(ResourceType type, JsonObject stored)
+    /// <summary>Returns a copy of a stored object in the version of a kind.</summary>
+    private static JsonObject ToVersion(ResourceType type, JsonObject stored)
     {
         var copy = (JsonObject)stored.DeepClone();
         if (type.Conversion is { } conversion)
@@ -166,7 +168,7 @@ internal sealed partial class KubeStore
     private static bool Matches(ResourceType type, Selection selection, ObjectKey key, JsonObject stored) =>
         selection.Matches(key, type.Conversion is { } conversion ? conversion.FromStored(stored) : stored);
 
-    /// <summary>What a continue token says.</summary>
+    /// <summary>Content of a continue token.</summary>
     private readonly record struct ListPosition(long Version, ObjectKey Key)
     {
         public static ListPosition Parse(string token)
@@ -178,7 +180,7 @@ internal sealed partial class KubeStore
             }
             catch (FormatException)
             {
-                // Said below.
+                // The exception below reports it.
             }
 
             throw KubeStatusException.BadRequest("continue key is not valid");

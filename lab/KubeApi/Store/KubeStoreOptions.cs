@@ -3,29 +3,29 @@ using System.Text.Json.Nodes;
 
 namespace VpcCni.Lab.KubeApi.Store;
 
-/// <summary>Bounds of a store.</summary>
+/// <summary>Limits and behaviour of a store.</summary>
 internal sealed record KubeStoreOptions
 {
-    /// <summary>Writes that a watch can resume from; older ones get 410.</summary>
+    /// <summary>Number of writes that watches can resume from; a watch from an older version gets 410.</summary>
     public int HistoryLength { get; init; } = 4096;
 
-    /// <summary>Events are for people: the oldest make room for new ones.</summary>
+    /// <summary>Maximum number of events. A new event removes the oldest.</summary>
     public int MaxEvents { get; init; } = 1000;
 
     /// <summary>
-    /// There is a kubelet: a pod on a node is marked first, and goes when its kubelet deletes it with a grace period of nothing.
+    /// Whether deleting a pod on a node only marks it, until its kubelet deletes it with a grace period of zero.
     /// </summary>
-    public bool PodsEndGracefully { get; init; }
+    public bool GracefulPodDeletion { get; init; }
 
-    /// <summary>Of all kinds together.</summary>
+    /// <summary>Maximum number of objects of all kinds.</summary>
     public int MaxObjects { get; init; } = 20_000;
 }
 
-/// <summary>How a write is meant.</summary>
-/// <param name="DryRun">Everything but the write itself: the answer is what would be.</param>
-/// <param name="Subresource">Empty for the object, or <c>status</c>.</param>
+/// <summary>Options of a write.</summary>
+/// <param name="DryRun">Validates the write and returns its result without storing it.</param>
+/// <param name="Subresource">The subresource: <c>status</c>, or empty for the object.</param>
 /// <param name="OnUnknownField">
-/// Told of each field of a custom resource that its schema does not know and that is taken out; may refuse the write by throwing.
+/// Called with each field of a custom resource that is pruned because the schema does not define it. It can reject the write by throwing.
 /// </param>
 internal sealed record WriteOptions(bool DryRun = false, string Subresource = "", Action<string>? OnUnknownField = null)
 {
@@ -36,19 +36,19 @@ internal sealed record WriteOptions(bool DryRun = false, string Subresource = ""
     public bool IsStatus => Subresource == Status;
 }
 
-/// <summary>What must be so for a deletion to happen, null: whatever; and how long a pod may take to end, null: as long as usual.</summary>
+/// <summary>Preconditions of a deletion (null for none), and the grace period of a pod (null for the default).</summary>
 internal sealed record Preconditions(string? Uid = null, string? ResourceVersion = null, int? GracePeriodSeconds = null);
 
 /// <summary>A page of a list.</summary>
-/// <param name="ResourceVersion">The state that it shows: a watch from here misses nothing.</param>
-/// <param name="Continue">Where the next page begins; null when this is the last.</param>
-/// <param name="Remaining">How many come after this page.</param>
+/// <param name="ResourceVersion">Version from which a watch misses no change.</param>
+/// <param name="Continue">Token of the next page; null on the last one.</param>
+/// <param name="Remaining">Number of objects after this page.</param>
 internal sealed record ObjectPage(IReadOnlyList<JsonObject> Items, long ResourceVersion, string? Continue, int Remaining);
 
-/// <summary>One event of a watch.</summary>
+/// <summary>An event of a watch.</summary>
 /// <param name="Type"><c>ADDED</c>, <c>MODIFIED</c> or <c>DELETED</c>.</param>
 internal sealed record WatchEvent(string Type, JsonObject Object);
 
-/// <summary>What a watch reads in one go.</summary>
-/// <param name="Position">Everything up to this resourceVersion has been read.</param>
+/// <summary>Events that a watch reads at once.</summary>
+/// <param name="Position">The resourceVersion up to which changes were read.</param>
 internal sealed record WatchBatch(IReadOnlyList<WatchEvent> Events, long Position);

@@ -4,7 +4,7 @@ using System.Text.Json.Nodes;
 namespace VpcCni.Lab.KubeApi.Store;
 
 /// <summary>
-/// A label selector as in a query string: <c>a=b,c!=d,e in (f,g),h notin (i),j,!k</c>
+/// A label selector of a query string: <c>a=b,c!=d,e in (f,g),h notin (i),j,!k</c>
 /// (https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#label-selectors).
 /// </summary>
 internal sealed class LabelSelector
@@ -15,7 +15,7 @@ internal sealed class LabelSelector
 
     private LabelSelector(IReadOnlyList<Requirement> requirements) => _requirements = requirements;
 
-    /// <exception cref="KubeStatusException">400: it cannot be read.</exception>
+    /// <exception cref="KubeStatusException">400: it is malformed.</exception>
     public static LabelSelector Parse(string? text) =>
         string.IsNullOrWhiteSpace(text) ? Everything : new LabelSelector([.. Split(text).Select(part => ParseOne(part.Trim(), text))]);
 
@@ -37,7 +37,7 @@ internal sealed class LabelSelector
         });
     }
 
-    /// <summary>At commas outside of parentheses.</summary>
+    /// <summary>Splits at commas outside parentheses.</summary>
     private static IEnumerable<string> Split(string text)
     {
         int start = 0,
@@ -67,7 +67,7 @@ internal sealed class LabelSelector
             string[] values = open < 0 ? [] : [.. part[(open + 1)..^1].Split(',').Select(value => value.Trim())];
             if (words is [var name, "in" or "notin"])
                 return new Requirement(Key(name, whole), words[1] == "in" ? Operator.In : Operator.NotIn, values);
-            throw Unreadable(whole, part);
+            throw Malformed(whole, part);
         }
 
         if (part.StartsWith('!'))
@@ -83,9 +83,9 @@ internal sealed class LabelSelector
     }
 
     private static string Key(string key, string whole) =>
-        key.Length > 0 && key.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.' or '/') ? key : throw Unreadable(whole, key);
+        key.Length > 0 && key.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.' or '/') ? key : throw Malformed(whole, key);
 
-    private static KubeStatusException Unreadable(string whole, string part) =>
+    private static KubeStatusException Malformed(string whole, string part) =>
         KubeStatusException.BadRequest($"unable to parse requirement in label selector \"{whole}\" at \"{part}\"");
 
     private enum Operator

@@ -6,6 +6,7 @@ namespace VpcCni.Lab.KubeApi.Store;
 /// <summary>JSON merge patch (RFC 7386).</summary>
 internal static class MergePatch
 {
+    /// <summary>Applies a patch to an object, which it changes and returns.</summary>
     public static JsonObject Apply(JsonObject target, JsonObject patch)
     {
         foreach (var (name, value) in patch)
@@ -14,14 +15,14 @@ internal static class MergePatch
                 target.Remove(name);
             else
                 target[name] = value is JsonObject inner
-                    ? Apply(target[name] as JsonObject is { } there ? Detach(target, name, there) : [], inner)
+                    ? Apply(target[name] as JsonObject is { } existing ? Detach(target, name, existing) : [], inner)
                     : value.DeepClone();
         }
 
         return target;
     }
 
-    /// <summary>A node has one parent: it is taken out before it is set again.</summary>
+    /// <summary>Detaches a node from its parent, because a node that has a parent cannot be set again.</summary>
     private static JsonObject Detach(JsonObject parent, string name, JsonObject child)
     {
         parent[name] = null;

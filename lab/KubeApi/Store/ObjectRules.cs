@@ -4,13 +4,13 @@ using System.Text.Json.Nodes;
 
 namespace VpcCni.Lab.KubeApi.Store;
 
-/// <summary>What the API server demands of every object, whatever its kind: names, and maps of text for labels and annotations.</summary>
+/// <summary>Validates what the API server requires of objects of every kind: their names, labels and annotations.</summary>
 internal static class ObjectRules
 {
     private const int MaxName = 253;
     private const int MaxLabel = 63;
 
-    /// <summary>Of an object's annotations together, keys and values (k8s.io/apimachinery, TotalAnnotationSizeLimitB).</summary>
+    /// <summary>Maximum size of an object's annotations, keys and values (k8s.io/apimachinery, TotalAnnotationSizeLimitB).</summary>
     private const int MaxAnnotations = 256 * 1024;
 
     public static IReadOnlyList<FieldProblem> Check(JsonObject o)

@@ -5,9 +5,9 @@ using System.Text.Json.Nodes;
 namespace VpcCni.Lab.KubeApi.Store;
 
 /// <summary>
-/// Strategic merge patch: a merge patch that knows which lists are maps by a key
-/// (https://github.com/kubernetes/community/blob/master/contributors/devel/sig-api-machinery/strategic-merge-patch.md). Lists are told
-/// apart by their name, which is enough for the kinds that are served here.
+/// Strategic merge patch: a merge patch that merges some lists by a key
+/// (https://github.com/kubernetes/community/blob/master/contributors/devel/sig-api-machinery/strategic-merge-patch.md). It identifies lists
+/// by their name only, which is unambiguous for the built-in kinds.
 /// </summary>
 internal static class StrategicMerge
 {
@@ -17,8 +17,8 @@ internal static class StrategicMerge
     private const string DeleteFromPrimitiveList = "$deleteFromPrimitiveList/";
 
     /// <summary>
-    /// Lists of objects that merge by a field of theirs: patchMergeKey of the types of k8s.io/api. All others are replaced as a whole,
-    /// taints and tolerations among them.
+    /// Merge keys of lists of objects: patchMergeKey of the types in k8s.io/api. Other lists, such as taints and tolerations, are replaced
+    /// as a whole.
     /// </summary>
     private static readonly FrozenDictionary<string, string> MergeKeys = new Dictionary<string, string>
     {
@@ -40,13 +40,14 @@ internal static class StrategicMerge
         ["topologySpreadConstraints"] = "topologyKey",
     }.ToFrozenDictionary();
 
-    /// <summary>Lists of plain values that are sets.</summary>
+    /// <summary>Lists of scalars that are sets.</summary>
     private static readonly FrozenSet<string> Sets = ["finalizers", "podCIDRs"];
 
-    /// <summary>The field by which a list of objects merges, or null.</summary>
+    /// <summary>Merge key of a list; null if the list is replaced as a whole.</summary>
     public static string? MergeKey(string list) => MergeKeys.GetValueOrDefault(list);
 
-    /// <exception cref="KubeStatusException">400: a directive that nobody knows, or an element without its key.</exception>
+    /// <summary>Applies a patch to an object, which it changes and returns.</summary>
+    /// <exception cref="KubeStatusException">400: a directive is unknown, or a list element lacks its merge key.</exception>
     public static JsonObject Apply(JsonObject target, JsonObject patch)
     {
         switch (patch.Text(PatchDirective))
@@ -72,7 +73,7 @@ internal static class StrategicMerge
         foreach (var (name, value) in patch)
         {
             if (name.StartsWith(DeleteFromPrimitiveList, StringComparison.Ordinal))
-                Without(target[name[DeleteFromPrimitiveList.Length..]] as JsonArray, value as JsonArray);
+                RemoveItems(target[name[DeleteFromPrimitiveList.Length..]] as JsonArray, value as JsonArray);
             else if (!name.StartsWith('$'))
                 Set(target, name, value);
         }
@@ -91,9 +92,9 @@ internal static class StrategicMerge
                 target.Remove(name);
                 break;
             case JsonObject inner:
-                var there = target[name] as JsonObject ?? [];
-                target[name] = null; // a node has one parent
-                target[name] = Apply(there, inner);
+                var existing = target[name] as JsonObject ?? [];
+                target[name] = null; // detach the node, because it can have only one parent
+                target[name] = Apply(existing, inner);
                 break;
             case JsonArray list when MergeKey(name) is { } key && list.All(item => item is JsonObject):
                 if (target[name] is not JsonArray items)
@@ -103,7 +104,7 @@ internal static class StrategicMerge
             case JsonArray list when Sets.Contains(name):
                 if (target[name] is not JsonArray set)
                     target[name] = set = [];
-                foreach (var item in list.Where(item => !set.Any(held => JsonNode.DeepEquals(held, item))).ToArray())
+                foreach (var item in list.Where(item => !set.Any(member => JsonNode.DeepEquals(member, item))).ToArray())
                     set.Add(item?.DeepClone());
                 break;
             default:
@@ -119,50 +120,50 @@ internal static class StrategicMerge
             items.Clear();
         foreach (var change in patch.OfType<JsonObject>().Where(change => change.Text(PatchDirective) != "replace"))
         {
-            if (change[key] is not { } wanted)
+            if (change[key] is not { } value)
                 throw KubeStatusException.BadRequest(
                     $"map: {change.ToJsonString()} does not contain declared merge key: {key} (list {name})"
                 );
-            var held = items.OfType<JsonObject>().FirstOrDefault(item => JsonNode.DeepEquals(item[key], wanted));
+            var match = items.OfType<JsonObject>().FirstOrDefault(item => JsonNode.DeepEquals(item[key], value));
             if (change.Text(PatchDirective) == "delete")
             {
-                if (held is not null)
-                    items.Remove(held);
+                if (match is not null)
+                    items.Remove(match);
             }
-            else if (held is not null)
-                Apply(held, change);
+            else if (match is not null)
+                Apply(match, change);
             else
                 items.Add(Apply([], change));
         }
     }
 
-    private static void Without(JsonArray? items, JsonArray? gone)
+    private static void RemoveItems(JsonArray? items, JsonArray? removed)
     {
-        if (items is null || gone is null)
+        if (items is null || removed is null)
             return;
-        foreach (var item in items.Where(item => gone.Any(other => JsonNode.DeepEquals(other, item))).ToArray())
+        foreach (var item in items.Where(item => removed.Any(other => JsonNode.DeepEquals(other, item))).ToArray())
             items.Remove(item);
     }
 
-    /// <summary>Elements that the order names come first, in its order; the others keep theirs behind.</summary>
+    /// <summary>Sorts the elements that the order lists to the front, in its order; the others follow in their current order.</summary>
     private static void Order(JsonObject target, string name, JsonArray order)
     {
         if (target[name] is not JsonArray items)
             return;
         var key = MergeKey(name);
-        int Place(JsonNode? item)
+        int Position(JsonNode? item)
         {
-            var mine = key is null ? item : item.At(key);
+            var value = key is null ? item : item.At(key);
             for (var index = 0; index < order.Count; index++)
             {
-                if (JsonNode.DeepEquals(key is null ? order[index] : order[index].At(key), mine))
+                if (JsonNode.DeepEquals(key is null ? order[index] : order[index].At(key), value))
                     return index;
             }
 
             return order.Count;
         }
 
-        var sorted = items.Select(item => item).OrderBy(Place).ToArray(); // stable
+        var sorted = items.Select(item => item).OrderBy(Position).ToArray(); // stable
         items.Clear();
         foreach (var item in sorted)
             items.Add(item);

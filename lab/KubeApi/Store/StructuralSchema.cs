@@ -6,16 +6,18 @@ using System.Text.RegularExpressions;
 namespace VpcCni.Lab.KubeApi.Store;
 
 /// <summary>
-/// Checks custom resources against the structural schema of their definition: types, required fields, enumerations, patterns, bounds of
-/// lengths and numbers. Fields that the schema does not know are taken out, as the API server does. Not here: CEL rules, defaults,
-/// combinators.
+/// Validates custom resources against the structural schema of their definition: types, required fields, enumerations, patterns, and limits
+/// of lengths and numbers. Prunes fields that the schema does not define, as the API server does. CEL rules, defaults and combinators are
+/// not supported.
 /// </summary>
 internal static class StructuralSchema
 {
     private static readonly TimeSpan PatternDeadline = TimeSpan.FromMilliseconds(200);
 
-    /// <summary>Prunes the object and tells what is wrong with the rest.</summary>
-    /// <param name="unknown">Receives the paths of the fields that were taken out.</param>
+    /// <summary>Prunes an object, validates the rest, and returns the problems.</summary>
+    /// <param name="schema">The structural schema.</param>
+    /// <param name="o">The object, which is changed.</param>
+    /// <param name="unknown">Receives the paths of the pruned fields.</param>
     public static IReadOnlyList<FieldProblem> Check(JsonObject schema, JsonObject o, ICollection<string> unknown)
     {
         var problems = new List<FieldProblem>();
@@ -76,7 +78,7 @@ internal static class StructuralSchema
         var properties = schema["properties"] as JsonObject ?? [];
         foreach (var (name, value) in o.ToArray())
         {
-            // Every object has these, whatever its schema says.
+            // Every object has these, even if its schema does not define them.
             if (isRoot && name is "apiVersion" or "kind" or "metadata")
                 continue;
             if (properties[name] is JsonObject property)

@@ -48,7 +48,7 @@ internal sealed class KubectlRun : IAsyncDisposable
                 kestrel.Listen(IPAddress.Loopback, 0, listen => listen.UseHttps(run._certificates.Server));
             });
         run._application = builder.Build();
-        run._application.Run(context => context.Request.IsHttps ? run.Plane.Guarded(context) : run.Plane.Open(context));
+        run._application.Run(context => context.Request.IsHttps ? run.Plane.Secure(context) : run.Plane.Insecure(context));
         await run._application.StartAsync();
         IPEndPoint Of(string scheme) =>
             IPEndPoint.Parse(

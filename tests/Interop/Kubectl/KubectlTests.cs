@@ -263,7 +263,7 @@ public sealed class KubectlTests
     [Fact]
     public async Task Delete_waits_for_a_pod_that_ends_gracefully()
     {
-        await using var run = await KubectlRun.StartAsync(new KubeStoreOptions { PodsEndGracefully = true });
+        await using var run = await KubectlRun.StartAsync(new KubeStoreOptions { GracefulPodDeletion = true });
         run.AddPod("default", "web", "node-1");
         var deleting = run.OkAsync("delete", "pod", "web");
         await Eventually.TrueAsync(() =>
@@ -299,7 +299,7 @@ public sealed class KubectlTests
         await using var run = await KubectlRun.StartAsync();
         run.AddNode("node-1");
         Assert.Equal("node/node-1\n", await run.OkAsync("--context", "node", "get", "nodes", "-o", "name"));
-        run.Plane.Tokens.RevokeAllBut("kubernetes-admin", token: null);
+        run.Plane.Tokens.RevokeAllExcept("kubernetes-admin", token: null);
         Assert.Contains(
             "Unauthorized",
             (await run.FailAsync("--context", "node", "get", "nodes", "-o", "name")).Replace(

@@ -6,11 +6,11 @@ using Xunit;
 
 namespace VpcCni.Interop.Tests.Lab;
 
-/// <summary>The AWS command line against the lab.</summary>
+/// <summary>Tests the lab with the AWS command line.</summary>
 public sealed class AwsCliTests
 {
     [Fact]
-    public async Task Aws_describes_what_the_lab_has()
+    public async Task Aws_describes_the_labs_resources()
     {
         var aws = Requirement.NeedProgram("aws");
         await using var lab = await LabOnLoopback.StartAsync();
@@ -47,7 +47,7 @@ public sealed class AwsCliTests
     }
 
     [Fact]
-    public async Task Aws_creates_and_deletes_with_the_instances_own_credentials()
+    public async Task Aws_creates_and_deletes_with_instance_credentials()
     {
         var aws = Requirement.NeedProgram("aws");
         await using var lab = await LabOnLoopback.StartAsync();
@@ -101,9 +101,9 @@ public sealed class AwsCliTests
         );
     }
 
-    /// <summary>The short form, one permission in parameters of its own, as AWS's test suites call it.</summary>
+    /// <summary>Authorizes in the short form, with the parameters of a single permission, as AWS's test suites do.</summary>
     [Fact]
-    public async Task Aws_adds_shows_and_revokes_rules_of_a_security_group()
+    public async Task Aws_authorizes_describes_and_revokes_security_group_rules()
     {
         var aws = Requirement.NeedProgram("aws");
         await using var lab = await LabOnLoopback.StartAsync();

@@ -5,7 +5,7 @@ using Xunit;
 
 namespace VpcCni.Interop.Tests.Lab;
 
-/// <summary>boto3 against the lab: every operation, through the parser that AWS ships.</summary>
+/// <summary>Tests every operation of the lab with boto3 and its response parser.</summary>
 public sealed class Boto3Tests
 {
     private const string Script = """
@@ -136,7 +136,7 @@ public sealed class Boto3Tests
         """;
 
     [Fact]
-    public async Task Boto3_understands_every_operation_of_the_lab()
+    public async Task Boto3_calls_every_operation_of_the_lab()
     {
         var python = Requirement.NeedProgram("python3");
         await using var lab = await LabOnLoopback.StartAsync();
@@ -150,7 +150,7 @@ public sealed class Boto3Tests
     }
 
     [Fact]
-    public async Task Boto3_finds_its_credentials_and_region_in_the_metadata()
+    public async Task Boto3_reads_its_credentials_and_region_from_the_metadata()
     {
         var python = Requirement.NeedProgram("python3");
         await using var lab = await LabOnLoopback.StartAsync();

@@ -10,11 +10,11 @@ using Xunit;
 
 namespace VpcCni.Interop.Tests.Lab;
 
-/// <summary>The daemon's table of instance types and the lab's catalogue: made apart, so where they agree both are right.</summary>
+/// <summary>Compares the daemon's table of instance types with the lab's, which was written independently.</summary>
 public sealed class InstanceTypeTests
 {
     [Fact]
-    public async Task The_script_makes_the_tables_rows_of_every_type_that_the_lab_has()
+    public async Task Script_generates_the_rows_of_every_type_of_the_lab()
     {
         Requirement.NeedProgram("aws");
         await using var lab = await LabOnLoopback.StartAsync();
@@ -35,7 +35,7 @@ public sealed class InstanceTypeTests
     }
 
     [Fact]
-    public async Task With_keep_the_script_leaves_rows_of_types_that_no_answer_has()
+    public async Task Script_with_keep_preserves_rows_of_types_not_described()
     {
         Requirement.NeedProgram("aws");
         await using var lab = await LabOnLoopback.StartAsync();
@@ -62,7 +62,7 @@ public sealed class InstanceTypeTests
     }
 
     [Fact]
-    public async Task The_script_leaves_the_table_alone_when_the_answers_are_not_usable()
+    public async Task Script_keeps_the_table_if_the_responses_are_not_usable()
     {
         Requirement.NeedProgram("aws");
         var odd = InstanceTypeCatalog.Common["m5.large"] with { Ipv4PerInterface = 0 };
@@ -81,7 +81,7 @@ public sealed class InstanceTypeTests
     }
 
     [Fact]
-    public async Task A_type_that_the_table_lacks_is_asked_for_and_one_that_it_has_is_not()
+    public async Task Type_is_described_only_if_the_table_lacks_it()
     {
         var own = InstanceTypeCatalog.Common["p4d.24xlarge"] with { Name = "own.24xlarge" };
         await using var lab = await LabOnLoopback.StartAsync(

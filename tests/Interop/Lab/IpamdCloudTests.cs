@@ -13,14 +13,14 @@ using CreateInterfaceRequest = VpcCni.Ipamd.Clouds.CreateInterfaceRequest;
 namespace VpcCni.Interop.Tests.Lab;
 
 /// <summary>
-/// The daemon's own cloud port (AWS SDK, metadata client, error classification) against the lab: two implementations that share no code.
+/// Tests the daemon's cloud port (AWS SDK, metadata client, error classification) on the lab, with which it shares no code.
 /// </summary>
 public sealed class IpamdCloudTests
 {
     private static readonly CancellationToken Deadline = new CancellationTokenSource(TimeSpan.FromSeconds(120)).Token;
 
     [Fact]
-    public async Task Cloud_port_knows_itself_and_its_limits()
+    public async Task Cloud_port_describes_the_node_and_its_limits()
     {
         await using var lab = await LabOnLoopback.StartAsync();
         using var cloud = Connect(lab);
@@ -40,7 +40,7 @@ public sealed class IpamdCloudTests
     }
 
     [Fact]
-    public async Task Cloud_port_takes_an_interface_through_its_life()
+    public async Task Cloud_port_adds_fills_and_removes_an_interface()
     {
         await using var lab = await LabOnLoopback.StartAsync();
         using var cloud = Connect(lab);
@@ -79,7 +79,7 @@ public sealed class IpamdCloudTests
     }
 
     [Fact]
-    public async Task Cloud_port_gives_the_labs_refusals_their_kind()
+    public async Task Cloud_port_maps_errors_to_kinds()
     {
         await using var lab = await LabOnLoopback.StartAsync();
         using var cloud = Connect(lab);
@@ -116,7 +116,7 @@ public sealed class IpamdCloudTests
         );
         lab.World.Faults.Clear();
 
-        // Fill the subnet: first it has fragments only, then nothing.
+        // Fill the subnet: first it has only fragments, then no free address.
         for (var block = 1; block <= 14; block++)
         {
             var address = IPAddress.Parse($"10.0.1.{block * 16 + 9}");
@@ -147,7 +147,7 @@ public sealed class IpamdCloudTests
     }
 
     [Fact]
-    public async Task Leftovers_of_any_node_of_the_cluster_are_found_with_one_call_and_nothing_else_is()
+    public async Task Leaked_interfaces_of_the_cluster_are_found_with_one_call()
     {
         await using var lab = await LabOnLoopback.StartAsync();
         using var cloud = Connect(lab, "prod");
@@ -194,7 +194,7 @@ public sealed class IpamdCloudTests
         );
         Assert.False(found[1].Tags.ContainsKey(EniTags.CreatedAt));
 
-        // Its age begins to count, and it stays the other node's.
+        // The tag sets the time from which its age counts; the interface stays the other node's.
         await cloud.TagInterfaceAsync(found[1].Id, DateTimeOffset.UnixEpoch.AddHours(1), Deadline);
         var tagged = (await cloud.DescribeLeakCandidatesAsync(Deadline)).Single(eni => eni.Id == found[1].Id);
         Assert.Equal(
@@ -216,7 +216,7 @@ public sealed class IpamdCloudTests
     }
 
     [Fact]
-    public async Task Security_groups_of_an_interface_are_replaced_and_the_metadata_shows_those_of_the_primary_one()
+    public async Task Security_groups_are_replaced_and_read_from_the_metadata()
     {
         await using var lab = await LabOnLoopback.StartAsync();
         using var cloud = Connect(lab);
@@ -235,7 +235,7 @@ public sealed class IpamdCloudTests
     }
 
     [Fact]
-    public async Task A_subnet_is_found_in_any_zone_and_network()
+    public async Task Subnet_is_found_in_any_zone_and_vpc()
     {
         await using var lab = await LabOnLoopback.StartAsync();
         using var cloud = Connect(lab);
@@ -251,7 +251,7 @@ public sealed class IpamdCloudTests
     }
 
     [Fact]
-    public async Task Subnets_of_the_zone_are_described_with_tags_and_what_is_free()
+    public async Task Subnets_of_the_zone_are_described_with_tags_and_free_addresses()
     {
         await using var lab = await LabOnLoopback.StartAsync();
         using var cloud = Connect(lab);
@@ -280,7 +280,7 @@ public sealed class IpamdCloudTests
     }
 
     [Fact]
-    public async Task Metadata_hints_at_what_ec2_describes_late_and_without_a_call()
+    public async Task Metadata_hints_equal_describe_and_need_no_api_call()
     {
         await using var lab = await LabOnLoopback.StartAsync();
         using var cloud = Connect(lab);
@@ -299,7 +299,7 @@ public sealed class IpamdCloudTests
     }
 
     [Fact]
-    public async Task Metadata_alone_tells_what_ec2_describes_but_for_tags_and_attachments()
+    public async Task Metadata_equals_describe_except_for_tags_and_attachments()
     {
         await using var lab = await LabOnLoopback.StartAsync();
         using var cloud = Connect(lab);

@@ -10,7 +10,7 @@ using VpcCni.Lab.VpcModel;
 namespace VpcCni.Interop.Tests.Lab;
 
 /// <summary>
-/// The lab's EC2 API and metadata service on a loopback port, in real time, with a small VPC; and a way to run real clients against it.
+/// Serves the lab's EC2 API and metadata on a loopback port, in real time, with a small VPC, and runs real clients against it.
 /// </summary>
 internal sealed class LabOnLoopback : IAsyncDisposable
 {
@@ -64,8 +64,8 @@ internal sealed class LabOnLoopback : IAsyncDisposable
     }
 
     /// <summary>
-    /// Runs a client with the lab as its AWS. With <paramref name="fromMetadata"/> it has no keys and must get them from the metadata
-    /// service.
+    /// Runs a client whose AWS endpoint is the lab. With <paramref name="fromMetadata"/>, it has no keys and must get them from the
+    /// metadata.
     /// </summary>
     public async Task<(int ExitCode, string Output, string Error)> RunAsync(
         string program,
@@ -117,7 +117,7 @@ internal sealed class LabOnLoopback : IAsyncDisposable
         catch (OperationCanceledException canceled)
         {
             process.Kill(entireProcessTree: true);
-            throw new TimeoutException($"{program} {string.Join(' ', arguments)} did not end within {ClientDeadline}", canceled);
+            throw new TimeoutException($"{program} {string.Join(' ', arguments)} did not exit within {ClientDeadline}", canceled);
         }
     }
 

@@ -13,7 +13,7 @@ namespace VpcCni.Lab.Tests.Ec2Api;
 public sealed class Ec2ApiTests
 {
     [Fact]
-    public async Task Interface_lives_its_life_over_http()
+    public async Task Interface_created_attached_detached_and_deleted_over_http()
     {
         await using var host = await LabHost.StartAsync();
         var instance = host.Test.Launch();
@@ -94,7 +94,7 @@ public sealed class Ec2ApiTests
     }
 
     [Fact]
-    public async Task Describe_of_everything_else_tells_what_the_world_has()
+    public async Task Describe_returns_instances_types_subnets_vpcs_and_groups()
     {
         await using var host = await LabHost.StartAsync();
         var instance = host.Test.Launch();
@@ -117,7 +117,7 @@ public sealed class Ec2ApiTests
     }
 
     [Fact]
-    public async Task Subnets_carry_their_tags_and_free_addresses_and_are_found_by_zone_and_tag()
+    public async Task Subnets_have_tags_and_free_addresses_and_match_zone_and_tag_filters()
     {
         await using var host = await LabHost.StartAsync();
         var (a, b) = (host.Test.SubnetA, host.Test.SubnetB);
@@ -157,7 +157,7 @@ public sealed class Ec2ApiTests
     }
 
     [Fact]
-    public async Task Interfaces_are_found_by_the_key_of_a_tag()
+    public async Task Interfaces_match_a_tag_key_filter()
     {
         await using var host = await LabHost.StartAsync();
         var tagged = host.Test.Create();
@@ -174,7 +174,7 @@ public sealed class Ec2ApiTests
     }
 
     [Fact]
-    public async Task Exhaustion_has_a_code_for_addresses_one_for_fragments_and_one_for_too_few_addresses_for_a_prefix()
+    public async Task Subnet_exhausted_or_fragmented_returns_distinct_error_codes()
     {
         await using var host = await LabHost.StartAsync();
         var eni = host.Test.Create();
@@ -212,18 +212,18 @@ public sealed class Ec2ApiTests
     [InlineData("AttachNetworkInterface", "NetworkInterfaceId=eni-0&InstanceId=i-0&DeviceIndex=1", "InvalidNetworkInterfaceID.NotFound")]
     [InlineData("DetachNetworkInterface", "AttachmentId=eni-attach-0", "InvalidAttachmentID.NotFound")]
     [InlineData("DescribeVpcs", "DryRun=true", "DryRunOperation")]
-    public async Task Refusal_is_the_error_document_of_ec2(string action, string parameters, string code)
+    public async Task Error_is_returned_as_ec2s_error_document(string action, string parameters, string code)
     {
         await using var host = await LabHost.StartAsync();
-        var answer = await host.CallAsync(action, parameters);
-        Assert.Equal(code, answer.Code);
-        Assert.Equal("Response", answer.Document.Root!.Name.LocalName);
-        Assert.NotEmpty(answer.Message);
-        Assert.NotEmpty(answer.Text("RequestID")!);
+        var response = await host.CallAsync(action, parameters);
+        Assert.Equal(code, response.Code);
+        Assert.Equal("Response", response.Document.Root!.Name.LocalName);
+        Assert.NotEmpty(response.Message);
+        Assert.NotEmpty(response.Text("RequestID")!);
     }
 
     [Fact]
-    public async Task Effect_of_a_refused_parameter_is_nothing()
+    public async Task Request_with_an_unknown_parameter_has_no_effect()
     {
         await using var host = await LabHost.StartAsync();
         Assert.Equal(
@@ -238,26 +238,26 @@ public sealed class Ec2ApiTests
     }
 
     [Fact]
-    public async Task Body_beyond_the_limit_is_refused()
+    public async Task Body_beyond_the_limit_is_rejected()
     {
         await using var host = await LabHost.StartAsync(new Ec2ApiOptions { MaxBodyBytes = 1_000 });
-        var answer = await host.CallAsync("CreateNetworkInterface", "Description=" + new string('x', 2_000));
-        Assert.Equal(("RequestEntityTooLarge", HttpStatusCode.RequestEntityTooLarge), (answer.Code, answer.Status));
+        var response = await host.CallAsync("CreateNetworkInterface", "Description=" + new string('x', 2_000));
+        Assert.Equal(("RequestEntityTooLarge", HttpStatusCode.RequestEntityTooLarge), (response.Code, response.Status));
         using var chunked = new HttpRequestMessage(HttpMethod.Post, "/") { Content = new StreamContent(new MemoryStream(new byte[2_000])) };
         chunked.Headers.TransferEncodingChunked = true;
-        using var response = await host.Client.SendAsync(chunked);
-        Assert.Equal(HttpStatusCode.RequestEntityTooLarge, response.StatusCode);
+        using var chunkedResponse = await host.Client.SendAsync(chunked);
+        Assert.Equal(HttpStatusCode.RequestEntityTooLarge, chunkedResponse.StatusCode);
     }
 
     [Fact]
-    public async Task Throttling_answers_503_until_the_bucket_refills()
+    public async Task Throttled_call_returns_503_until_the_bucket_refills()
     {
         await using var host = await LabHost.StartAsync();
         host.Test.World.Throttle.SetLimits(Throttle.Uniform(2));
         for (var i = 0; i < 2; i++)
             Assert.Equal(HttpStatusCode.OK, (await host.CallAsync("DescribeVpcs")).Status);
-        var answer = await host.CallAsync("DescribeVpcs");
-        Assert.Equal(("RequestLimitExceeded", HttpStatusCode.ServiceUnavailable), (answer.Code, answer.Status));
+        var response = await host.CallAsync("DescribeVpcs");
+        Assert.Equal(("RequestLimitExceeded", HttpStatusCode.ServiceUnavailable), (response.Code, response.Status));
         host.Test.Time.Advance(TimeSpan.FromSeconds(0.5));
         Assert.Equal(HttpStatusCode.OK, (await host.CallAsync("DescribeVpcs")).Status);
         Assert.Equal(
@@ -270,7 +270,7 @@ public sealed class Ec2ApiTests
     }
 
     [Fact]
-    public async Task Latency_passes_in_the_worlds_time_with_the_effect_in_its_middle()
+    public async Task Latency_elapses_half_before_and_half_after_the_effect()
     {
         var time = new CountedTime();
         await using var host = await LabHost.StartAsync(
@@ -289,9 +289,9 @@ public sealed class Ec2ApiTests
     }
 
     [Fact]
-    public async Task Presigned_get_is_taken()
+    public async Task Presigned_get_is_accepted()
     {
-        // Signed once by botocore (SigV4QueryAuth); the clock stands where it stood then.
+        // botocore signed this request (SigV4QueryAuth) at the time to which the clock is set.
         await using var host = await LabHost.StartAsync();
         using var response = await host.Client.SendAsync(
             new HttpRequestMessage(HttpMethod.Get, PresignedDescribeVpcs) { Headers = { Host = "lab.example:8080" } }
@@ -315,19 +315,19 @@ public sealed class Ec2ApiTests
         + "Expires=60&X-Amz-SignedHeaders=host&X-Amz-Signature=ea84714c4c491653bf2063829b597d49b4540b881dad9de25be1ecff6086fb91";
 
     [Fact]
-    public async Task Requests_in_parallel_enter_the_model_one_at_a_time()
+    public async Task Concurrent_requests_enter_the_model_one_at_a_time()
     {
         await using var host = await LabHost.StartAsync();
         var calls = Enumerable
             .Range(0, 40)
             .Select(_ => host.CallAsync("CreateNetworkInterface", $"SubnetId={host.Test.SubnetA.Id}&SecondaryPrivateIpAddressCount=2"));
-        Assert.All(await Task.WhenAll(calls), answer => Assert.Equal(HttpStatusCode.OK, answer.Status));
+        Assert.All(await Task.WhenAll(calls), response => Assert.Equal(HttpStatusCode.OK, response.Status));
         Assert.Equal(251 - 120, host.Test.World.FreeAddresses(host.Test.SubnetA.Id));
         host.Test.Check();
     }
 
     [Fact]
-    public async Task Client_that_hangs_up_midway_harms_nobody()
+    public async Task Client_that_disconnects_does_not_affect_other_requests()
     {
         await using var host = await LabHost.StartAsync();
         using (var client = new System.Net.Sockets.TcpClient())
@@ -341,7 +341,7 @@ public sealed class Ec2ApiTests
         Assert.Equal(HttpStatusCode.OK, (await host.CallAsync("DescribeVpcs")).Status);
     }
 
-    /// <summary>Tells how many timers were made, so that a test moves the clock when somebody waits for it.</summary>
+    /// <summary>Counts created timers, so that a test advances the clock only after a timer is waiting.</summary>
     private sealed class CountedTime() : FakeTimeProvider(TestWorld.Start)
     {
         private int _timers;

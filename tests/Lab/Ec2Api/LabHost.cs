@@ -12,7 +12,7 @@ using VpcCni.Lab.VpcModel;
 
 namespace VpcCni.Lab.Tests.Ec2Api;
 
-/// <summary>The EC2 API and the metadata service of a small world on a loopback port of their own, and a client that signs.</summary>
+/// <summary>Serves the EC2 API and the metadata of a small world on a loopback port, with a client that signs requests.</summary>
 internal sealed class LabHost : IAsyncDisposable
 {
     private readonly WebApplication _application;
@@ -46,9 +46,9 @@ internal sealed class LabHost : IAsyncDisposable
     }
 
     /// <summary>
-    /// Sends an action as a client would; with <paramref name="change"/> the request is tampered with after it was signed.
+    /// Sends a signed request. <paramref name="change"/> tampers with it after it was signed.
     /// </summary>
-    public async Task<Answer> CallAsync(
+    public async Task<Response> CallAsync(
         string action,
         string parameters = "",
         LabCredentials? credentials = null,
@@ -65,7 +65,7 @@ internal sealed class LabHost : IAsyncDisposable
         );
         change?.Invoke(request);
         using var response = await Client.SendAsync(request);
-        return new Answer(response.StatusCode, XDocument.Parse(await response.Content.ReadAsStringAsync()));
+        return new Response(response.StatusCode, XDocument.Parse(await response.Content.ReadAsStringAsync()));
     }
 
     public async ValueTask DisposeAsync()
@@ -75,7 +75,8 @@ internal sealed class LabHost : IAsyncDisposable
     }
 
     /// <summary>
-    /// A signer of its own, straight from the description of Signature Version 4, so that it cannot share a mistake with the verifier.
+    /// Signs a request. Written from the specification of Signature Version 4, independently of the verifier, so that both do not share
+    /// bugs.
     /// </summary>
     private HttpRequestMessage Sign(string body, LabCredentials credentials, string region, DateTimeOffset at)
     {
@@ -110,8 +111,8 @@ internal sealed class LabHost : IAsyncDisposable
     private static string Hex(byte[] bytes) => Convert.ToHexStringLower(bytes);
 }
 
-/// <summary>An answer of the API, read by element name without namespaces.</summary>
-internal sealed record Answer(HttpStatusCode Status, XDocument Document)
+/// <summary>A response of the API, whose elements are read by name without namespaces.</summary>
+internal sealed record Response(HttpStatusCode Status, XDocument Document)
 {
     public string? Code => Text("Code");
 

@@ -6,8 +6,8 @@ using Xunit;
 namespace VpcCni.Lab.Tests.Ec2Api;
 
 /// <summary>
-/// AWS's published examples of Signature Version 4 (the aws4_testsuite, and the worked example of the IAM guide): same key, date and scope
-/// throughout.
+/// Tests AWS's published examples of Signature Version 4 (aws4_testsuite and the example in the IAM guide), which all use the same key,
+/// date and scope.
 /// </summary>
 public sealed class SigV4Tests
 {
@@ -64,20 +64,20 @@ public sealed class SigV4Tests
 
     [Theory]
     [MemberData(nameof(Suite))]
-    public void Signature_of_a_suite_request_is_the_published_one(Case given)
+    public void Signature_of_a_suite_request_equals_the_published_one(Case example)
     {
-        var headers = given
+        var headers = example
             .Headers.Select(line => line.Split(':', 2))
             .ToDictionary(pair => pair[0], pair => (IReadOnlyList<string>)[pair[1]]);
         headers["host"] = ["example.amazonaws.com"];
         headers["x-amz-date"] = [Time];
-        var request = new SignedRequest(given.Method, given.Path, given.Query, headers, Encoding.UTF8.GetBytes(given.Body));
+        var request = new SignedRequest(example.Method, example.Path, example.Query, headers, Encoding.UTF8.GetBytes(example.Body));
         var canonical = SigV4.CanonicalRequest(request, [.. headers.Keys.Order(StringComparer.Ordinal)], SigV4.Hash(request.Body.Span));
-        Assert.Equal(given.Signature, SigV4.Sign(SigV4.SigningKey(Secret, Scope), SigV4.StringToSign(Time, Scope, canonical)));
+        Assert.Equal(example.Signature, SigV4.Sign(SigV4.SigningKey(Secret, Scope), SigV4.StringToSign(Time, Scope, canonical)));
     }
 
     [Fact]
-    public void Signing_key_and_signature_of_the_guides_example_are_the_published_ones()
+    public void Signing_key_and_signature_of_the_guides_example_equal_the_published_ones()
     {
         var scope = Scope with { Service = "iam" };
         Assert.Equal(
@@ -118,5 +118,5 @@ public sealed class SigV4Tests
     [InlineData("flag", "flag=")]
     [InlineData("a=%7E-_.%20%2f+", "a=~-_.%20%2F%2B")]
     [InlineData("a=1&X-Amz-Signature=00", "a=1")]
-    public void Query_is_sorted_and_encoded_afresh(string sent, string canonical) => Assert.Equal(canonical, SigV4.CanonicalQuery(sent));
+    public void Query_is_sorted_and_reencoded(string sent, string canonical) => Assert.Equal(canonical, SigV4.CanonicalQuery(sent));
 }

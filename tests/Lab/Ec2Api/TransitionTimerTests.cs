@@ -9,7 +9,7 @@ namespace VpcCni.Lab.Tests.Ec2Api;
 public sealed class TransitionTimerTests
 {
     [Fact]
-    public void Pump_carries_out_each_change_at_its_time_when_nobody_calls()
+    public void Timer_completes_each_transition_when_it_is_due()
     {
         var test = new TestWorld();
         var instance = test.Launch();
@@ -26,7 +26,7 @@ public sealed class TransitionTimerTests
     }
 
     [Fact]
-    public void Pump_survives_a_subscriber_that_throws()
+    public void Timer_continues_after_a_subscriber_throws()
     {
         var test = new TestWorld();
         var instance = test.Launch();
@@ -43,7 +43,7 @@ public sealed class TransitionTimerTests
     }
 
     [Fact]
-    public void Pump_disposed_of_leaves_the_world_alone()
+    public void Timer_disposed_completes_no_further_transitions()
     {
         var test = new TestWorld();
         var instance = test.Launch();

@@ -7,7 +7,7 @@ using VpcCni.Tests.Shared;
 
 namespace VpcCni.Lab.Tests.Fabric;
 
-/// <summary>A fabric of its own for one test: two subnets, namespaces with a name that no other test has.</summary>
+/// <summary>A fabric for one test, with two subnets and unique namespace names.</summary>
 internal sealed class FabricBench : IAsyncDisposable
 {
     public static readonly IPNetwork Vpc = IPNetwork.Parse("10.0.0.0/16");
@@ -28,8 +28,8 @@ internal sealed class FabricBench : IAsyncDisposable
 
     public Probe Probe { get; } = new(TimeProvider.System, TimeSpan.FromSeconds(5));
 
-    /// <summary>For what must not answer: long enough for a local round trip many times over.</summary>
-    public Probe Impatient { get; } = new(TimeProvider.System, TimeSpan.FromMilliseconds(300));
+    /// <summary>Probe for targets that must not reply. Its deadline is many local round trips.</summary>
+    public Probe ShortProbe { get; } = new(TimeProvider.System, TimeSpan.FromMilliseconds(300));
 
     public Dictionary<string, NetworkNamespace> Nodes { get; } = [];
 
@@ -72,7 +72,7 @@ internal sealed class FabricBench : IAsyncDisposable
             ),
         ];
 
-    /// <summary>A node with its primary ENI, settled.</summary>
+    /// <summary>Adds a node with its primary ENI and waits until the fabric has applied it.</summary>
     public async Task<NetworkNamespace> AddNodeAsync(string node, EniAttachment primary)
     {
         Nodes[node] = Fabric.AddNode(node);
@@ -81,7 +81,7 @@ internal sealed class FabricBench : IAsyncDisposable
         return Nodes[node];
     }
 
-    /// <summary>Gives a node one more address by hand, as a pod's would be.</summary>
+    /// <summary>Adds an address to a node, in place of a pod's.</summary>
     public static void AddAddress(NetworkNamespace node, string address)
     {
         using var netlink = node.OpenRouteNetlink();

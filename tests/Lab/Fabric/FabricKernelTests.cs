@@ -9,11 +9,11 @@ using static VpcCni.Lab.Tests.Fabric.FabricBench;
 
 namespace VpcCni.Lab.Tests.Fabric;
 
-/// <summary>The fabric against the real kernel, without any model: what is attached, routed, dropped and left behind.</summary>
+/// <summary>Tests the fabric on the real kernel, without a model: attachment, routing, drops and cleanup.</summary>
 public sealed class FabricKernelTests
 {
     [Fact]
-    public async Task Attached_primary_appears_configured_like_by_dhcp()
+    public async Task Attached_primary_eni_is_configured_as_by_dhcp()
     {
         await using var bench = await CreateAsync();
         var eni = Eni("0a", "node-1", device: 0, "10.0.1.10");
@@ -32,7 +32,7 @@ public sealed class FabricKernelTests
     }
 
     [Fact]
-    public async Task Attached_secondary_appears_down_and_bare_with_its_mac_and_goes_with_detach()
+    public async Task Attached_secondary_eni_is_down_and_unconfigured_until_detached()
     {
         await using var bench = await CreateAsync();
         var node = await bench.AddNodeAsync("node-1", Eni("0a", "node-1", device: 0, "10.0.1.10"));
@@ -54,7 +54,7 @@ public sealed class FabricKernelTests
     }
 
     [Fact]
-    public async Task Nodes_reach_each_other_within_and_across_subnets_and_by_every_address_they_own()
+    public async Task Nodes_reach_each_other_across_subnets_at_every_owned_address()
     {
         await using var bench = await CreateAsync();
         var one = await bench.AddNodeAsync("node-1", Eni("0a", "node-1", device: 0, "10.0.1.10"));
@@ -66,27 +66,27 @@ public sealed class FabricKernelTests
         foreach (var target in (string[])["10.0.1.11", "10.0.1.50", "10.0.1.79"])
         {
             await bench.Probe.PingAsync(one, IPAddress.Parse(target), Cancellation);
-            var seen = await bench.Probe.TcpAsync(three, two, IPAddress.Parse(target), Cancellation);
-            Assert.Equal(IPAddress.Parse("10.0.2.10"), seen.ObservedSource);
+            var outcome = await bench.Probe.TcpAsync(three, two, IPAddress.Parse(target), Cancellation);
+            Assert.Equal(IPAddress.Parse("10.0.2.10"), outcome.ObservedSource);
         }
 
         await bench.Probe.PingAsync(one, IPAddress.Parse("10.0.1.1"), Cancellation);
     }
 
     [Fact]
-    public async Task An_address_that_nobody_owns_gets_nothing_and_is_counted()
+    public async Task Packets_to_an_unowned_address_are_dropped_and_counted()
     {
         await using var bench = await CreateAsync();
         var one = await bench.AddNodeAsync("node-1", Eni("0a", "node-1", device: 0, "10.0.1.10"));
         await bench.AddNodeAsync("node-2", Eni("0b", "node-2", device: 0, "10.0.1.11"));
         AddAddress(bench.Nodes["node-2"], "10.0.1.50"); // configured there, but EC2 knows nothing of it
 
-        await Assert.ThrowsAsync<TimeoutException>(() => bench.Impatient.PingAsync(one, IPAddress.Parse("10.0.1.50"), Cancellation));
+        await Assert.ThrowsAsync<TimeoutException>(() => bench.ShortProbe.PingAsync(one, IPAddress.Parse("10.0.1.50"), Cancellation));
         Assert.Equal(1, (await bench.Fabric.ReadDropsAsync(Cancellation)).Unowned.Packets);
     }
 
     [Fact]
-    public async Task A_source_that_the_eni_does_not_own_is_dropped_and_counted_for_that_eni()
+    public async Task Packets_with_a_source_the_eni_does_not_own_are_dropped_and_counted()
     {
         await using var bench = await CreateAsync();
         var one = await bench.AddNodeAsync("node-1", Eni("0a", "node-1", device: 0, "10.0.1.10", "10.0.1.40"));
@@ -102,7 +102,7 @@ public sealed class FabricKernelTests
     }
 
     [Fact]
-    public async Task Changed_addresses_move_routes_and_allowed_sources_and_keep_the_counter()
+    public async Task Changed_addresses_move_routes_and_sources_and_keep_the_counter()
     {
         await using var bench = await CreateAsync();
         var one = await bench.AddNodeAsync("node-1", Eni("0a", "node-1", device: 0, "10.0.1.10", "10.0.1.40"));
@@ -114,7 +114,7 @@ public sealed class FabricKernelTests
         Assert.False(await bench.Probe.IsForgedSourceDeliveredAsync(two, moved, observer, IPAddress.Parse("10.0.2.10"), Cancellation));
         await bench.Probe.TcpAsync(observer, one, moved, Cancellation);
 
-        // The address moves from one ENI to the other; in this order both own it for a moment.
+        // Move the address from one ENI to the other. In this order both own it for a moment.
         bench.Fabric.SetAddresses("eni-0b", Networks("10.0.1.11", "10.0.1.40"));
         await bench.Fabric.WaitUntilAppliedAsync(Cancellation);
         bench.Fabric.SetAddresses("eni-0a", Networks("10.0.1.10"));
@@ -128,15 +128,15 @@ public sealed class FabricKernelTests
     }
 
     [Fact]
-    public async Task The_internet_sees_primary_addresses_only_and_the_premises_see_all()
+    public async Task Internet_reaches_only_primary_addresses_and_on_premises_reaches_all()
     {
         await using var bench = await CreateAsync();
         var node = await bench.AddNodeAsync("node-1", Eni("0a", "node-1", device: 0, "10.0.1.10", "10.0.1.40"));
         AddAddress(node, "10.0.1.40");
         var fabric = bench.Fabric;
 
-        var seen = await bench.Probe.TcpAsync(node, fabric.Internet, FabricAddresses.InternetHost, Cancellation);
-        Assert.Equal(IPAddress.Parse("10.0.1.10"), seen.ObservedSource);
+        var outcome = await bench.Probe.TcpAsync(node, fabric.Internet, FabricAddresses.InternetHost, Cancellation);
+        Assert.Equal(IPAddress.Parse("10.0.1.10"), outcome.ObservedSource);
         Assert.False(
             await bench.Probe.IsForgedSourceDeliveredAsync(
                 node,
@@ -156,7 +156,7 @@ public sealed class FabricKernelTests
             )
         );
         await Assert.ThrowsAsync<TimeoutException>(() =>
-            bench.Impatient.PingAsync(fabric.Internet, IPAddress.Parse("10.0.1.40"), Cancellation)
+            bench.ShortProbe.PingAsync(fabric.Internet, IPAddress.Parse("10.0.1.40"), Cancellation)
         );
         await bench.Probe.PingAsync(fabric.OnPremises, IPAddress.Parse("10.0.1.40"), Cancellation);
 
@@ -166,7 +166,7 @@ public sealed class FabricKernelTests
     }
 
     [Fact]
-    public async Task Repeated_wishes_change_nothing_and_a_burst_is_applied_as_one()
+    public async Task Repeated_changes_have_no_effect_and_a_burst_is_applied_at_once()
     {
         await using var bench = await CreateAsync();
         var node = await bench.AddNodeAsync("node-1", Eni("0a", "node-1", device: 0, "10.0.1.10"));
@@ -195,7 +195,7 @@ public sealed class FabricKernelTests
     }
 
     [Fact]
-    public async Task Nothing_is_left_after_the_end_and_leftovers_are_named()
+    public async Task Create_reports_existing_namespaces_and_dispose_removes_all()
     {
         FabricNames names;
         await using (var bench = await CreateAsync())
@@ -203,11 +203,11 @@ public sealed class FabricKernelTests
             names = bench.Names;
             await bench.AddNodeAsync("node-1", Eni("0a", "node-1", device: 0, "10.0.1.10"));
             Assert.Equal(4, FabricNamespaces.Find(names).Count);
-            var refusal = await Assert.ThrowsAsync<FabricException>(() =>
+            var error = await Assert.ThrowsAsync<FabricException>(() =>
                 VpcFabric.CreateAsync(Options(names), TimeProvider.System, NullLogger.Instance, Cancellation)
             );
-            Assert.Contains(names.Router, refusal.Message, StringComparison.Ordinal);
-            Assert.Contains($"vpc-lab down --name {names.Lab}", refusal.Message, StringComparison.Ordinal);
+            Assert.Contains(names.Router, error.Message, StringComparison.Ordinal);
+            Assert.Contains($"vpc-lab down --name {names.Lab}", error.Message, StringComparison.Ordinal);
             Assert.Equal(4, FabricNamespaces.Find(names).Count);
         }
 

@@ -12,11 +12,11 @@ using static VpcCni.Lab.Tests.Fabric.FabricBench;
 
 namespace VpcCni.Lab.Tests.Fabric;
 
-/// <summary>Model, services and fabric together, within this process and without daemons: what EC2 says is what the kernel shows.</summary>
+/// <summary>Tests model, services and fabric together, in this process and without daemons: the kernel follows EC2's state.</summary>
 public sealed class VpcLabTests
 {
     [Fact]
-    public async Task Attached_eni_appears_after_the_attach_latency_and_detached_disappears()
+    public async Task Eni_link_appears_after_the_attach_latency_and_disappears_on_detach()
     {
         await using var lab = await StartAsync(attachLatency: TimeSpan.FromMilliseconds(200));
         var node = lab.Nodes[0];
@@ -31,7 +31,7 @@ public sealed class VpcLabTests
         {
             if (netlink.FindLink("ens6") is null)
                 return false;
-            // the link never comes first
+            // The link must not appear before the latency has passed.
             Assert.Equal(AttachmentStatus.Attached, lab.World.With(world => world.FindInterface(eni.Id)!.Attachment!.Status));
             return true;
         });
@@ -53,19 +53,19 @@ public sealed class VpcLabTests
         await using var lab = await StartAsync();
         var node = lab.Nodes[0];
         var primary = node.Instance.PrimaryInterface;
-        var given = lab.World.With(world => world.AssignPrivateIpAddresses(primary, AddressRequest.Any(1))).Addresses[0];
-        await Eventually.TrueAsync(() => RoutedTo(lab, primary).Contains(given));
+        var assigned = lab.World.With(world => world.AssignPrivateIpAddresses(primary, AddressRequest.Any(1))).Addresses[0];
+        await Eventually.TrueAsync(() => RoutedTo(lab, primary).Contains(assigned));
 
-        lab.World.With(world => world.UnassignPrivateIpAddresses(primary, [given], []));
-        await Eventually.TrueAsync(() => !RoutedTo(lab, primary).Contains(given));
+        lab.World.With(world => world.UnassignPrivateIpAddresses(primary, [assigned], []));
+        await Eventually.TrueAsync(() => !RoutedTo(lab, primary).Contains(assigned));
         await lab.Fabric.WaitUntilAppliedAsync(Cancellation);
-        AddAddress(node.Network, given.ToString());
-        var impatient = new Probe(TimeProvider.System, TimeSpan.FromMilliseconds(300));
-        await Assert.ThrowsAsync<TimeoutException>(() => impatient.PingAsync(lab.Nodes[1].Network, given, Cancellation));
+        AddAddress(node.Network, assigned.ToString());
+        var shortProbe = new Probe(TimeProvider.System, TimeSpan.FromMilliseconds(300));
+        await Assert.ThrowsAsync<TimeoutException>(() => shortProbe.PingAsync(lab.Nodes[1].Network, assigned, Cancellation));
     }
 
     [Fact]
-    public async Task Each_node_is_told_who_it_is_by_the_metadata()
+    public async Task Metadata_identifies_the_node_that_asks()
     {
         await using var lab = await StartAsync();
         foreach (var node in lab.Nodes)
@@ -89,7 +89,7 @@ public sealed class VpcLabTests
     }
 
     [Fact]
-    public async Task Injected_fault_strikes_as_often_as_asked_and_shows_in_the_status()
+    public async Task Injected_fault_applies_the_given_number_of_times_and_is_in_the_status()
     {
         await using var lab = await StartAsync();
         lab.World.Inject(

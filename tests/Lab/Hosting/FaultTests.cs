@@ -10,7 +10,9 @@ using Xunit;
 
 namespace VpcCni.Lab.Tests.Hosting;
 
-/// <summary>A fault that nothing can ever strike, or that EC2 never sends, is refused: a test with it would pass for nothing.</summary>
+/// <summary>
+/// Tests that the lab rejects a fault that can never apply, or whose code EC2 never returns, because a test with it proves nothing.
+/// </summary>
 public sealed partial class FaultTests : IDisposable
 {
     private readonly LabWorld _lab = new(
@@ -27,7 +29,7 @@ public sealed partial class FaultTests : IDisposable
     [InlineData("assignprivateipaddresses", "did you mean AssignPrivateIpAddresses?")]
     [InlineData("RunInstances", "expected * for all, or one of AssignIpv6Addresses")]
     [InlineData("", "the lab's EC2 API has no operation ''")]
-    public void An_operation_that_the_lab_does_not_serve_is_refused(string operation, string expected)
+    public void Fault_of_an_unknown_operation_is_rejected(string operation, string expected)
     {
         Assert.Contains(
             expected,
@@ -43,7 +45,7 @@ public sealed partial class FaultTests : IDisposable
     [InlineData("insufficientfreeaddressesinsubnet", "did you mean InsufficientFreeAddressesInSubnet?")]
     [InlineData("Teapot", "--any-code")]
     [InlineData("", "a fault needs an error code")]
-    public void A_code_that_EC2_does_not_document_is_refused(string code, string expected)
+    public void Fault_with_an_undocumented_code_is_rejected(string code, string expected)
     {
         Assert.Contains(
             expected,
@@ -54,7 +56,7 @@ public sealed partial class FaultTests : IDisposable
     }
 
     [Fact]
-    public void A_code_that_EC2_does_not_document_is_sent_when_it_is_asked_for()
+    public void Fault_with_an_undocumented_code_and_any_code_is_injected()
     {
         _lab.Inject(
             new FaultSpec
@@ -86,14 +88,14 @@ public sealed partial class FaultTests : IDisposable
 
     private sealed class NoFabric : IVpcFabric
     {
-        public void Attach(EniAttachment attachment) => throw new InvalidOperationException("nothing is attached here");
+        public void Attach(EniAttachment attachment) => throw new InvalidOperationException("this test attaches nothing");
 
-        public void Detach(string eniId) => throw new InvalidOperationException("nothing is attached here");
+        public void Detach(string eniId) => throw new InvalidOperationException("this test attaches nothing");
 
         public void SetAddresses(string eniId, IReadOnlyList<System.Net.IPNetwork> addresses) =>
-            throw new InvalidOperationException("nothing is attached here");
+            throw new InvalidOperationException("this test attaches nothing");
 
         public void SetRanges(IReadOnlyList<System.Net.IPNetwork> ranges) =>
-            throw new InvalidOperationException("nothing is attached here");
+            throw new InvalidOperationException("this test attaches nothing");
     }
 }

@@ -13,13 +13,13 @@ using Xunit;
 
 namespace VpcCni.Lab.Tests.Hosting;
 
-/// <summary>The cluster around a lab's nodes, in real namespaces and without daemons.</summary>
+/// <summary>Tests a lab's cluster, in real namespaces and without daemons.</summary>
 public sealed class LabClusterTests
 {
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
     [Fact]
-    public async Task Each_node_is_an_object_with_what_the_instance_is()
+    public async Task Node_object_describes_the_nodes_instance()
     {
         await using var lab = await StartAsync();
         var store = lab.Cluster.Plane.Store;
@@ -42,15 +42,15 @@ public sealed class LabClusterTests
     }
 
     [Fact]
-    public async Task Node_reaches_the_api_with_what_is_in_its_folder_until_the_token_is_revoked()
+    public async Task Node_reaches_the_api_with_its_folders_token_until_it_is_revoked()
     {
         await using var lab = await StartAsync();
         var node = lab.Nodes[0];
         using var before = InCluster(node);
         Assert.Equal("NodeList", JsonNode.Parse(await before.GetStringAsync("/api/v1/nodes", Cancellation)).Text("kind"));
         lab.Cluster.RotateTokens(revoke: true);
-        using var refused = await before.GetAsync("/api/v1/nodes", Cancellation);
-        Assert.Equal(HttpStatusCode.Unauthorized, refused.StatusCode);
+        using var rejected = await before.GetAsync("/api/v1/nodes", Cancellation);
+        Assert.Equal(HttpStatusCode.Unauthorized, rejected.StatusCode);
         using var after = InCluster(node);
         using var again = await after.GetAsync("/api/v1/nodes", Cancellation);
         Assert.Equal(HttpStatusCode.OK, again.StatusCode);
@@ -61,7 +61,7 @@ public sealed class LabClusterTests
     }
 
     [Fact]
-    public async Task Outage_refuses_the_nodes_connections_and_its_end_does_not()
+    public async Task Outage_refuses_the_nodes_connections_until_it_ends()
     {
         await using var lab = await StartAsync();
         using var client = InCluster(lab.Nodes[0]);
@@ -75,7 +75,7 @@ public sealed class LabClusterTests
     }
 
     [Fact]
-    public async Task Pod_without_a_node_gets_one_and_its_failures_as_events()
+    public async Task Pod_without_a_node_is_scheduled_and_its_failures_are_events()
     {
         await using var lab = await StartAsync(); // without a plugin
         var store = lab.Cluster.Plane.Store;
@@ -100,9 +100,9 @@ public sealed class LabClusterTests
         await Eventually.TrueAsync(() =>
             store
                 .List(BuiltInTypes.Events, Selection.All)
-                .Items.Any(told =>
-                    told.Text("reason") == "FailedCreatePodSandBox"
-                    && told.Text("message").Contains("without a CNI plugin", StringComparison.Ordinal)
+                .Items.Any(@event =>
+                    @event.Text("reason") == "FailedCreatePodSandBox"
+                    && @event.Text("message").Contains("without a CNI plugin", StringComparison.Ordinal)
                 )
         );
         store.Delete(BuiltInTypes.Pods, "default", "web");
@@ -110,7 +110,7 @@ public sealed class LabClusterTests
     }
 
     [Fact]
-    public async Task Kubeconfig_is_its_owners_alone()
+    public async Task Kubeconfig_is_readable_only_by_its_owner()
     {
         await using var lab = await StartAsync();
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(lab.Paths.Kubeconfig));
@@ -136,8 +136,8 @@ public sealed class LabClusterTests
     }
 
     /// <summary>
-    /// A client as a pod of the host network has it: the service's address, ca.crt and token of the folder, connections from within the
-    /// node's namespace.
+    /// Creates a client like that of a pod on the host network: the service's address, the folder's ca.crt and token, and connections from
+    /// the node's namespace.
     /// </summary>
     private static HttpClient InCluster(LabNode node)
     {

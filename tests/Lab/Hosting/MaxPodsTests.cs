@@ -5,7 +5,7 @@ using Xunit;
 
 namespace VpcCni.Lab.Tests.Hosting;
 
-/// <summary>The capacity of the lab's nodes, against the numbers that EKS publishes for these types.</summary>
+/// <summary>Tests the pod capacity of the lab's nodes against the numbers that EKS publishes for their types.</summary>
 public sealed class MaxPodsTests
 {
     [Theory]
@@ -14,7 +14,7 @@ public sealed class MaxPodsTests
     [InlineData("m5.large", "", 29)]
     [InlineData("m5.large", "true", 110)]
     [InlineData("m5.24xlarge", "true", 250)]
-    public void Capacity_is_that_of_the_type(string type, string prefixes, int expected)
+    public void Capacity_equals_eks_capacity_of_the_type(string type, string prefixes, int expected)
     {
         var options = new LabOptions { Environment = new Dictionary<string, string> { ["ENABLE_PREFIX_DELEGATION"] = prefixes } };
         var found = InstanceTypeCatalog.Common[type];

@@ -75,7 +75,7 @@ public sealed class ImdsTests
     [InlineData("ipv6s")]
     [InlineData("ipv6-prefix")]
     [InlineData("nonsense")]
-    public async Task Key_of_what_an_interface_does_not_have_is_404(string key)
+    public async Task Key_without_a_value_is_404(string key)
     {
         await using var host = await LabHost.StartAsync();
         host.MetadataFor = host.Test.Launch();
@@ -84,7 +84,7 @@ public sealed class ImdsTests
     }
 
     [Fact]
-    public async Task Request_without_a_good_token_is_401()
+    public async Task Request_without_a_valid_token_is_401()
     {
         await using var host = await LabHost.StartAsync();
         host.MetadataFor = host.Test.Launch();
@@ -112,7 +112,7 @@ public sealed class ImdsTests
     [InlineData("0")]
     [InlineData("21601")]
     [InlineData("soon")]
-    public async Task Token_asked_for_with_an_impossible_life_is_400(string? seconds)
+    public async Task Token_request_with_an_invalid_ttl_is_400(string? seconds)
     {
         await using var host = await LabHost.StartAsync();
         host.MetadataFor = host.Test.Launch();
@@ -120,7 +120,7 @@ public sealed class ImdsTests
     }
 
     [Fact]
-    public async Task Token_asked_for_through_a_proxy_is_403()
+    public async Task Token_request_through_a_proxy_is_403()
     {
         await using var host = await LabHost.StartAsync();
         host.MetadataFor = host.Test.Launch();
@@ -136,7 +136,7 @@ public sealed class ImdsTests
     }
 
     [Fact]
-    public async Task Credentials_are_those_that_the_api_takes()
+    public async Task Credentials_are_accepted_by_the_api()
     {
         await using var host = await LabHost.StartAsync();
         host.MetadataFor = host.Test.Launch();

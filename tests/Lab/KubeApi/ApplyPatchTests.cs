@@ -7,13 +7,13 @@ using Xunit;
 
 namespace VpcCni.Lab.Tests.KubeApi;
 
-/// <summary>Server-side apply on the store.</summary>
+/// <summary>Tests server-side apply on the store.</summary>
 public sealed class ApplyPatchTests
 {
     private readonly KubeStore _store = new(new ManualTimeProvider(), new Random(1));
 
     [Fact]
-    public void Applied_object_is_created_changed_and_loses_what_is_no_longer_applied()
+    public void Apply_creates_changes_and_removes_fields_no_longer_applied()
     {
         var (created, isNew) = Apply("a", """{ "spec": { "providerID": "x", "podCIDR": "10.0.0.0/24" } }""");
         Assert.True(isNew);
@@ -24,7 +24,7 @@ public sealed class ApplyPatchTests
     }
 
     [Fact]
-    public void Fields_of_others_are_left_alone()
+    public void Apply_leaves_fields_of_other_managers_unchanged()
     {
         Apply("a", """{ "metadata": { "labels": { "one": "1" } } }""");
         Apply("b", """{ "metadata": { "labels": { "two": "2" } } }""");
@@ -43,14 +43,14 @@ public sealed class ApplyPatchTests
     }
 
     [Fact]
-    public void Other_value_for_a_field_of_another_manager_is_a_conflict_unless_forced()
+    public void Apply_of_another_managers_field_conflicts_unless_forced()
     {
         Apply("a", """{ "spec": { "providerID": "x" } }""");
         Apply("b", """{ "spec": { "providerID": "x" } }"""); // the same value is shared
-        var refused = Assert.Throws<KubeStatusException>(() => Apply("b", """{ "spec": { "providerID": "y" } }"""));
+        var error = Assert.Throws<KubeStatusException>(() => Apply("b", """{ "spec": { "providerID": "y" } }"""));
         Assert.Equal(
             (HttpStatusCode.Conflict, "Apply failed with 1 conflict: conflict with \"a\": .spec.providerID"),
-            (refused.Code, refused.Message)
+            (error.Code, error.Message)
         );
         Apply("b", """{ "spec": { "providerID": "y" } }""", force: true);
         Apply("a", "{}"); // no longer its own, so nothing is taken out
@@ -58,7 +58,7 @@ public sealed class ApplyPatchTests
     }
 
     [Fact]
-    public void Lists_with_a_key_are_shared_item_by_item()
+    public void Apply_merges_lists_with_a_key_by_item()
     {
         JsonObject Pod(string json) => JsonNode.Parse(json)!.AsObject();
         _store.Apply(

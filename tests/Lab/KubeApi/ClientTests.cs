@@ -13,7 +13,7 @@ using Xunit;
 
 namespace VpcCni.Lab.Tests.KubeApi;
 
-/// <summary>The official client for C# understands the lab's API.</summary>
+/// <summary>Tests the lab's API with the official C# client.</summary>
 public sealed class ClientTests : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("kubeclient").FullName;
@@ -23,13 +23,13 @@ public sealed class ClientTests : IDisposable
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Fact]
-    public async Task Node_is_watched_through_TLS_with_a_token_that_was_replaced()
+    public async Task Watch_over_tls_continues_with_a_replaced_token()
     {
         await using var host = await KubeHost.StartAsync();
         var user = KubeTokens.ServiceAccount("kube-system", "aws-node");
         await File.WriteAllTextAsync(Path.Combine(_folder, "token"), host.Plane.Tokens.Issue(user), Token);
         await File.WriteAllTextAsync(Path.Combine(_folder, "ca.crt"), host.AuthorityPem, Token);
-        // The client keeps a token for a minute; another one reads the file again.
+        // A client caches the token for a minute; a new client reads the file again.
         k8s.Kubernetes Client() =>
             new(
                 new KubernetesClientConfiguration
@@ -45,8 +45,8 @@ public sealed class ClientTests : IDisposable
         var list = await client.CoreV1.ListNodeAsync(fieldSelector: "metadata.name=node-1", resourceVersion: "0", cancellationToken: Token);
         Assert.Equal("node-1", Assert.Single(list.Items!).Metadata!.Name);
 
-        // From here on only a new token is good.
-        host.Plane.Tokens.RevokeAllBut(user, token: null);
+        // From here on only a new token is valid.
+        host.Plane.Tokens.RevokeAllExcept(user, token: null);
         var refusal = await Assert.ThrowsAsync<HttpOperationException>(() =>
             client.CoreV1.ReadNodeAsync("node-1", cancellationToken: Token)
         );
@@ -80,7 +80,7 @@ public sealed class ClientTests : IDisposable
     }
 
     [Fact]
-    public async Task Watch_from_a_forgotten_version_says_that_it_is_gone()
+    public async Task Watch_from_a_compacted_version_reports_gone()
     {
         await using var host = await KubeHost.StartAsync();
         using var client = new k8s.Kubernetes(new KubernetesClientConfiguration { Host = host.Url });
@@ -95,30 +95,30 @@ public sealed class ClientTests : IDisposable
                 var (type, item) in client.CoreV1.WatchListNodeAsync(
                     resourceVersion: old,
                     timeoutSeconds: 5,
-                    onError: told => error ??= told,
+                    onError: failure => error ??= failure,
                     cancellationToken: Token
                 )
             )
                 Assert.Fail($"{type} {item.Metadata?.Name}");
         }
-        catch (HttpOperationException refused)
+        catch (HttpOperationException failure)
         {
-            error = refused;
+            error = failure;
         }
 
         Assert.Equal(
             410,
             error switch
             {
-                KubernetesException told => told.Status?.Code,
-                HttpOperationException refused => (int)refused.Response!.StatusCode,
+                KubernetesException failure => failure.Status?.Code,
+                HttpOperationException failure => (int)failure.Response!.StatusCode,
                 _ => null,
             }
         );
     }
 
     [Fact]
-    public async Task Event_is_made_counted_up_and_found_by_the_uid_of_its_pod()
+    public async Task Event_is_created_incremented_and_found_by_the_uid_of_its_pod()
     {
         await using var host = await KubeHost.StartAsync();
         using var client = new k8s.Kubernetes(new KubernetesClientConfiguration { Host = host.Url });
@@ -169,7 +169,7 @@ public sealed class ClientTests : IDisposable
     }
 
     [Fact]
-    public async Task Annotation_for_another_pod_of_that_name_is_refused()
+    public async Task Annotation_for_another_pod_of_the_same_name_is_rejected()
     {
         await using var host = await KubeHost.StartAsync();
         using var client = new k8s.Kubernetes(new KubernetesClientConfiguration { Host = host.Url });

@@ -4,7 +4,7 @@ using Xunit;
 
 namespace VpcCni.Lab.Tests.KubeApi;
 
-/// <summary>Ages as kubectl's users know them.</summary>
+/// <summary>Tests the format of ages.</summary>
 public sealed class HumanDurationTests
 {
     [Theory]
@@ -20,8 +20,9 @@ public sealed class HumanDurationTests
     [InlineData(9 * 86400, "9d")]
     [InlineData(800L * 86400, "2y70d")]
     [InlineData(-30, "<invalid>")]
-    public void Age_in_words(long seconds, string expected) => Assert.Equal(expected, HumanDuration.Text(TimeSpan.FromSeconds(seconds)));
+    public void Age_is_formatted_as_kubectl_does(long seconds, string expected) =>
+        Assert.Equal(expected, HumanDuration.Text(TimeSpan.FromSeconds(seconds)));
 
     [Fact]
-    public void Age_of_no_timestamp_is_unknown() => Assert.Equal("<unknown>", HumanDuration.Since("", DateTimeOffset.UnixEpoch));
+    public void Age_of_an_empty_timestamp_is_unknown() => Assert.Equal("<unknown>", HumanDuration.Since("", DateTimeOffset.UnixEpoch));
 }

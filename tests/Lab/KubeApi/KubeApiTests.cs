@@ -7,7 +7,7 @@ using Xunit;
 
 namespace VpcCni.Lab.Tests.KubeApi;
 
-/// <summary>The API over HTTP, asked by a client that knows nothing of the server's code but its answers.</summary>
+/// <summary>Tests the API over HTTP, through its requests and responses only.</summary>
 public sealed class KubeApiTests
 {
     private const string Nodes = "/api/v1/nodes";
@@ -39,10 +39,10 @@ public sealed class KubeApiTests
         Assert.Equal(("NodeList", "v1", "node-1"), (listed.Body.Text("kind"), listed.Body.Text("apiVersion"), Assert.Single(listed.Names)));
         var deleted = await host.SendAsync(HttpMethod.Delete, Nodes + "/node-1");
         Assert.Equal("Success", deleted.Body.Text("status"));
-        var gone = await host.GetAsync(Nodes + "/node-1");
+        var missing = await host.GetAsync(Nodes + "/node-1");
         Assert.Equal(
             (HttpStatusCode.NotFound, "NotFound", "nodes \"node-1\" not found"),
-            (gone.Status, gone.Reason, gone.Body.Text("message"))
+            (missing.Status, missing.Reason, missing.Body.Text("message"))
         );
     }
 
@@ -61,7 +61,7 @@ public sealed class KubeApiTests
     }
 
     [Fact]
-    public async Task Selectors_choose_and_unknown_fields_are_refused()
+    public async Task Selectors_filter_lists_and_reject_unknown_fields()
     {
         await using var host = await KubeHost.StartAsync();
         for (var count = 1; count <= 3; count++)
@@ -76,13 +76,13 @@ public sealed class KubeApiTests
         Assert.Equal(["web-2", "web-3"], (await host.GetAsync("/api/v1/namespaces/default/pods?labelSelector=n+in+(2,3)")).Names);
         Assert.Equal(["web-1"], (await host.GetAsync("/api/v1/pods?labelSelector=n,n!%3D2,n+notin+(3)")).Names);
         Assert.Empty((await host.GetAsync("/api/v1/namespaces/kube-system/pods")).Names);
-        var refused = await host.GetAsync("/api/v1/pods?fieldSelector=spec.colour%3Dred");
-        Assert.Equal(HttpStatusCode.BadRequest, refused.Status);
-        Assert.Contains("field label not supported: spec.colour", refused.Body.Text("message"), StringComparison.Ordinal);
+        var rejected = await host.GetAsync("/api/v1/pods?fieldSelector=spec.colour%3Dred");
+        Assert.Equal(HttpStatusCode.BadRequest, rejected.Status);
+        Assert.Contains("field label not supported: spec.colour", rejected.Body.Text("message"), StringComparison.Ordinal);
     }
 
     [Fact]
-    public async Task Watch_without_a_version_begins_with_what_is_there()
+    public async Task Watch_without_a_version_starts_with_the_current_objects()
     {
         await using var host = await KubeHost.StartAsync();
         host.Store.Create(BuiltInTypes.Nodes, "", Named("node-1"));
@@ -95,7 +95,7 @@ public sealed class KubeApiTests
     }
 
     [Fact]
-    public async Task Watch_resumes_from_a_version_ends_with_its_time_and_tells_how_far_it_is()
+    public async Task Watch_resumes_from_a_version_sends_bookmarks_and_times_out()
     {
         await using var host = await KubeHost.StartAsync(api: new KubeApiOptions { BookmarkInterval = TimeSpan.FromMilliseconds(50) });
         host.Store.Create(BuiltInTypes.Nodes, "", Named("node-1"));
@@ -115,7 +115,7 @@ public sealed class KubeApiTests
     }
 
     [Fact]
-    public async Task Watch_from_a_forgotten_version_gets_410_as_an_event()
+    public async Task Watch_from_a_compacted_version_gets_an_error_event_with_410()
     {
         await using var host = await KubeHost.StartAsync();
         host.Store.Create(BuiltInTypes.Nodes, "", Named("node-1"));
@@ -130,7 +130,7 @@ public sealed class KubeApiTests
     }
 
     [Fact]
-    public async Task Watch_may_take_the_place_of_a_list()
+    public async Task Watch_with_initial_events_replaces_a_list()
     {
         await using var host = await KubeHost.StartAsync();
         host.Store.Create(BuiltInTypes.Nodes, "", Named("node-1"));
@@ -142,7 +142,7 @@ public sealed class KubeApiTests
     }
 
     [Fact]
-    public async Task Lists_come_as_tables_or_metadata_when_asked_for()
+    public async Task List_is_a_table_or_metadata_if_the_client_accepts_it()
     {
         await using var host = await KubeHost.StartAsync();
         var node = Named("node-1");
@@ -163,7 +163,7 @@ public sealed class KubeApiTests
     }
 
     [Fact]
-    public async Task Custom_resource_follows_its_definition()
+    public async Task Custom_resource_is_validated_and_pruned_by_its_schema()
     {
         await using var host = await KubeHost.StartAsync();
         var created = await host.SendAsync(
@@ -201,7 +201,7 @@ public sealed class KubeApiTests
     }
 
     [Fact]
-    public async Task New_definition_is_served_at_once_and_found_by_discovery()
+    public async Task Definition_is_served_at_once_and_listed_by_discovery()
     {
         await using var host = await KubeHost.StartAsync();
         const string Definition = """
@@ -226,7 +226,7 @@ public sealed class KubeApiTests
     }
 
     [Fact]
-    public async Task Discovery_is_told_group_by_group_and_all_at_once()
+    public async Task Discovery_is_served_by_group_and_aggregated()
     {
         await using var host = await KubeHost.StartAsync();
         Assert.Equal("1", (await host.GetAsync("/version")).Body.Text("major"));
@@ -263,7 +263,7 @@ public sealed class KubeApiTests
     [InlineData("GET", "/api/v1/nodes?continue=nonsense", null, HttpStatusCode.BadRequest)]
     [InlineData("GET", "/api/v1/nodes?watch=true&resourceVersion=late", null, HttpStatusCode.BadRequest)]
     [InlineData("GET", "/api/v1/nodes?labelSelector=(", null, HttpStatusCode.BadRequest)]
-    public async Task Nonsense_is_refused_with_a_status_object(string method, string path, string? body, HttpStatusCode expected)
+    public async Task Invalid_request_gets_a_status_object(string method, string path, string? body, HttpStatusCode expected)
     {
         await using var host = await KubeHost.StartAsync();
         var reply = await host.SendAsync(new HttpMethod(method), path, body);
@@ -271,7 +271,7 @@ public sealed class KubeApiTests
     }
 
     [Fact]
-    public async Task Body_without_end_is_refused()
+    public async Task Body_beyond_the_limit_gets_413()
     {
         await using var host = await KubeHost.StartAsync(api: new KubeApiOptions { MaxBodyBytes = 1000 });
         var reply = await host.SendAsync(HttpMethod.Post, Nodes, new string(' ', 2000));
@@ -279,7 +279,7 @@ public sealed class KubeApiTests
     }
 
     [Fact]
-    public async Task Door_with_tls_demands_a_token_that_is_good_now()
+    public async Task Secure_handler_requires_a_valid_token()
     {
         await using var host = await KubeHost.StartAsync();
         var user = KubeTokens.ServiceAccount("kube-system", "aws-node");
@@ -290,7 +290,7 @@ public sealed class KubeApiTests
         Assert.Equal(HttpStatusCode.OK, (await host.SendAsync(HttpMethod.Get, Nodes, client: holder)).Status);
         var second = host.Plane.Tokens.Issue(user);
         Assert.Equal(HttpStatusCode.OK, (await host.SendAsync(HttpMethod.Get, Nodes, client: holder)).Status);
-        host.Plane.Tokens.RevokeAllBut(user, second);
+        host.Plane.Tokens.RevokeAllExcept(user, second);
         Assert.Equal(HttpStatusCode.Unauthorized, (await host.SendAsync(HttpMethod.Get, Nodes, client: holder)).Status);
         Assert.Contains(new KubeCallCount(user, "list", "nodes", 200, 2), host.Plane.Calls.Counts);
     }

@@ -9,13 +9,13 @@ using Xunit;
 
 namespace VpcCni.Lab.Tests.KubeApi;
 
-/// <summary>What goes wrong on purpose.</summary>
+/// <summary>Tests injected faults of the Kubernetes API.</summary>
 public sealed class KubeFaultTests
 {
     private const string Nodes = "/api/v1/nodes";
 
     [Fact]
-    public async Task Status_strikes_what_it_names_as_often_as_asked()
+    public async Task Status_fault_applies_to_matching_requests_the_given_number_of_times()
     {
         await using var host = await KubeHost.StartAsync();
         host.Plane.Faults.Arm(
@@ -32,10 +32,10 @@ public sealed class KubeFaultTests
         Assert.Equal(HttpStatusCode.OK, (await host.GetAsync("/api/v1/pods")).Status);
         for (var count = 0; count < 2; count++)
         {
-            var refused = await host.GetAsync(Nodes);
+            var rejected = await host.GetAsync(Nodes);
             Assert.Equal(
                 (HttpStatusCode.TooManyRequests, "TooManyRequests", TimeSpan.FromSeconds(7)),
-                (refused.Status, refused.Reason, refused.RetryAfter)
+                (rejected.Status, rejected.Reason, rejected.RetryAfter)
             );
         }
 
@@ -44,7 +44,7 @@ public sealed class KubeFaultTests
     }
 
     [Fact]
-    public async Task Garbage_and_half_answers_are_no_json()
+    public async Task Garbage_and_truncated_faults_return_invalid_json()
     {
         await using var host = await KubeHost.StartAsync();
         host.Plane.Faults.Arm(new KubeFault { Kind = KubeFaultKind.Garbage });
@@ -56,7 +56,7 @@ public sealed class KubeFaultTests
     }
 
     [Fact]
-    public async Task Lost_answer_has_taken_effect()
+    public async Task Lost_answer_fault_lets_the_request_take_effect()
     {
         await using var host = await KubeHost.StartAsync();
         host.Plane.Faults.Arm(new KubeFault { Kind = KubeFaultKind.LostAnswer, Verb = "create" });
@@ -67,7 +67,7 @@ public sealed class KubeFaultTests
     }
 
     [Fact]
-    public async Task Closed_watches_break_off_and_new_ones_open()
+    public async Task Closed_watch_is_aborted_and_a_new_one_can_open()
     {
         await using var host = await KubeHost.StartAsync();
         using var watch = await host.WatchAsync(Nodes);
@@ -81,7 +81,7 @@ public sealed class KubeFaultTests
     }
 
     [Fact]
-    public async Task Watch_with_garbage_ends_after_it()
+    public async Task Watch_with_a_garbage_fault_ends_after_it()
     {
         await using var host = await KubeHost.StartAsync();
         host.Plane.Faults.Arm(new KubeFault { Kind = KubeFaultKind.Garbage, Verb = "watch" });
@@ -92,7 +92,7 @@ public sealed class KubeFaultTests
     }
 
     [Fact]
-    public async Task Stalled_watch_is_silent_until_it_is_closed()
+    public async Task Stalled_watch_sends_nothing_until_it_is_closed()
     {
         await using var host = await KubeHost.StartAsync();
         host.Store.Create(BuiltInTypes.Nodes, "", new JsonObject { ["metadata"] = new JsonObject { ["name"] = "node-1" } });
@@ -106,7 +106,7 @@ public sealed class KubeFaultTests
     }
 
     [Fact]
-    public async Task Watches_beyond_the_bound_are_refused()
+    public async Task Watch_beyond_the_limit_is_rejected()
     {
         await using var host = await KubeHost.StartAsync(api: new KubeApiOptions { MaxWatches = 1 });
         using var first = await host.WatchAsync(Nodes);
@@ -115,7 +115,7 @@ public sealed class KubeFaultTests
     }
 
     [Fact]
-    public void Fault_that_could_never_strike_is_refused()
+    public void Fault_that_can_never_apply_is_rejected()
     {
         var faults = new KubeFaults();
         Assert.Throws<ArgumentException>(() => faults.Arm(new KubeFault { Kind = KubeFaultKind.Status, Code = 200 }));

@@ -11,7 +11,7 @@ using VpcCni.Lab.KubeApi.Store;
 
 namespace VpcCni.Lab.Tests.KubeApi;
 
-/// <summary>The Kubernetes API of the lab on two loopback ports of its own, plain and with TLS, and a client for each.</summary>
+/// <summary>Serves the lab's Kubernetes API on two loopback ports, in plain HTTP and with TLS, with a client for each.</summary>
 internal sealed class KubeHost : IAsyncDisposable
 {
     private readonly WebApplication _plain;
@@ -33,7 +33,7 @@ internal sealed class KubeHost : IAsyncDisposable
     public string Url => _plain.Urls.Single();
     public string SecureUrl => _secure.Urls.Single();
 
-    /// <summary>The contents of ca.crt.</summary>
+    /// <summary>The content of ca.crt.</summary>
     public string AuthorityPem => _certificates.AuthorityPem;
 
     public static async Task<KubeHost> StartAsync(TimeProvider? time = null, KubeApiOptions? api = null, KubeStoreOptions? store = null)
@@ -41,12 +41,12 @@ internal sealed class KubeHost : IAsyncDisposable
         var clock = time ?? TimeProvider.System;
         var plane = new KubeControlPlane(clock, new Random(1), new Random(2), store, api);
         var certificates = new KubeCertificates(TimeProvider.System.GetUtcNow(), IPAddress.Loopback);
-        var plain = await ServeAsync(plane.Open, certificate: null);
-        var secure = await ServeAsync(plane.Guarded, certificates.Server);
+        var plain = await ServeAsync(plane.Insecure, certificate: null);
+        var secure = await ServeAsync(plane.Secure, certificates.Server);
         return new KubeHost(plane, plain, secure, certificates);
     }
 
-    /// <summary>A client of the port with TLS that trusts the lab's authority only.</summary>
+    /// <summary>Creates a client of the TLS port that trusts only the lab's authority.</summary>
     public HttpClient SecureClient(string? token)
     {
         var handler = new SocketsHttpHandler();
@@ -87,7 +87,7 @@ internal sealed class KubeHost : IAsyncDisposable
 
     public Task<KubeReply> GetAsync(string path, string? accept = null) => SendAsync(HttpMethod.Get, path, accept: accept);
 
-    /// <summary>Opens a watch; its events are read one by one.</summary>
+    /// <summary>Opens a watch, whose events the result reads one by one.</summary>
     public async Task<WatchReader> WatchAsync(string pathAndQuery)
     {
         using var request = new HttpRequestMessage(
@@ -132,7 +132,7 @@ internal sealed class KubeHost : IAsyncDisposable
     }
 }
 
-/// <summary>An answer.</summary>
+/// <summary>A response with a JSON body.</summary>
 internal sealed record KubeReply(HttpStatusCode Status, JsonObject Body, TimeSpan? RetryAfter, string ContentType)
 {
     public string Reason => Body.Text("reason");

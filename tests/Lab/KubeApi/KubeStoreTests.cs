@@ -7,7 +7,7 @@ using Xunit;
 
 namespace VpcCni.Lab.Tests.KubeApi;
 
-/// <summary>The store without HTTP: versions, locking, subresources, history.</summary>
+/// <summary>Tests the store without HTTP: versions, locking, subresources, history.</summary>
 public sealed class KubeStoreTests
 {
     private static readonly ResourceType Nodes = BuiltInTypes.Nodes;
@@ -32,11 +32,11 @@ public sealed class KubeStoreTests
     }
 
     [Fact]
-    public void Second_of_a_name_is_refused()
+    public void Create_of_an_existing_name_is_rejected()
     {
         var store = NewStore();
         store.Create(Nodes, "", Node("node-1"));
-        AssertRefused(HttpStatusCode.Conflict, "AlreadyExists", () => store.Create(Nodes, "", Node("node-1")));
+        AssertRejected(HttpStatusCode.Conflict, "AlreadyExists", () => store.Create(Nodes, "", Node("node-1")));
     }
 
     [Fact]
@@ -45,7 +45,7 @@ public sealed class KubeStoreTests
         var store = NewStore();
         var first = store.Create(Nodes, "", Node("node-1"));
         var second = store.Update(Nodes, "", "node-1", With(first, o => o["spec"]!["unschedulable"] = true));
-        AssertRefused(
+        AssertRejected(
             HttpStatusCode.Conflict,
             "Conflict",
             () => store.Update(Nodes, "", "node-1", With(first, o => o["spec"]!["unschedulable"] = false))
@@ -56,7 +56,7 @@ public sealed class KubeStoreTests
     }
 
     [Fact]
-    public void Write_that_changes_nothing_makes_no_version()
+    public void Write_that_changes_nothing_creates_no_version()
     {
         var store = NewStore();
         var created = store.Create(Nodes, "", Node("node-1"));
@@ -67,7 +67,7 @@ public sealed class KubeStoreTests
     }
 
     [Fact]
-    public void Status_and_object_are_written_apart()
+    public void Status_and_object_are_written_separately()
     {
         var store = NewStore();
         store.Create(Nodes, "", Node("node-1"));
@@ -105,7 +105,7 @@ public sealed class KubeStoreTests
     }
 
     [Fact]
-    public void Dry_run_answers_and_keeps_nothing()
+    public void Dry_run_returns_the_result_and_stores_nothing()
     {
         var store = NewStore();
         var before = store.LastVersion;
@@ -115,7 +115,7 @@ public sealed class KubeStoreTests
     }
 
     [Fact]
-    public void Object_with_a_finalizer_goes_when_the_finalizer_does()
+    public void Object_with_a_finalizer_is_removed_with_the_finalizer()
     {
         var store = NewStore();
         store.Create(Nodes, "", With(Node("node-1"), o => o["metadata"]!["finalizers"] = new JsonArray("test/hold")));
@@ -126,9 +126,9 @@ public sealed class KubeStoreTests
     }
 
     [Fact]
-    public void Pod_with_a_kubelet_is_marked_and_goes_when_the_kubelet_is_done()
+    public void Pod_on_a_node_is_marked_until_its_kubelet_deletes_it()
     {
-        var store = NewStore(new KubeStoreOptions { PodsEndGracefully = true });
+        var store = NewStore(new KubeStoreOptions { GracefulPodDeletion = true });
         store.Create(Pods, "default", With(Pod("default", "web"), o => o["spec"]!["nodeName"] = "node-1"));
         store.Create(Pods, "default", Pod("default", "unscheduled"));
         Assert.Equal("2026-01-02T03:04:35Z", store.Delete(Pods, "default", "web").Text("metadata", "deletionTimestamp"));
@@ -143,14 +143,14 @@ public sealed class KubeStoreTests
     {
         var store = NewStore();
         store.Create(Nodes, "", Node("node-1"));
-        AssertRefused(HttpStatusCode.Conflict, "Conflict", () => store.Delete(Nodes, "", "node-1", new Preconditions(Uid: "another")));
+        AssertRejected(HttpStatusCode.Conflict, "Conflict", () => store.Delete(Nodes, "", "node-1", new Preconditions(Uid: "another")));
     }
 
     [Fact]
-    public void Namespace_must_exist_and_takes_its_objects_along()
+    public void Namespace_must_exist_and_its_deletion_deletes_its_objects()
     {
         var store = NewStore();
-        AssertRefused(HttpStatusCode.NotFound, "NotFound", () => store.Create(Pods, "shop", Pod("shop", "web")));
+        AssertRejected(HttpStatusCode.NotFound, "NotFound", () => store.Create(Pods, "shop", Pod("shop", "web")));
         store.Create(BuiltInTypes.Namespaces, "", Named("shop"));
         store.Create(Pods, "shop", Pod("shop", "web"));
         store.Delete(BuiltInTypes.Namespaces, "", "shop");
@@ -158,7 +158,7 @@ public sealed class KubeStoreTests
     }
 
     [Fact]
-    public void Watch_from_a_version_sees_each_write_after_it_once()
+    public void Watch_from_a_version_returns_each_later_write_once()
     {
         var store = NewStore();
         store.Create(Nodes, "", Node("before"));
@@ -175,7 +175,7 @@ public sealed class KubeStoreTests
     }
 
     [Fact]
-    public void Object_that_leaves_or_enters_a_selection_is_deleted_or_added_for_its_watch()
+    public void Object_that_enters_or_leaves_a_selection_is_added_or_deleted()
     {
         var store = NewStore();
         store.Create(Pods, "default", Pod("default", "web"));
@@ -192,7 +192,7 @@ public sealed class KubeStoreTests
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public void Watch_from_before_the_history_is_told_that_it_is_gone(bool compacted)
+    public void Watch_from_before_the_history_is_expired(bool compacted)
     {
         var store = NewStore(new KubeStoreOptions { HistoryLength = 20 });
         var from = store.LastVersion;
@@ -203,22 +203,22 @@ public sealed class KubeStoreTests
             store.Compact();
         else
             store.Create(Nodes, "", Node("one-more"));
-        AssertRefused(HttpStatusCode.Gone, "Expired", () => store.ReadChanges(Nodes, Selection.All, from));
+        AssertRejected(HttpStatusCode.Gone, "Expired", () => store.ReadChanges(Nodes, Selection.All, from));
         Assert.Empty(store.ReadChanges(Nodes, Selection.All, store.LastVersion).Events);
     }
 
     [Fact]
-    public async Task Waiting_for_a_change_ends_with_the_next_write()
+    public async Task Wait_for_a_change_completes_with_the_next_write()
     {
         var store = NewStore();
-        var waiting = store.ChangedAfterAsync(store.LastVersion);
+        var waiting = store.WaitForChangeAsync(store.LastVersion);
         Assert.False(waiting.IsCompleted);
         store.Create(Nodes, "", Node("node-1"));
         await waiting.WaitAsync(TimeSpan.FromSeconds(5));
     }
 
     [Fact]
-    public void Pages_of_a_list_hold_every_object_once_and_carry_one_version()
+    public void Pages_of_a_list_contain_every_object_once_at_one_version()
     {
         var store = NewStore();
         for (var count = 0; count < 7; count++)
@@ -234,11 +234,11 @@ public sealed class KubeStoreTests
         Assert.Equal((first.ResourceVersion, first.ResourceVersion, 4), (second.ResourceVersion, third.ResourceVersion, first.Remaining));
         Assert.Null(third.Continue);
         store.Compact();
-        AssertRefused(HttpStatusCode.Gone, "Expired", () => store.List(Pods, Selection.All, limit: 3, first.Continue));
+        AssertRejected(HttpStatusCode.Gone, "Expired", () => store.List(Pods, Selection.All, limit: 3, first.Continue));
     }
 
     [Fact]
-    public void Oldest_events_make_room()
+    public void Create_beyond_the_event_limit_removes_the_oldest()
     {
         var store = NewStore(new KubeStoreOptions { MaxEvents = 10 });
         for (var count = 0; count < 25; count++)
@@ -257,7 +257,7 @@ public sealed class KubeStoreTests
     }
 
     [Fact]
-    public void Event_of_either_group_is_one_event()
+    public void Event_of_either_group_is_the_same_event()
     {
         var store = NewStore();
         store.Create(
@@ -308,21 +308,21 @@ public sealed class KubeStoreTests
     [InlineData("""{"metadata":{"name":"n","labels":{"a":1}}}""", "metadata.labels")]
     [InlineData("""{"metadata":{"name":"n","labels":{"a":"not a label"}}}""", "metadata.labels")]
     [InlineData("""{"metadata":{"name":"n","annotations":{"a/b/c":""}}}""", "metadata.annotations")]
-    public void Object_against_the_rules_is_refused_with_the_field(string json, string field)
+    public void Invalid_object_is_rejected_with_the_field(string json, string field)
     {
-        var refused = AssertRefused(
+        var error = AssertRejected(
             HttpStatusCode.UnprocessableEntity,
             "Invalid",
             () => NewStore().Create(Nodes, "", JsonNode.Parse(json)!.AsObject())
         );
-        Assert.Contains(refused.ToStatus().Objects("details", "causes"), cause => cause.Text("field") == field);
+        Assert.Contains(error.ToStatus().Objects("details", "causes"), cause => cause.Text("field") == field);
     }
 
-    private static KubeStatusException AssertRefused(HttpStatusCode code, string reason, Action body)
+    private static KubeStatusException AssertRejected(HttpStatusCode code, string reason, Action body)
     {
-        var refused = Assert.Throws<KubeStatusException>(body);
-        Assert.Equal((code, reason), (refused.Code, refused.Reason));
-        return refused;
+        var error = Assert.Throws<KubeStatusException>(body);
+        Assert.Equal((code, reason), (error.Code, error.Reason));
+        return error;
     }
 
     private KubeStore NewStore(KubeStoreOptions? options = null) => new(_time, new Random(1), options);

@@ -5,10 +5,10 @@ using Xunit;
 
 namespace VpcCni.Lab.Tests.KubeApi;
 
-/// <summary>The three kinds of patches, on JSON alone.</summary>
+/// <summary>Tests the three kinds of patches, on JSON only.</summary>
 public sealed class PatchTests
 {
-    /// <summary>From RFC 7386, appendix A, and what Kubernetes clients send.</summary>
+    /// <summary>Examples from RFC 7386, appendix A, and patches that Kubernetes clients send.</summary>
     [Theory]
     [InlineData("""{"a":"b"}""", """{"a":"c"}""", """{"a":"c"}""")]
     [InlineData("""{"a":"b"}""", """{"b":"c"}""", """{"a":"b","b":"c"}""")]
@@ -18,10 +18,10 @@ public sealed class PatchTests
     [InlineData("""{"a":{"b":"c"}}""", """{"a":{"b":"d","c":null}}""", """{"a":{"b":"d"}}""")]
     [InlineData("""{"a":[{"b":"c"}]}""", """{"a":[1]}""", """{"a":[1]}""")]
     [InlineData("""{}""", """{"a":{"bb":{"ccc":null}}}""", """{"a":{"bb":{}}}""")]
-    public void Merge_patch(string target, string patch, string expected) =>
+    public void Merge_patch_returns_the_merged_object(string target, string patch, string expected) =>
         AssertJson(expected, MergePatch.Apply(Parse(target), Parse(patch)));
 
-    /// <summary>From RFC 6902, appendix A.</summary>
+    /// <summary>Examples from RFC 6902, appendix A.</summary>
     [Theory]
     [InlineData("""{"foo":"bar"}""", """[{"op":"add","path":"/baz","value":"qux"}]""", """{"baz":"qux","foo":"bar"}""")]
     [InlineData("""{"foo":["bar","baz"]}""", """[{"op":"add","path":"/foo/1","value":"qux"}]""", """{"foo":["bar","qux","baz"]}""")]
@@ -44,7 +44,7 @@ public sealed class PatchTests
         """[{"op":"test","path":"/~01","value":10},{"op":"add","path":"/a~1b","value":null}]""",
         """{"/":9,"~1":10,"a/b":null}"""
     )]
-    public void Json_patch(string target, string patch, string expected) =>
+    public void Json_patch_returns_the_changed_object(string target, string patch, string expected) =>
         AssertJson(expected, JsonPatch.Apply(Parse(target), JsonNode.Parse(patch)));
 
     [Theory]
@@ -56,7 +56,7 @@ public sealed class PatchTests
     [InlineData("""[{"op":"jump","path":"/foo"}]""")]
     [InlineData("""[{"op":"add","path":"foo","value":1}]""")]
     [InlineData("""{"op":"add"}""")]
-    public void Json_patch_that_cannot_be_is_refused(string patch) =>
+    public void Json_patch_that_cannot_be_applied_is_rejected(string patch) =>
         Assert.Throws<KubeStatusException>(() => JsonPatch.Apply(Parse("""{"foo":"bar","list":[]}"""), JsonNode.Parse(patch)));
 
     [Theory]
@@ -93,7 +93,7 @@ public sealed class PatchTests
         """{"metadata":{"labels":{"a":null,"b":"2"},"annotations":{"c":"3"}}}""",
         """{"metadata":{"labels":{"b":"2"},"annotations":{"c":"3"}}}"""
     )]
-    public void Strategic_merge(string target, string patch, string expected) =>
+    public void Strategic_merge_returns_the_merged_object(string target, string patch, string expected) =>
         AssertJson(expected, StrategicMerge.Apply(Parse(target), Parse(patch)));
 
     private static JsonObject Parse(string json) => JsonNode.Parse(json)!.AsObject();

@@ -8,11 +8,11 @@ using Xunit;
 
 namespace VpcCni.Lab.Tests.KubeApi;
 
-/// <summary>Bodies as protobuf, written here field by field.</summary>
+/// <summary>Tests protobuf bodies, which are written here field by field.</summary>
 public sealed class ProtobufBodyTests
 {
     [Fact]
-    public void Options_of_a_deletion_are_read()
+    public void Delete_options_are_read()
     {
         var body = Envelope("v1", "DeleteOptions", [.. Varint(1, 0), .. Bytes(2, Bytes(1, "uid-1"u8)), .. Bytes(5, "All"u8)]);
         Assert.True(
@@ -26,7 +26,7 @@ public sealed class ProtobufBodyTests
     }
 
     [Fact]
-    public void Namespace_with_labels_is_read_and_empty_fields_are_nothing()
+    public void Namespace_with_labels_is_read_without_its_empty_fields()
     {
         var meta = Bytes(
             1,
@@ -43,18 +43,18 @@ public sealed class ProtobufBodyTests
     }
 
     [Fact]
-    public void What_is_not_known_is_refused_and_not_dropped()
+    public void Unknown_kind_or_field_is_rejected()
     {
         Assert.Equal(HttpStatusCode.UnsupportedMediaType, Refused(Envelope("v1", "Node", [])));
         Assert.Equal(HttpStatusCode.UnsupportedMediaType, Refused(Envelope("v1", "Namespace", Bytes(1, Bytes(4, "a self-link"u8)))));
-        // A volume of a cloud: the pod would lose it.
+        // A cloud volume, which is not supported: dropping the field would remove the volume from the pod.
         byte[] volume = [.. Bytes(1, "data"u8), .. Bytes(2, Bytes(4, Bytes(1, "vol-1"u8)))];
         Assert.Equal(HttpStatusCode.UnsupportedMediaType, Refused(Envelope("v1", "Pod", Bytes(2, Bytes(1, volume)))));
     }
 
-    /// <summary>As Go's encoder writes it: fields without a value are there, too, and empty.</summary>
+    /// <summary>Written as Go's encoder does, which also writes empty fields.</summary>
     [Fact]
-    public void Pod_is_read_as_the_JSON_of_the_same_pod()
+    public void Pod_is_read_as_the_json_of_the_same_pod()
     {
         byte[] quantity = Bytes(1, "100m"u8),
             time = Varint(1, 60);
@@ -181,11 +181,11 @@ public sealed class ProtobufBodyTests
     }
 
     /// <summary>
-    /// What Multus does: it reads the pod, puts its annotation in and writes the status. The answer is JSON, which such clients accept
-    /// beside protobuf.
+    /// Does what Multus does: reads the pod, sets its annotation and updates the status. The response is JSON, which such clients accept in
+    /// addition to protobuf.
     /// </summary>
     [Fact]
-    public async Task Update_of_a_status_as_protobuf_changes_annotations_and_status_and_an_update_of_the_pod_the_rest()
+    public async Task Update_as_protobuf_changes_status_and_object_separately()
     {
         await using var host = await KubeHost.StartAsync();
         host.Store.Create(BuiltInTypes.Namespaces, "", (JsonObject)JsonNode.Parse("""{ "metadata": { "name": "shop" } }""")!);
@@ -262,7 +262,7 @@ public sealed class ProtobufBodyTests
     }
 
     [Fact]
-    public void Field_of_another_wire_type_and_a_time_beyond_all_times_are_refused()
+    public void Field_of_a_wrong_wire_type_or_an_out_of_range_time_is_rejected()
     {
         Assert.Equal(HttpStatusCode.BadRequest, Refused(Envelope("v1", "Pod", Varint(1, 1))));
         Assert.Equal(HttpStatusCode.BadRequest, Refused(Envelope("v1", "Pod", Bytes(2, Bytes(4, "thirty"u8)))));
@@ -277,7 +277,7 @@ public sealed class ProtobufBodyTests
     [InlineData("6B387300FF")]
     [InlineData("6B3873000AFFFFFFFFFFFFFFFFFFFF01")]
     [InlineData("6B38730012057B")]
-    public void Broken_body_is_refused(string hex) => Assert.Equal(HttpStatusCode.BadRequest, Refused(Convert.FromHexString(hex)));
+    public void Malformed_body_is_rejected(string hex) => Assert.Equal(HttpStatusCode.BadRequest, Refused(Convert.FromHexString(hex)));
 
     private static async Task<KubeReply> PutAsync(KubeHost host, string path, byte[] pod)
     {

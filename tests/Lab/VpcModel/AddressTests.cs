@@ -19,32 +19,38 @@ public sealed class AddressTests
     }
 
     [Fact]
-    public void Assign_fills_an_interface_to_its_slots_and_no_further()
+    public void Assign_fills_an_interface_up_to_its_slot_limit()
     {
-        // m5.large: 10 slots, one is the primary address; a prefix takes one like an address.
+        // An m5.large has 10 slots per interface. The primary address takes one, and a prefix takes one like an address.
         var test = new TestWorld();
         var eni = test.CreateAttached(test.Launch("m5.large"), device: 1);
         test.World.AssignPrivateIpAddresses(eni.Id, AddressRequest.AnyPrefixes(4));
         test.World.AssignPrivateIpAddresses(eni.Id, AddressRequest.Any(5));
         Assert.Equal(10, test.Current(eni.Id).Ipv4Slots);
-        var fault = test.Refused("PrivateIpAddressLimitExceeded", () => test.World.AssignPrivateIpAddresses(eni.Id, AddressRequest.Any(1)));
+        var fault = test.AssertRejected(
+            "PrivateIpAddressLimitExceeded",
+            () => test.World.AssignPrivateIpAddresses(eni.Id, AddressRequest.Any(1))
+        );
         Assert.Equal("Number of private addresses will exceed limit.", fault.Message);
-        test.Refused("PrivateIpAddressLimitExceeded", () => test.World.AssignPrivateIpAddresses(eni.Id, AddressRequest.AnyPrefixes(1)));
+        test.AssertRejected(
+            "PrivateIpAddressLimitExceeded",
+            () => test.World.AssignPrivateIpAddresses(eni.Id, AddressRequest.AnyPrefixes(1))
+        );
         test.Check();
     }
 
     [Fact]
-    public void Assign_more_than_the_subnet_has_takes_nothing()
+    public void Assign_more_than_the_subnet_has_assigns_nothing()
     {
         var test = new TestWorld(subnet: "10.0.1.0/27");
         var eni = test.CreateAttached(test.Launch("m5.4xlarge"), device: 1);
-        test.Refused("InsufficientFreeAddressesInSubnet", () => test.World.AssignPrivateIpAddresses(eni.Id, AddressRequest.Any(26)));
+        test.AssertRejected("InsufficientFreeAddressesInSubnet", () => test.World.AssignPrivateIpAddresses(eni.Id, AddressRequest.Any(26)));
         test.World.AssignPrivateIpAddresses(eni.Id, AddressRequest.Any(25));
         Assert.Equal(0, test.World.FreeAddresses(test.SubnetA.Id));
     }
 
     [Fact]
-    public void Assign_of_chosen_ones_gives_those()
+    public void Assign_of_explicit_addresses_assigns_those()
     {
         var test = new TestWorld(new WorldOptions { AddressOrder = AddressOrder.Sequential });
         var eni = test.Create();
@@ -53,26 +59,26 @@ public sealed class AddressTests
         Assert.Equal([address], test.World.AssignPrivateIpAddresses(eni.Id, new AddressRequest { Addresses = [address] }).Addresses);
         Assert.Equal([prefix], test.World.AssignPrivateIpAddresses(eni.Id, new AddressRequest { Prefixes = [prefix] }).Prefixes);
 
-        // The same again is no error and no change.
+        // Assigning the same addresses again is neither an error nor a change.
         Assert.Equal([address], test.World.AssignPrivateIpAddresses(eni.Id, new AddressRequest { Addresses = [address] }).Addresses);
         Assert.Equal(3, test.Current(eni.Id).Ipv4Slots);
-        test.Refused(
+        test.AssertRejected(
             "InvalidParameterValue",
             () => test.World.AssignPrivateIpAddresses(eni.Id, new AddressRequest { Addresses = [IPAddress.Parse("10.0.2.7")] })
         );
-        test.Refused(
+        test.AssertRejected(
             "InvalidIPAddress.InUse",
             () => test.World.AssignPrivateIpAddresses(eni.Id, new AddressRequest { Addresses = [IPAddress.Parse("10.0.1.70")] })
         );
-        test.Refused(
+        test.AssertRejected(
             "InvalidParameterValue",
             () => test.World.AssignPrivateIpAddresses(eni.Id, new AddressRequest { Prefixes = [IPNetwork.Parse("10.0.1.192/28")] })
         );
-        test.Refused(
+        test.AssertRejected(
             "InvalidParameterValue",
             () => test.World.AssignPrivateIpAddresses(eni.Id, new AddressRequest { Prefixes = [IPNetwork.Parse("10.0.1.0/28")] })
         );
-        test.Refused(
+        test.AssertRejected(
             "InvalidParameterValue",
             () => test.World.AssignPrivateIpAddresses(eni.Id, new AddressRequest { Prefixes = [IPNetwork.Parse("10.0.1.96/27")] })
         );
@@ -80,17 +86,17 @@ public sealed class AddressTests
     }
 
     [Fact]
-    public void Assign_of_anothers_address_moves_it_only_when_allowed()
+    public void Assign_of_another_interfaces_address_moves_it_only_if_allowed()
     {
         var test = new TestWorld();
         var from = test.Create(AddressRequest.Any(1));
         var to = test.Create();
         var request = new AddressRequest { Addresses = [from.SecondaryAddresses[0]] };
-        test.Refused("InvalidParameterValue", () => test.World.AssignPrivateIpAddresses(to.Id, request));
+        test.AssertRejected("InvalidParameterValue", () => test.World.AssignPrivateIpAddresses(to.Id, request));
         test.World.AssignPrivateIpAddresses(to.Id, request, allowReassignment: true);
         Assert.Empty(test.Current(from.Id).SecondaryAddresses);
         Assert.Equal(from.SecondaryAddresses, test.Current(to.Id).SecondaryAddresses);
-        test.Refused(
+        test.AssertRejected(
             "InvalidIPAddress.InUse",
             () =>
                 test.World.AssignPrivateIpAddresses(
@@ -104,7 +110,7 @@ public sealed class AddressTests
     }
 
     [Fact]
-    public void Unassign_gives_back_what_was_named()
+    public void Unassign_releases_the_given_addresses()
     {
         var test = new TestWorld();
         var eni = test.Create(AddressRequest.Any(3));
@@ -115,24 +121,24 @@ public sealed class AddressTests
     }
 
     [Fact]
-    public void Unassign_of_what_is_not_held_takes_nothing()
+    public void Unassign_of_an_unassigned_address_releases_nothing()
     {
         var test = new TestWorld();
         var eni = test.Create(AddressRequest.Any(2));
-        test.Refused(
+        test.AssertRejected(
             "InvalidParameterValue",
             () => test.World.UnassignPrivateIpAddresses(eni.Id, [eni.SecondaryAddresses[0], IPAddress.Parse("10.0.1.250")], [])
         );
-        test.Refused("InvalidParameterValue", () => test.World.UnassignPrivateIpAddresses(eni.Id, [eni.PrimaryAddress], []));
-        test.Refused(
+        test.AssertRejected("InvalidParameterValue", () => test.World.UnassignPrivateIpAddresses(eni.Id, [eni.PrimaryAddress], []));
+        test.AssertRejected(
             "InvalidParameterValue",
             () => test.World.UnassignPrivateIpAddresses(eni.Id, [eni.SecondaryAddresses[0], eni.SecondaryAddresses[0]], [])
         );
-        test.Refused("MissingParameter", () => test.World.UnassignPrivateIpAddresses(eni.Id, [], []));
+        test.AssertRejected("MissingParameter", () => test.World.UnassignPrivateIpAddresses(eni.Id, [], []));
     }
 
     [Fact]
-    public void Prefix_unassigned_can_be_had_again()
+    public void Prefix_unassigned_can_be_assigned_again()
     {
         var test = new TestWorld(subnet: "10.0.1.0/26");
         var eni = test.Create(AddressRequest.AnyPrefixes(1));
@@ -147,13 +153,13 @@ public sealed class AddressTests
     }
 
     [Fact]
-    public void Ipv6_has_slots_of_its_own()
+    public void Ipv6_slots_are_counted_separately()
     {
         var test = new TestWorld();
         var eni = test.CreateAttached(test.Launch("t3.small"), device: 1, AddressRequest.Any(3));
         test.World.AssignIpv6Addresses(eni.Id, AddressRequest.Any(2));
         var prefixes = test.World.AssignIpv6Addresses(eni.Id, AddressRequest.AnyPrefixes(2)).Prefixes;
-        test.Refused("InvalidParameterValue", () => test.World.AssignIpv6Addresses(eni.Id, AddressRequest.Any(1)));
+        test.AssertRejected("InvalidParameterValue", () => test.World.AssignIpv6Addresses(eni.Id, AddressRequest.Any(1)));
         test.World.UnassignIpv6Addresses(eni.Id, [], prefixes);
         Assert.Empty(test.Current(eni.Id).Ipv6Prefixes);
         test.Check();

@@ -33,7 +33,7 @@ public sealed class AttachmentTests
     }
 
     [Fact]
-    public void Attach_takes_its_time_and_then_tells_the_guest()
+    public void Attach_completes_after_its_latency_and_raises_an_event()
     {
         var test = new TestWorld();
         var instance = test.Launch();
@@ -59,26 +59,26 @@ public sealed class AttachmentTests
     }
 
     [Fact]
-    public void Detach_takes_its_time_and_only_then_the_interface_can_be_deleted()
+    public void Detach_completes_after_its_latency_and_allows_deletion()
     {
         var test = new TestWorld();
         var eni = test.CreateAttached(test.Launch(), device: 1);
         test.World.Timing.DetachLatency = 5 * Second;
         test.World.DetachNetworkInterface(eni.Attachment!.Id);
         Assert.Equal(AttachmentStatus.Detaching, test.Current(eni.Id).Attachment!.Status);
-        test.Refused("InvalidParameterValue", () => test.World.DeleteNetworkInterface(eni.Id));
-        test.Refused("IncorrectState", () => test.World.DetachNetworkInterface(eni.Attachment.Id));
+        test.AssertRejected("InvalidParameterValue", () => test.World.DeleteNetworkInterface(eni.Id));
+        test.AssertRejected("IncorrectState", () => test.World.DetachNetworkInterface(eni.Attachment.Id));
 
         test.Time.Advance(5 * Second);
         test.World.CompleteDueTransitions();
         Assert.Null(test.Current(eni.Id).Attachment);
         Assert.Equal(eni.Id, Assert.IsType<VpcEvent.InterfaceDetached>(test.Events[^1]).Interface);
-        test.Refused("InvalidAttachmentID.NotFound", () => test.World.DetachNetworkInterface(eni.Attachment.Id));
+        test.AssertRejected("InvalidAttachmentID.NotFound", () => test.World.DetachNetworkInterface(eni.Attachment.Id));
         test.World.DeleteNetworkInterface(eni.Id);
     }
 
     [Fact]
-    public void Detach_by_force_ends_at_once_even_when_detaching()
+    public void Detach_by_force_completes_at_once_even_when_detaching()
     {
         var test = new TestWorld();
         var eni = test.CreateAttached(test.Launch(), device: 1);
@@ -92,7 +92,7 @@ public sealed class AttachmentTests
     }
 
     [Fact]
-    public void Detach_while_attaching_wins_over_the_attachment()
+    public void Detach_while_attaching_cancels_the_attachment()
     {
         var test = new TestWorld();
         var instance = test.Launch();
@@ -111,18 +111,18 @@ public sealed class AttachmentTests
     {
         var test = new TestWorld();
         var primary = test.Current(test.Launch().PrimaryInterface);
-        test.Refused("OperationNotPermitted", () => test.World.DetachNetworkInterface(primary.Attachment!.Id));
+        test.AssertRejected("OperationNotPermitted", () => test.World.DetachNetworkInterface(primary.Attachment!.Id));
     }
 
     [Fact]
-    public void Attach_beyond_the_types_limit_is_refused_with_the_count()
+    public void Attach_beyond_the_types_limit_is_rejected_with_the_count()
     {
         var test = new TestWorld();
         var instance = test.Launch("m5.large");
         test.CreateAttached(instance, device: 1);
         test.CreateAttached(instance, device: 2);
         var extra = test.Create();
-        var fault = test.Refused(
+        var fault = test.AssertRejected(
             "AttachmentLimitExceeded",
             () => test.World.AttachNetworkInterface(new AttachInterfaceRequest(extra.Id, instance.Id, 3))
         );
@@ -130,7 +130,7 @@ public sealed class AttachmentTests
     }
 
     [Fact]
-    public void Attach_is_refused_for_what_does_not_exist_or_fit()
+    public void Attach_with_invalid_arguments_is_rejected()
     {
         var test = new TestWorld();
         var instance = test.Launch();
@@ -140,42 +140,45 @@ public sealed class AttachmentTests
         var wide = test.Create(AddressRequest.Any(10));
         void Attach(EniId id, int device = 2, int card = 0, InstanceId? to = null) =>
             test.World.AttachNetworkInterface(new AttachInterfaceRequest(id, to ?? instance.Id, device, card));
-        test.Refused("InvalidNetworkInterfaceID.NotFound", () => Attach(new EniId("eni-0")));
-        test.Refused("InvalidInstanceID.NotFound", () => Attach(eni.Id, to: new InstanceId("i-0")));
-        test.Refused("InvalidNetworkInterface.InUse", () => Attach(attached.Id));
-        test.Refused("InvalidParameterCombination", () => Attach(elsewhere.Id));
-        test.Refused("InvalidParameterValue", () => Attach(eni.Id, device: 1));
-        test.Refused("InvalidParameterValue", () => Attach(eni.Id, device: 100));
-        test.Refused("InvalidParameterValue", () => Attach(eni.Id, card: 1));
+        test.AssertRejected("InvalidNetworkInterfaceID.NotFound", () => Attach(new EniId("eni-0")));
+        test.AssertRejected("InvalidInstanceID.NotFound", () => Attach(eni.Id, to: new InstanceId("i-0")));
+        test.AssertRejected("InvalidNetworkInterface.InUse", () => Attach(attached.Id));
+        test.AssertRejected("InvalidParameterCombination", () => Attach(elsewhere.Id));
+        test.AssertRejected("InvalidParameterValue", () => Attach(eni.Id, device: 1));
+        test.AssertRejected("InvalidParameterValue", () => Attach(eni.Id, device: 100));
+        test.AssertRejected("InvalidParameterValue", () => Attach(eni.Id, card: 1));
         Assert.EndsWith(
             " exceeds the limit for m5.large",
-            test.Refused("InvalidInterface.IpAddressLimitExceeded", () => Attach(wide.Id)).Message,
+            test.AssertRejected("InvalidInterface.IpAddressLimitExceeded", () => Attach(wide.Id)).Message,
             StringComparison.Ordinal
         );
     }
 
     [Fact]
-    public void Attach_of_prefixes_to_xen_is_refused()
+    public void Attach_of_prefixes_to_xen_is_rejected()
     {
         var test = new TestWorld();
         var instance = test.Launch("m4.4xlarge");
         var eni = test.Create(AddressRequest.AnyPrefixes(1));
-        test.Refused("UnsupportedOperation", () => test.World.AttachNetworkInterface(new AttachInterfaceRequest(eni.Id, instance.Id, 1)));
-        test.Refused(
+        test.AssertRejected(
+            "UnsupportedOperation",
+            () => test.World.AttachNetworkInterface(new AttachInterfaceRequest(eni.Id, instance.Id, 1))
+        );
+        test.AssertRejected(
             "UnsupportedOperation",
             () => test.World.AssignPrivateIpAddresses(instance.PrimaryInterface, AddressRequest.AnyPrefixes(1))
         );
     }
 
     [Fact]
-    public void Attach_to_several_cards_counts_each_card()
+    public void Attach_to_several_cards_applies_the_limit_of_each_card()
     {
         var test = new TestWorld();
         var instance = test.Launch("p4d.24xlarge");
         for (var device = 1; device < 15; device++)
             test.CreateAttached(instance, device);
         var extra = test.Create();
-        test.Refused(
+        test.AssertRejected(
             "AttachmentLimitExceeded",
             () => test.World.AttachNetworkInterface(new AttachInterfaceRequest(extra.Id, instance.Id, 15))
         );
@@ -185,7 +188,7 @@ public sealed class AttachmentTests
     }
 
     [Fact]
-    public void Terminate_deletes_or_releases_interfaces_by_their_flag()
+    public void Terminate_deletes_or_detaches_interfaces_by_their_flag()
     {
         var test = new TestWorld();
         var instance = test.Launch();
@@ -198,7 +201,7 @@ public sealed class AttachmentTests
         Assert.Equal([kept.Id], test.World.Interfaces.Select(eni => eni.Id));
         Assert.Null(test.Current(kept.Id).Attachment);
         Assert.IsType<VpcEvent.InstanceTerminated>(test.Events[^1]);
-        test.Refused("IncorrectState", () => test.World.AttachNetworkInterface(new AttachInterfaceRequest(kept.Id, instance.Id, 1)));
+        test.AssertRejected("IncorrectState", () => test.World.AttachNetworkInterface(new AttachInterfaceRequest(kept.Id, instance.Id, 1)));
         test.Check();
     }
 

@@ -5,18 +5,21 @@ using Xunit;
 
 namespace VpcCni.Lab.Tests.VpcModel;
 
-/// <summary>What makes EC2 hard to use: stale answers, throttling, failures.</summary>
+/// <summary>Tests stale reads, throttling and injected faults.</summary>
 public sealed class ConsistencyTests
 {
     private static readonly TimeSpan Second = TimeSpan.FromSeconds(1);
 
     [Fact]
-    public void Describe_with_a_lag_shows_the_world_as_it_was()
+    public void Describe_with_a_lag_returns_the_earlier_state()
     {
         var test = new TestWorld();
         test.World.Timing.DescribeLag = 2 * Second;
         var eni = test.Create(AddressRequest.Any(1));
-        test.Refused("InvalidNetworkInterfaceID.NotFound", () => test.World.DescribeNetworkInterfaces(new Query { Ids = [eni.Id.Value] }));
+        test.AssertRejected(
+            "InvalidNetworkInterfaceID.NotFound",
+            () => test.World.DescribeNetworkInterfaces(new Query { Ids = [eni.Id.Value] })
+        );
         Assert.Empty(test.World.DescribeNetworkInterfaces(new Query()).Items);
         test.Time.Advance(2 * Second);
         Assert.Equal([eni], test.World.DescribeNetworkInterfaces(new Query()).Items);
@@ -41,11 +44,11 @@ public sealed class ConsistencyTests
         var instance = test.Launch();
         var eni = test.CreateAttached(instance, device: 1);
         test.World.AssignPrivateIpAddresses(eni.Id, AddressRequest.Any(9));
-        test.Refused("PrivateIpAddressLimitExceeded", () => test.World.AssignPrivateIpAddresses(eni.Id, AddressRequest.Any(1)));
+        test.AssertRejected("PrivateIpAddressLimitExceeded", () => test.World.AssignPrivateIpAddresses(eni.Id, AddressRequest.Any(1)));
     }
 
     [Fact]
-    public void Metadata_has_a_lag_of_its_own()
+    public void Metadata_has_its_own_lag()
     {
         var test = new TestWorld();
         var instance = test.Launch();
@@ -62,7 +65,7 @@ public sealed class ConsistencyTests
     }
 
     [Fact]
-    public void Past_of_a_deleted_interface_is_forgotten_after_the_longest_lag()
+    public void Deleted_interface_is_pruned_after_the_maximum_lag()
     {
         var test = new TestWorld();
         for (var i = 0; i < 10; i++)
@@ -75,42 +78,42 @@ public sealed class ConsistencyTests
     }
 
     [Fact]
-    public void Throttling_has_a_bucket_for_each_kind_of_call()
+    public void Throttle_has_a_bucket_for_each_kind_of_call()
     {
         var test = new TestWorld();
         test.World.Throttle.SetLimits(new Dictionary<CallKind, RateLimit> { [CallKind.Mutating] = new(Capacity: 2, RefillPerSecond: 1) });
         test.Create();
         test.Create();
-        var fault = test.Refused("RequestLimitExceeded", () => test.Create());
+        var fault = test.AssertRejected("RequestLimitExceeded", () => test.Create());
         Assert.Equal(HttpStatusCode.ServiceUnavailable, fault.Status);
         test.World.DescribeNetworkInterfaces(new Query());
         test.Time.Advance(Second);
         test.Create();
-        test.Refused("RequestLimitExceeded", () => test.Create());
+        test.AssertRejected("RequestLimitExceeded", () => test.Create());
 
-        // A rest fills the bucket to its capacity, not beyond.
+        // The bucket refills to its capacity, not beyond.
         test.Time.Advance(100 * Second);
         test.Create();
         test.Create();
-        test.Refused("RequestLimitExceeded", () => test.Create());
+        test.AssertRejected("RequestLimitExceeded", () => test.Create());
         test.World.Throttle.SetLimits(null);
         test.Create();
         Assert.Throws<ArgumentException>(() => test.World.Throttle.SetLimits(Throttle.Uniform(-1)));
     }
 
     [Fact]
-    public void Fault_before_the_effect_changes_nothing_and_is_used_up()
+    public void Fault_before_the_effect_changes_nothing_and_applies_once()
     {
         var test = new TestWorld();
         test.World.Faults.Add(new FaultRule { Operation = "CreateNetworkInterface", Times = 2 });
-        test.Refused("InternalError", () => test.Create());
-        test.Refused("InternalError", () => test.Create());
+        test.AssertRejected("InternalError", () => test.Create());
+        test.AssertRejected("InternalError", () => test.Create());
         test.Create();
         Assert.Empty(test.World.Faults.Rules);
     }
 
     [Fact]
-    public void Fault_after_the_effect_loses_only_the_answer()
+    public void Fault_after_the_effect_replaces_only_the_response()
     {
         var test = new TestWorld();
         test.World.Faults.Add(new FaultRule { Operation = "CreateNetworkInterface", Moment = FaultMoment.AfterEffect });
@@ -121,14 +124,14 @@ public sealed class ConsistencyTests
     }
 
     [Fact]
-    public void Fault_by_operation_spares_the_others_and_can_be_cleared()
+    public void Fault_of_an_operation_does_not_affect_others_and_can_be_cleared()
     {
         var test = new TestWorld();
         test.World.Faults.Add(FaultRule.Unauthorized("CreateTags"));
         var eni = test.Create();
         void Tag() => test.World.CreateTags([eni.Id.Value], new Dictionary<string, string> { ["a"] = "b" });
         for (var i = 0; i < 3; i++)
-            Assert.Equal(HttpStatusCode.Forbidden, test.Refused("UnauthorizedOperation", Tag).Status);
+            Assert.Equal(HttpStatusCode.Forbidden, test.AssertRejected("UnauthorizedOperation", Tag).Status);
         Assert.Equal("UnauthorizedOperation", test.World.DryRun("CreateTags").Code);
         test.World.Faults.Clear("CreateTags");
         Tag();
@@ -136,7 +139,7 @@ public sealed class ConsistencyTests
     }
 
     [Fact]
-    public void Fault_by_probability_strikes_about_so_often_and_the_same_under_the_same_seed()
+    public void Fault_with_a_probability_applies_at_that_rate_and_repeats_per_seed()
     {
         static int Strikes(int seed)
         {
@@ -157,12 +160,12 @@ public sealed class ConsistencyTests
     }
 
     [Fact]
-    public void Call_log_counts_everything_and_keeps_the_newest()
+    public void Call_log_counts_all_calls_and_keeps_the_newest()
     {
         var test = new TestWorld(new WorldOptions { CallLogCapacity = 3 });
         test.Create();
         test.Create();
-        test.Refused("InvalidSubnetID.NotFound", () => test.Create(subnet: new SubnetId("subnet-0")));
+        test.AssertRejected("InvalidSubnetID.NotFound", () => test.Create(subnet: new SubnetId("subnet-0")));
         test.World.DescribeVpcs(new Query());
         Assert.Equal(
             (4, 3, 2, 1),

@@ -50,38 +50,41 @@ public sealed class DescribeTests
         ];
         foreach (var (filters, expected) in table)
             Assert.Equal(expected, test.World.DescribeNetworkInterfaces(new Query { Filters = filters }).Items.Select(eni => eni.Id));
-        test.Refused(
+        test.AssertRejected(
             "InvalidParameterValue",
             () => test.World.DescribeNetworkInterfaces(new Query { Filters = [new Filter("colour", "red")] })
         );
-        test.Refused("InvalidParameterValue", () => test.World.DescribeNetworkInterfaces(new Query { Filters = [new Filter("status")] }));
-        test.Refused(
+        test.AssertRejected(
+            "InvalidParameterValue",
+            () => test.World.DescribeNetworkInterfaces(new Query { Filters = [new Filter("status")] })
+        );
+        test.AssertRejected(
             "InvalidNetworkInterfaceID.NotFound",
             () => test.World.DescribeNetworkInterfaces(new Query { Ids = [tagged.Id.Value, "eni-0"] })
         );
     }
 
     [Fact]
-    public void Pages_together_are_the_whole_in_order()
+    public void Pages_together_contain_all_items_in_order()
     {
         var test = new TestWorld();
         var all = Enumerable.Range(0, 23).Select(_ => test.Create().Id).ToArray();
-        List<EniId> seen = [];
+        List<EniId> described = [];
         var query = new Query { MaxResults = 5 };
         var pages = 0;
         for (string? token = null; pages == 0 || token is not null; pages++)
         {
             var page = test.World.DescribeNetworkInterfaces(query with { NextToken = token });
-            seen.AddRange(page.Items.Select(eni => eni.Id));
+            described.AddRange(page.Items.Select(eni => eni.Id));
             token = page.NextToken;
         }
 
         Assert.Equal(5, pages);
-        Assert.Equal(all, seen);
+        Assert.Equal(all, described);
     }
 
     [Fact]
-    public void Page_after_a_deletion_at_its_boundary_misses_nothing_and_repeats_nothing()
+    public void Page_after_a_deletion_at_its_boundary_skips_and_repeats_nothing()
     {
         var test = new TestWorld();
         var all = Enumerable.Range(0, 12).Select(_ => test.Create().Id).ToArray();
@@ -93,19 +96,19 @@ public sealed class DescribeTests
     }
 
     [Fact]
-    public void Paging_is_refused_where_ec2_refuses_it()
+    public void Paging_with_invalid_parameters_is_rejected()
     {
         var test = new TestWorld();
         var eni = test.Create();
         for (var i = 0; i < 6; i++)
             test.Create();
         var token = test.World.DescribeNetworkInterfaces(new Query { MaxResults = 5 }).NextToken;
-        test.Refused("InvalidParameterValue", () => test.World.DescribeNetworkInterfaces(new Query { MaxResults = 1001 }));
-        test.Refused(
+        test.AssertRejected("InvalidParameterValue", () => test.World.DescribeNetworkInterfaces(new Query { MaxResults = 1001 }));
+        test.AssertRejected(
             "InvalidParameterCombination",
             () => test.World.DescribeNetworkInterfaces(new Query { MaxResults = 5, Ids = [eni.Id.Value] })
         );
-        test.Refused(
+        test.AssertRejected(
             "InvalidParameterValue",
             () =>
                 test.World.DescribeNetworkInterfaces(
@@ -139,12 +142,12 @@ public sealed class DescribeTests
         void Tag(string key, string value) => test.World.CreateTags([eni.Id.Value], new Dictionary<string, string> { [key] = value });
         for (var i = 0; i < 50; i++)
             Tag($"key-{i}", "");
-        test.Refused("TagLimitExceeded", () => Tag("one-more", ""));
+        test.AssertRejected("TagLimitExceeded", () => Tag("one-more", ""));
         Tag("key-7", "replaced");
-        test.Refused("InvalidParameterValue", () => Tag(new string('k', 129), ""));
-        test.Refused("InvalidParameterValue", () => Tag("key-1", new string('v', 257)));
-        test.Refused("InvalidParameterValue", () => Tag("aws:reserved", ""));
-        test.Refused(
+        test.AssertRejected("InvalidParameterValue", () => Tag(new string('k', 129), ""));
+        test.AssertRejected("InvalidParameterValue", () => Tag("key-1", new string('v', 257)));
+        test.AssertRejected("InvalidParameterValue", () => Tag("aws:reserved", ""));
+        test.AssertRejected(
             "InvalidNetworkInterfaceID.NotFound",
             () => test.World.CreateTags([eni.Id.Value, "eni-0"], new Dictionary<string, string> { ["key-1"] = "x" })
         );

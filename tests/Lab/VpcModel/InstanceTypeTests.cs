@@ -6,7 +6,7 @@ namespace VpcCni.Lab.Tests.VpcModel;
 
 public sealed class InstanceTypeTests
 {
-    /// <summary>Published max-pods values (aws-node's eni-max-pods.txt): an independent witness of the two limits.</summary>
+    /// <summary>Published max-pods values (aws-node's eni-max-pods.txt), which check both limits independently.</summary>
     [Theory]
     [InlineData("t3.micro", 4)]
     [InlineData("t3.small", 11)]
@@ -27,7 +27,7 @@ public sealed class InstanceTypeTests
         Assert.Equal(pods, InstanceTypeCatalog.Common[name].MaxPodsWithSecondaryAddresses);
 
     [Fact]
-    public void Type_cards_add_up_to_the_limit_of_interfaces()
+    public void Type_card_limits_add_up_to_the_interface_limit()
     {
         foreach (var type in InstanceTypeCatalog.Common.Values)
             Assert.Equal(type.MaxInterfaces, type.NetworkCards.Sum(card => card.MaxInterfaces));
@@ -42,9 +42,13 @@ public sealed class InstanceTypeTests
         Assert.Equal(prefixes, InstanceTypeCatalog.Common[name].SupportsPrefixes);
 
     [Fact]
-    public void Instance_of_a_type_nobody_knows_is_refused_and_the_known_ones_are_named()
+    public void Launch_of_an_unknown_type_is_rejected_with_the_known_types()
     {
         var test = new TestWorld();
-        Assert.Contains("m5.large", test.Refused("InvalidParameterValue", () => test.Launch("m99.huge")).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "m5.large",
+            test.AssertRejected("InvalidParameterValue", () => test.Launch("m99.huge")).Message,
+            StringComparison.Ordinal
+        );
     }
 }

@@ -42,7 +42,7 @@ public sealed class InterfaceTests
     }
 
     [Fact]
-    public void Interface_deleted_gives_everything_back()
+    public void Interface_deleted_releases_all_addresses()
     {
         var test = new TestWorld();
         var eni = test.World.CreateNetworkInterface(
@@ -57,7 +57,7 @@ public sealed class InterfaceTests
         Assert.Null(test.World.FindInterface(eni.Id));
         Assert.Equal(251, test.World.FreeAddresses(test.SubnetA.Id));
         Assert.Empty(Assert.IsType<VpcEvent.AddressesChanged>(test.Events[^1]).Ranges);
-        test.Refused("InvalidNetworkInterfaceID.NotFound", () => test.World.DeleteNetworkInterface(eni.Id));
+        test.AssertRejected("InvalidNetworkInterfaceID.NotFound", () => test.World.DeleteNetworkInterface(eni.Id));
     }
 
     [Fact]
@@ -65,12 +65,12 @@ public sealed class InterfaceTests
     {
         var test = new TestWorld();
         var eni = test.CreateAttached(test.Launch(), device: 1);
-        var fault = test.Refused("InvalidParameterValue", () => test.World.DeleteNetworkInterface(eni.Id));
+        var fault = test.AssertRejected("InvalidParameterValue", () => test.World.DeleteNetworkInterface(eni.Id));
         Assert.Equal($"Network interface '{eni.Id}' is currently in use.", fault.Message);
     }
 
     [Fact]
-    public void Create_repeated_with_its_token_returns_the_same_interface_as_it_is_now()
+    public void Create_repeated_with_its_token_returns_the_current_interface()
     {
         var test = new TestWorld();
         var first = test.Create(AddressRequest.Any(2), token: "token-1");
@@ -83,23 +83,23 @@ public sealed class InterfaceTests
     }
 
     [Fact]
-    public void Create_with_a_token_of_other_parameters_is_refused()
+    public void Create_with_a_token_of_other_parameters_is_rejected()
     {
         var test = new TestWorld();
         test.Create(AddressRequest.Any(2), token: "token-1");
-        test.Refused("IdempotentParameterMismatch", () => test.Create(AddressRequest.Any(3), token: "token-1"));
+        test.AssertRejected("IdempotentParameterMismatch", () => test.Create(AddressRequest.Any(3), token: "token-1"));
     }
 
     [Fact]
-    public void Create_with_an_impossible_token_is_refused()
+    public void Create_with_an_invalid_token_is_rejected()
     {
         var test = new TestWorld();
-        test.Refused("InvalidParameterValue", () => test.Create(token: new string('x', 65)));
-        test.Refused("InvalidParameterValue", () => test.Create(token: "tökén"));
+        test.AssertRejected("InvalidParameterValue", () => test.Create(token: new string('x', 65)));
+        test.AssertRejected("InvalidParameterValue", () => test.Create(token: "tökén"));
     }
 
     [Fact]
-    public void Create_whose_token_is_a_day_old_makes_a_new_interface()
+    public void Create_with_a_token_older_than_a_day_creates_a_new_interface()
     {
         var test = new TestWorld();
         var first = test.Create(token: "token-1");
@@ -108,11 +108,11 @@ public sealed class InterfaceTests
     }
 
     [Fact]
-    public void Create_failing_midway_gives_back_what_it_had_taken()
+    public void Create_that_fails_releases_the_addresses_it_took()
     {
         var test = new TestWorld(subnet: "10.0.1.0/27");
-        test.Refused("InsufficientFreeAddressesInSubnet", () => test.Create(AddressRequest.Any(27)));
-        test.Refused(
+        test.AssertRejected("InsufficientFreeAddressesInSubnet", () => test.Create(AddressRequest.Any(27)));
+        test.AssertRejected(
             "InvalidParameterValue",
             () =>
                 test.World.CreateNetworkInterface(
@@ -128,25 +128,25 @@ public sealed class InterfaceTests
     }
 
     [Fact]
-    public void Create_is_refused_for_what_does_not_exist_or_fit()
+    public void Create_with_invalid_arguments_is_rejected()
     {
         var test = new TestWorld();
-        test.Refused("InvalidSubnetID.NotFound", () => test.Create(subnet: new SubnetId("subnet-0")));
-        test.Refused(
+        test.AssertRejected("InvalidSubnetID.NotFound", () => test.Create(subnet: new SubnetId("subnet-0")));
+        test.AssertRejected(
             "InvalidGroup.NotFound",
             () =>
                 test.World.CreateNetworkInterface(
                     new CreateInterfaceRequest { Subnet = test.SubnetA.Id, Groups = [new SecurityGroupId("sg-0")] }
                 )
         );
-        test.Refused("PrivateIpAddressLimitExceeded", () => test.Create(AddressRequest.Any(50)));
-        test.Refused("InvalidParameterCombination", () => test.Create(new AddressRequest { AddressCount = 1, PrefixCount = 1 }));
-        test.Refused("InvalidParameterValue", () => test.Create(AddressRequest.Any(-1)));
-        test.Refused(
+        test.AssertRejected("PrivateIpAddressLimitExceeded", () => test.Create(AddressRequest.Any(50)));
+        test.AssertRejected("InvalidParameterCombination", () => test.Create(new AddressRequest { AddressCount = 1, PrefixCount = 1 }));
+        test.AssertRejected("InvalidParameterValue", () => test.Create(AddressRequest.Any(-1)));
+        test.AssertRejected(
             "InvalidParameterValue",
             () => test.World.CreateNetworkInterface(new CreateInterfaceRequest { Subnet = test.SubnetB.Id, Ipv6 = AddressRequest.Any(1) })
         );
-        test.Refused(
+        test.AssertRejected(
             "InvalidParameterValue",
             () =>
                 test.World.CreateNetworkInterface(
@@ -170,7 +170,7 @@ public sealed class InterfaceTests
         Assert.Equal([other.Id], changed.Groups);
         Assert.Equal("changed", changed.Description);
         Assert.True(changed.Attachment!.DeleteOnTermination);
-        test.Refused(
+        test.AssertRejected(
             "InvalidParameterCombination",
             () =>
                 test.World.ModifyNetworkInterfaceAttribute(
@@ -182,11 +182,11 @@ public sealed class InterfaceTests
                     }
                 )
         );
-        test.Refused(
+        test.AssertRejected(
             "MissingParameter",
             () => test.World.ModifyNetworkInterfaceAttribute(new ModifyInterfaceRequest { Interface = eni.Id })
         );
-        test.Refused(
+        test.AssertRejected(
             "InvalidAttachmentID.NotFound",
             () =>
                 test.World.ModifyNetworkInterfaceAttribute(
@@ -196,7 +196,7 @@ public sealed class InterfaceTests
     }
 
     [Fact]
-    public void Interfaces_ids_and_addresses_are_the_same_under_the_same_seed()
+    public void Interface_ids_and_addresses_are_the_same_for_the_same_seed()
     {
         static string Trace(int seed)
         {

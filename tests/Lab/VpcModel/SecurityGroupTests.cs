@@ -4,7 +4,7 @@ using Xunit;
 
 namespace VpcCni.Lab.Tests.VpcModel;
 
-/// <summary>Rules of security groups: what is one rule, what is refused, and that a refusal changes nothing.</summary>
+/// <summary>Tests rules of security groups: their identity and validation, and that a rejected call changes nothing.</summary>
 public sealed class SecurityGroupTests
 {
     private readonly TestWorld _test = new();
@@ -13,7 +13,7 @@ public sealed class SecurityGroupTests
         _test.World.FindSecurityGroup(_test.Group.Id)!.Rules.Where(rule => !rule.IsEgress).Select(rule => rule.Permission);
 
     [Fact]
-    public void New_group_lets_everything_out_and_nothing_in()
+    public void Group_allows_all_egress_and_no_ingress_by_default()
     {
         var rule = Assert.Single(_test.Group.Rules);
         Assert.True(rule.IsEgress);
@@ -48,15 +48,15 @@ public sealed class SecurityGroupTests
     [InlineData("udp", -1, 5, "10.0.0.0/8")]
     [InlineData("256", null, null, "10.0.0.0/8")]
     [InlineData("sctpx", null, null, "10.0.0.0/8")]
-    public void Malformed_permission_is_refused(string protocol, int? from, int? to, string peer)
+    public void Malformed_permission_is_rejected(string protocol, int? from, int? to, string peer)
     {
-        // "10.0.0/8" is the address 10.0.0.0 in the old notation, which EC2 does not take.
+        // "10.0.0/8" means 10.0.0.0 in an old notation, which EC2 does not accept.
         var refusal = Assert.Throws<Ec2FaultException>(() => RulePermission.Create(protocol, from, to, peer));
         Assert.Equal("InvalidParameterValue", refusal.Code);
     }
 
     [Fact]
-    public void Rule_that_exists_is_refused_with_all_that_were_asked_for_beside_it()
+    public void Authorize_with_an_existing_rule_adds_none_of_the_rules()
     {
         _test.World.AuthorizeRules(_test.Group.Id, isEgress: false, [Tcp(22)]);
         Refused(
@@ -65,12 +65,12 @@ public sealed class SecurityGroupTests
         );
         Assert.Equal([Tcp(22).Permission], Ingress);
         Refused("InvalidParameterValue", () => _test.World.AuthorizeRules(_test.Group.Id, isEgress: false, [Tcp(23), Tcp(23)]));
-        // The other direction is another rule.
+        // The same permission in the other direction is another rule.
         _test.World.AuthorizeRules(_test.Group.Id, isEgress: true, [Tcp(22)]);
     }
 
     [Fact]
-    public void Group_that_is_a_peer_must_exist()
+    public void Peer_group_must_exist()
     {
         Refused(
             "InvalidGroup.NotFound",
@@ -86,7 +86,7 @@ public sealed class SecurityGroupTests
     }
 
     [Fact]
-    public void Revoking_takes_all_or_nothing_by_permission_and_by_id()
+    public void Revoke_removes_all_or_none_by_permission_and_by_id()
     {
         var added = _test.World.AuthorizeRules(_test.Group.Id, isEgress: false, [Tcp(1), Tcp(2), Tcp(3)]);
         Refused(

@@ -6,7 +6,7 @@ using Xunit;
 
 namespace VpcCni.Lab.Tests.VpcModel;
 
-/// <summary>A small world to test with: one VPC with both families, a subnet in each of two zones, a group, and a clock.</summary>
+/// <summary>A small world for tests: a VPC with both families, a subnet in each of two zones, a security group, and a clock.</summary>
 internal sealed class TestWorld
 {
     public TestWorld(WorldOptions? options = null, int seed = 1, string subnet = "10.0.1.0/24", FakeTimeProvider? time = null)
@@ -61,8 +61,8 @@ internal sealed class TestWorld
 
     public NetworkInterface Current(EniId id) => World.FindInterface(id) ?? throw new InvalidOperationException($"{id} does not exist");
 
-    /// <summary>The call is refused with this code, and nothing has changed by it.</summary>
-    public Ec2FaultException Refused(string code, Action call)
+    /// <summary>Asserts that a call fails with this code and changes nothing.</summary>
+    public Ec2FaultException AssertRejected(string code, Action call)
     {
         var before = World.Interfaces.ToArray();
         var free = World.Subnets.Select(subnet => World.FreeAddresses(subnet.Id)).ToArray();

@@ -8,24 +8,23 @@ using Xunit;
 namespace VpcCni.Lab.Tests.VpcModel;
 
 /// <summary>
-/// Random lives of a world, of calls that may be refused at any point. After each call the invariants hold (<see cref="WorldInvariants"/>:
-/// no address on two interfaces, free counts, slots, alignment), a refused call has changed nothing, and what the events tell adds up to
-/// the world as it is.
+/// Runs random sequences of calls, any of which may fail. After each call the invariants hold (<see cref="WorldInvariants"/>: no address on
+/// two interfaces, free counts, slots, alignment), a failed call has changed nothing, and the events add up to the world's state.
 /// </summary>
 public sealed class WorldProperties
 {
     private const int Steps = 120;
 
     [Fact]
-    public void World_keeps_its_invariants_whatever_is_asked_of_it() =>
+    public void World_keeps_its_invariants_under_random_operations() =>
         Check.One(Config.QuickThrowOnFailure.WithMaxTest(60), Prop.ForAll(ArbMap.Default.ArbFor<int>(), seed => Live(seed)));
 
     private static void Live(int seed)
     {
         var random = new Random(seed);
         var test = new TestWorld(seed: seed, subnet: random.Next(2) == 0 ? "10.0.1.0/26" : "10.0.1.0/24");
-        var told = new ToldWorld();
-        test.World.Subscribe(told.Hear);
+        var replay = new EventReplay();
+        test.World.Subscribe(replay.Apply);
         test.World.Timing.AttachLatency = TimeSpan.FromSeconds(random.Next(3));
         test.World.Timing.DetachLatency = TimeSpan.FromSeconds(random.Next(3));
         if (random.Next(3) == 0)
@@ -54,13 +53,13 @@ public sealed class WorldProperties
 
             if (WorldInvariants.Check(test.World) is { Count: > 0 } problems)
                 Assert.Fail($"seed {seed}, step {step}: {string.Join("; ", problems)}");
-            told.Check(test.World);
+            replay.Check(test.World);
         }
     }
 
     private static void Step(TestWorld test, Random random)
     {
-        // Time passes first, so that what a refused call changed cannot be confused with what time changed.
+        // Complete due transitions first, to distinguish their changes from those of a failed call.
         var world = test.World;
         var enis = world.Interfaces.ToArray();
         var eni = enis[random.Next(enis.Length)];
@@ -118,13 +117,13 @@ public sealed class WorldProperties
     private static AddressRequest Wanted(Random random) =>
         random.Next(2) == 0 ? AddressRequest.Any(random.Next(8)) : AddressRequest.AnyPrefixes(random.Next(4));
 
-    /// <summary>The world as its events tell it: what a fabric would build.</summary>
-    private sealed class ToldWorld
+    /// <summary>The world's state as computed from its events, as a fabric does.</summary>
+    private sealed class EventReplay
     {
         private readonly Dictionary<EniId, InstanceId> _attached = [];
         private readonly Dictionary<EniId, IReadOnlyList<IPNetwork>> _ranges = [];
 
-        public void Hear(VpcEvent @event)
+        public void Apply(VpcEvent @event)
         {
             switch (@event)
             {
@@ -134,8 +133,8 @@ public sealed class WorldProperties
                 case VpcEvent.InterfaceDetached detached:
                     _attached.Remove(detached.Interface);
                     break;
-                case VpcEvent.AddressesChanged { Ranges.Count: 0 } gone:
-                    _ranges.Remove(gone.Interface);
+                case VpcEvent.AddressesChanged { Ranges.Count: 0 } deleted:
+                    _ranges.Remove(deleted.Interface);
                     break;
                 case VpcEvent.AddressesChanged changed:
                     _ranges[changed.Interface] = changed.Ranges;
