@@ -3,7 +3,9 @@ using System.Net;
 
 namespace VpcCni.Datapath;
 
-/// <summary>One network interface of a pod: a veth pair, at most one address of each family, and the way its traffic leaves the node.</summary>
+/// <summary>
+/// One network interface of a pod: a veth pair, at most one address of each family, and the way its traffic leaves the node.
+/// </summary>
 /// <param name="Index">Position in the pod. 0 is the interface that CNI_IFNAME names; it has the default route.</param>
 /// <param name="Name">The end in the pod.</param>
 /// <param name="HostName">The end on the host.</param>

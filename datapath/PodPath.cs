@@ -117,7 +117,9 @@ public static class PodPath
             State = NeighbourState.Permanent,
         };
 
-    /// <summary>In the pod: traffic from the address of an interface after the first uses that interface's table; null for the first.</summary>
+    /// <summary>
+    /// In the pod: traffic from the address of an interface after the first uses that interface's table; null for the first.
+    /// </summary>
     public static RuleInfo? InPodRule(IPAddress address, int index) =>
         index == 0
             ? null

@@ -129,7 +129,8 @@ internal static class StatusReport
         table.WriteLabeled(
             "waiting",
             Column,
-            $"{line.Length} {(line.Length == 1 ? "pod" : "pods")}, the first for {DurationText.Of(line.Longest.ToTimeSpan())}, the next times "
+            $"{line.Length} {(line.Length == 1 ? "pod" : "pods")}, the first for {DurationText.Of(line.Longest.ToTimeSpan())}, "
+                + "the next times "
                 + $"out in {DurationText.Of(line.NextDeadline.ToDateTimeOffset() - now)}; waiting for {line.WaitsFor}"
         );
     }

@@ -31,7 +31,8 @@ internal interface IHostKernel : IKernelSettings, IDisposable
     /// <param name="changes">The changes.</param>
     /// <param name="unneeded">Gets the positions of changes that had nothing to do.</param>
     /// <exception cref="NetlinkException">
-    /// The kernel refused some (<see cref="NetlinkException.Failures"/>), or did not answer (<see cref="NetlinkException.Succeeded"/> is 0).
+    /// The kernel refused some (<see cref="NetlinkException.Failures"/>), or did not answer (<see cref="NetlinkException.Succeeded"/> is
+    /// 0).
     /// </exception>
     void Apply(IReadOnlyList<HostChange> changes, ICollection<int>? unneeded = null);
 

@@ -11,7 +11,9 @@ namespace VpcCni.Ipamd.HostNetwork;
 /// entered when its link is new and when its MAC address differs from what it was, not at every look. That needs CAP_SYS_ADMIN, which the
 /// chart does not give: without it the address is right that the kernel reported first.
 /// </summary>
-/// <param name="read">The MAC address that a pod has for its gateway, by the path of its namespace and the host end of its link; null: not known.</param>
+/// <param name="read">
+/// The MAC address that a pod has for its gateway, by the path of its namespace and the host end of its link; null: not known.
+/// </param>
 internal sealed class PodGateways(Func<string, LinkInfo, MacAddress?> read)
 {
     /// <summary>By link index: what the kernel reported first, which is when the link was made unless this daemon is younger.</summary>

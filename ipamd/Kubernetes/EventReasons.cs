@@ -49,9 +49,11 @@ internal static class EventReasons
                 new EventSubject(orphan.Attachment.Pod.Namespace, orphan.Attachment.Pod.Name),
                 AddressLost,
                 $"the pod has no network: its address {orphan.Attachment.Addresses[0].Address} is gone "
-                    + $"{(loss.Interface is { } id ? $"with {(loss.IsInterfaceDetached ? "" : "an address of ")}{id}" : "from this node")}; "
+                    + $"{(loss.Interface is { } id ? With(id, loss) : "from this node")}; "
                     + "delete the pod to get a new address"
             ));
+
+    private static string With(NetworkInterfaceId id, AddressLoss loss) => $"with {(loss.IsInterfaceDetached ? "" : "an address of ")}{id}";
 
     private static Occurrence? Single(PoolEvent poolEvent, string nodeName)
     {
