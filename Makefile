@@ -55,7 +55,7 @@ bench: build out/vpc-cni-floor ## beside ptp + host-local and the kernel alone; 
 	@dotnet build tests/Simulation -c Release --nologo -v quiet
 	@tests/Simulation/bin/Release/net10.0/VpcCni.Simulation.Tests simulate --rows
 
-FLOOR := $(shell find bench/Floor netlink datapath -name bin -prune -o -name obj -prune -o -name '*.cs' -print)
+FLOOR := $(shell find bench/Floor netlink datapath -name bin -prune -o -name obj -prune -o \( -name '*.cs' -o -name '*.csproj' \) -print)
 out/vpc-cni-floor: $(FLOOR)
 	$(PUBLISH) bench/Floor -r $(RID) -p:CppCompilerAndLinker=$(CC) -o out/native/vpc-cni-floor
 	@ln -sfn native/vpc-cni-floor/vpc-cni-floor out/vpc-cni-floor

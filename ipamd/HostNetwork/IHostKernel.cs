@@ -5,9 +5,8 @@ using VpcCni.Netlink;
 namespace VpcCni.Ipamd.HostNetwork;
 
 /// <summary>
-/// The network state of the host's namespace: read, changed, watched. Implemented on rtnetlink (<see cref="RtnetlinkKernel"/>) and, for the
-/// simulation, in memory. Everything above it is the same code in both. Every member throws <see cref="NetlinkException"/> when the kernel
-/// does not answer.
+/// The network state of the host's namespace: read, changed, watched. <see cref="RtnetlinkKernel"/> is the kernel's own. Every member throws
+/// <see cref="NetlinkException"/> when the kernel does not answer.
 /// </summary>
 internal interface IHostKernel : IKernelSettings, IDisposable
 {

@@ -35,7 +35,7 @@ internal static class RuleDiff
                 .Where(rule => !present.Rules(rule.Priority, host).Any(item => IsPlain(item) && Same(item, rule)))
         )
             yield return Add(rule);
-        if (pod.Egress is null)
+        if (pod.Egress is null or Egress.Vlan)
             yield break;
         // An earlier pod had the address, on another interface.
         var table = pod.Egress is Egress.Table { Number: var number } ? number : RouteTables.Main;
