@@ -5,8 +5,8 @@ using VpcCni.Netlink;
 namespace VpcCni.Ipamd.HostNetwork;
 
 /// <summary>
-/// The network state of the host's namespace: read, changed, watched. <see cref="RtnetlinkKernel"/> is the kernel's own. Every member throws
-/// <see cref="NetlinkException"/> when the kernel does not answer.
+/// The network state of the host's namespace: read, changed, watched. <see cref="RtnetlinkKernel"/> is the kernel's own. Every member
+/// throws <see cref="NetlinkException"/> when the kernel does not answer.
 /// </summary>
 internal interface IHostKernel : IKernelSettings, IDisposable
 {

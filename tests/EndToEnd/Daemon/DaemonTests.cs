@@ -175,7 +175,7 @@ public sealed class DaemonTests
                 .Any(problem => problem.GetString()!.Contains("could not identify this node", StringComparison.Ordinal))
         );
         Assert.Equal(1, (await node.StatusAsync()).ExitCode);
-        Assert.Contains("a step of the start failed and is tried again", node.Log, StringComparison.Ordinal);
+        Assert.Contains("a step of the start failed and is retried", node.Log, StringComparison.Ordinal);
     }
 
     [Fact]
