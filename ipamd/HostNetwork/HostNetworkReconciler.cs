@@ -37,8 +37,7 @@ internal sealed partial class HostNetworkReconciler : IDisposable
     private const int Interruptions = 5;
 
     private readonly KernelHostNetwork _host;
-    private readonly IHostKernel _port;
-    private readonly HostKernel _kernel;
+    private readonly HostAccess _kernel;
     private readonly HostNetworkOptions _options;
     private readonly Func<HostNetworkInputs> _inputs;
     private readonly TimeProvider _time;
@@ -82,7 +81,7 @@ internal sealed partial class HostNetworkReconciler : IDisposable
     )
     {
         (_host, _options, _inputs, _time, _random, _logger) = (host, options, inputs, time, random, logger);
-        (_port, _kernel, _gateways) = (kernel, new HostKernel(kernel), new PodGateways(kernel.GatewaySeenBy));
+        (_kernel, _gateways) = (new HostAccess(kernel), new PodGateways(kernel.GatewaySeenBy));
         _journal = new RepairJournal(time, logger);
         _nat = new NatReconciler(netfilter, _journal, time, random, logger);
         _filter = new ChangeFilter(host.Wired);
@@ -93,7 +92,7 @@ internal sealed partial class HostNetworkReconciler : IDisposable
     /// <summary>What had to be put right because somebody else had changed it.</summary>
     public RepairReport Report => _journal.Report;
 
-    /// <summary>Told of each repair that is counted, on the keeper's thread: must be quick and not throw.</summary>
+    /// <summary>Told of each repair that is counted, on the reconciler's thread: must be quick and not throw.</summary>
     public Action<RepairsMade>? Repaired
     {
         get => _journal.Told;
@@ -142,7 +141,7 @@ internal sealed partial class HostNetworkReconciler : IDisposable
     public void Dispose()
     {
         _monitors.Dispose();
-        _port.Dispose();
+        _kernel.Dispose();
     }
 
     /// <summary>One look at everything, and what follows from it.</summary>
@@ -231,6 +230,7 @@ internal sealed partial class HostNetworkReconciler : IDisposable
     {
         // What is wired before the look: an interface that is being wired meanwhile is not broken.
         var wired = _host.Wirings;
+        _gateways.BeginSync();
         var observed = _kernel.Observe(wired, _families);
         // After the kernel was looked at: an address that is held now may have been given out since.
         var state = new HostNetworkState
@@ -263,7 +263,7 @@ internal sealed partial class HostNetworkReconciler : IDisposable
             : (state, repairs);
     }
 
-    /// <summary>Tells the keeper of the NAT table what it must be. Not before the metadata has answered.</summary>
+    /// <summary>Tells the reconciler of the NAT table what it must be. Not before the metadata has answered.</summary>
     private string? Declare(HostNetworkState state, ObservedHost observed)
     {
         if (state.Inputs.Node is not { VpcRanges.Count: > 0 } node)

@@ -18,7 +18,9 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
     private readonly string _vethPrefix;
     private readonly Lock _lock = new();
 
-    /// <summary>Held while an interface is wired or removed, and while the keeper repairs one: neither sees the other half done.</summary>
+    /// <summary>
+    /// Held while an interface is wired or removed, and while the reconciler repairs one: neither sees the other half done.
+    /// </summary>
     private readonly Lock _changing = new();
     private TaskCompletionSource _linkChanged = NewSignal();
 
@@ -177,7 +179,7 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
         new HostChange.RemoveRule(InterfaceDiff.FromInterface(primaryAddress, table)).Tolerating(Errno.ENOENT);
 
     /// <summary>
-    /// Pods' traffic works without it but for node ports of other interfaces, and in a container /proc/sys may be read-only: the keeper
+    /// Pods' traffic works without it but for node ports of other interfaces, and in a container /proc/sys may be read-only: the reconciler
     /// reports a setting that stays wrong, and nothing else waits for it.
     /// </summary>
     private void Loosen(string link)

@@ -22,13 +22,25 @@ internal sealed class PodGateways(Func<string, LinkInfo, MacAddress?> read)
     /// <summary>By link index: what is right, or was there first where the namespace cannot be entered.</summary>
     private readonly Dictionary<int, MacAddress> _right = [];
 
+    /// <summary>
+    /// Indexes of links that the kernel reported since <see cref="BeginSync"/>: a dump of links may be older than they are.
+    /// </summary>
+    private readonly ConcurrentDictionary<int, bool> _young = [];
+
+    /// <summary>Call before the links are read that <see cref="Different"/> gets.</summary>
+    public void BeginSync() => _young.Clear();
+
     /// <summary>The kernel reports a veth. From any thread.</summary>
     public void Reported(RouteNotification.LinkChanged report)
     {
         if (report.Change == RouteChange.Removed)
             _first.TryRemove(report.Link.Index, out _);
         else if (report.Link.Mac is { } mac)
+        {
+            // First, so that a sync between the two does not remove what follows.
+            _young[report.Link.Index] = true;
             _first.TryAdd(report.Link.Index, mac);
+        }
     }
 
     /// <returns>By link index: what those links must get that have something else.</returns>
@@ -39,7 +51,7 @@ internal sealed class PodGateways(Func<string, LinkInfo, MacAddress?> read)
     {
         Dictionary<int, MacAddress> different = [];
         // The report that a link is gone may have been lost.
-        foreach (var gone in _first.Keys.Except(links.Select(link => link.Index)).ToArray())
+        foreach (var gone in _first.Keys.Except(links.Select(link => link.Index)).Except(_young.Keys).ToArray())
             _first.TryRemove(gone, out _);
         if (_right.Count > wired.Count)
         {

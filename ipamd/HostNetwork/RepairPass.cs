@@ -7,7 +7,7 @@ namespace VpcCni.Ipamd.HostNetwork;
 /// <param name="kernel">Applies them.</param>
 /// <param name="now">The time now.</param>
 /// <param name="failures">Gets what the kernel refuses.</param>
-internal sealed class RepairPass(RepairJournal journal, HostKernel kernel, DateTimeOffset now, List<Exception> failures)
+internal sealed class RepairPass(RepairJournal journal, HostAccess kernel, DateTimeOffset now, List<Exception> failures)
 {
     private readonly Dictionary<RepairKind, (int Count, string First)> _made = [];
     private readonly HashSet<RepairKind> _wanted = [];

@@ -6,15 +6,15 @@ namespace VpcCni.Ipamd.HostNetwork;
 
 /// <summary>
 /// Rules that nothing needs. One look cannot tell them from those of a pod that is being deleted by a plugin that releases first, so a rule
-/// is condemned only when it was stale at every look for a while: a short one when it is there because the keeper itself put it back while
-/// a pod was being deleted.
+/// is condemned only when it was stale at every look for a while: a short one when it is there because the reconciler itself put it back
+/// while a pod was being deleted.
 /// </summary>
 internal sealed class StaleRules
 {
     /// <summary>Longer than any plugin takes from the release of an address to the end of its teardown.</summary>
     public static readonly TimeSpan MinimumAge = TimeSpan.FromSeconds(10);
 
-    /// <summary>Of what the keeper put back.</summary>
+    /// <summary>Of what the reconciler put back.</summary>
     public static readonly TimeSpan MinimumAgeOfRepaired = TimeSpan.FromSeconds(1);
 
     /// <summary>Longer than a DEL takes that was under way when its pod was repaired.</summary>

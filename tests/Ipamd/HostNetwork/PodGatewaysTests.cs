@@ -39,8 +39,19 @@ public sealed class PodGatewaysTests
         _gateways.Reported(Report(RouteChange.Set, Made));
         if (isReported)
             _gateways.Reported(Report(RouteChange.Removed, Made));
+        _gateways.BeginSync();
         _gateways.Different([], []);
         Assert.Empty(Look(Foreign));
+    }
+
+    /// <summary>The kernel reports a link while its links are read: the dump does not have it yet.</summary>
+    [Fact]
+    public void Link_that_is_younger_than_the_dump_keeps_the_MAC_that_it_was_made_with()
+    {
+        _gateways.BeginSync();
+        _gateways.Reported(Report(RouteChange.Set, Made));
+        _gateways.Different([], []);
+        Assert.Equal([KeyValuePair.Create(7, Made)], Look(Foreign));
     }
 
     private IReadOnlyDictionary<int, MacAddress> Look(MacAddress mac) =>

@@ -6,11 +6,11 @@ using VpcCni.Netlink;
 namespace VpcCni.Ipamd.HostNetwork;
 
 /// <summary>
-/// The keeper's own way to the kernel: a socket that nobody else waits for. A dump of a busy node's tables is repeated until nothing
-/// changed in between, and ADDs must not stand in line behind it.
+/// Reads from the kernel what the reconciler compares, and applies its repairs. The kernel port is the reconciler's own: a dump of a busy
+/// node's tables is repeated until nothing changes in between, and no ADD waits for that.
 /// </summary>
-/// <param name="kernel">Of the reconciler alone.</param>
-internal sealed class HostKernel(IHostKernel kernel)
+/// <param name="kernel">Disposed with this.</param>
+internal sealed class HostAccess(IHostKernel kernel) : IDisposable
 {
     /// <summary>
     /// What concerns these interfaces and the pods. Of other tables nothing (the kernel's local one, with every service address under IPVS;
@@ -55,7 +55,7 @@ internal sealed class HostKernel(IHostKernel kernel)
             }
             catch (NetlinkException exception) when (exception.Errno == Errno.ENODEV)
             {
-                // Detached just now: what is asked of it fails the same way, and the next look sees no link.
+                // Detached just now: the next sync finds no link.
             }
         }
 
@@ -93,6 +93,8 @@ internal sealed class HostKernel(IHostKernel kernel)
 
     /// <exception cref="HostNetworkException">The setting cannot be written.</exception>
     public void Apply(SettingRepair setting) => kernel.Write(setting.Path, setting.Value);
+
+    public void Dispose() => kernel.Dispose();
 }
 
 /// <summary>What became of repairs.</summary>
