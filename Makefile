@@ -7,10 +7,11 @@ RID := linux-$(subst aarch64,arm64,$(subst x86_64,x64,$(shell uname -m)))
 # The native linker's front end: clang where there is one, else gcc.
 CC := $(shell command -v clang >/dev/null 2>&1 && echo clang || echo gcc)
 PUBLISH := dotnet publish -c Release --nologo -v quiet
-FOLDERS := protos datapath netlink logging missed-dels ipamd simulation kubectl-plugin cni-shim lab
-SOURCES := $(shell find $(FOLDERS) -name bin -prune -o -name obj -prune \
-	-o \( -name '*.cs' -o -name '*.csproj' -o -name '*.proto' -o -name '*.xml' -o -name '*.gz' \) -print) \
+# What a folder list is built from.
+sources = $(shell find $(1) -name bin -prune -o -name obj -prune \
+	-o \( -name '*.cs' -o -name '*.csproj' -o -name '*.proto' -o -name '*.xml' -o -name '*.gz' -o -name '*.txt' \) -print) \
 	global.json Directory.Build.props Directory.Build.targets Directory.Packages.props
+DAEMON := protos datapath netlink logging missed-dels ipamd
 
 .PHONY: help tools build demo test format sim bench clean
 
@@ -20,17 +21,26 @@ help: ## this list
 tools: ## install what building, the demo and the tests need
 	@scripts/install-tools
 
-build: tools out/.built ## out/ipamd, out/vpc-cni and out/kubectl-vpccni as native code, and out/vpc-lab
+build: tools out/.node out/.operator out/.lab ## out/ipamd, out/vpc-cni and out/kubectl-vpccni as native code, and out/vpc-lab
 
-out/.built: $(SOURCES)
+# What runs on a node: all that the image needs.
+out/.node: $(call sources,$(DAEMON) cni-shim)
 	@mkdir -p out
 	$(PUBLISH) ipamd -r $(RID) -p:CppCompilerAndLinker=$(CC) -o out/native/ipamd
 	$(PUBLISH) cni-shim -r $(RID) -p:CppCompilerAndLinker=$(CC) -o out/native/vpc-cni
-	$(PUBLISH) kubectl-plugin -r $(RID) -p:CppCompilerAndLinker=$(CC) -o out/native/kubectl-plugin
-	$(PUBLISH) lab -o out/lab
 	@ln -sfn native/ipamd/ipamd out/ipamd
 	@ln -sfn native/vpc-cni/vpc-cni out/vpc-cni
+	@touch $@
+
+out/.operator: $(call sources,$(DAEMON) lab/VpcModel simulation kubectl-plugin)
+	@mkdir -p out
+	$(PUBLISH) kubectl-plugin -r $(RID) -p:CppCompilerAndLinker=$(CC) -o out/native/kubectl-plugin
 	@ln -sfn native/kubectl-plugin/kubectl-vpccni out/kubectl-vpccni
+	@touch $@
+
+out/.lab: $(call sources,datapath netlink lab)
+	@mkdir -p out
+	$(PUBLISH) lab -o out/lab
 	@ln -sfn lab/vpc-lab out/vpc-lab
 	@touch $@
 
