@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+using VpcCni.Netlink;
+
 namespace VpcCni.Datapath;
 
 /// <summary>
@@ -7,7 +9,7 @@ namespace VpcCni.Datapath;
 public static class RouteTables
 {
     /// <summary>RT_TABLE_MAIN (linux/rtnetlink.h).</summary>
-    public const int Main = 254;
+    public const int Main = RouteTable.Main;
 
     private const int FirstOfCards = 10_000;
     private const int PerCard = 100;

@@ -69,14 +69,14 @@ internal sealed class DaemonRun(VirtualTime time, string name, WallClock? wallCl
     }
 
     /// <summary>For ports: on the simulation's thread, and of a living daemon.</summary>
-    /// <exception cref="DeadIncarnationException">
-    /// What calls is the rest of a stack that was being killed; nothing it does counts.
+    /// <exception cref="DaemonRunEndedException">
+    /// The run has ended: the caller is the rest of a stack that is being unwound.
     /// </exception>
     public void CheckAlive()
     {
         time.CheckThread();
         if (!IsAlive)
-            throw new DeadIncarnationException(Name);
+            throw new DaemonRunEndedException(Name);
     }
 
     internal void Enqueue(SendOrPostCallback callback, object? state) => time.Enqueue(this, callback, state);
@@ -91,13 +91,13 @@ internal sealed class DaemonRun(VirtualTime time, string name, WallClock? wallCl
         {
             callback(state);
         }
-        catch (DeadIncarnationException) when (!IsAlive)
+        catch (DaemonRunEndedException) when (!IsAlive)
         {
-            // The stack that was being killed has come to its end.
+            // The stack of the ended run is unwound.
         }
     }
 
-    /// <summary>Brings continuations back to the incarnation that awaits.</summary>
+    /// <summary>Brings continuations back to the run that awaits.</summary>
     private sealed class Context : SynchronizationContext
     {
         public DaemonRun? Owner { get; set; }
@@ -111,8 +111,8 @@ internal sealed class DaemonRun(VirtualTime time, string name, WallClock? wallCl
     }
 }
 
-/// <summary>A daemon that was killed tried to act.</summary>
-internal sealed class DeadIncarnationException(string name) : Exception($"{name} is dead");
+/// <summary>Code of a daemon run that has ended tries to act.</summary>
+internal sealed class DaemonRunEndedException(string name) : Exception($"{name} is dead");
 
 /// <summary>The wall clock of a machine: the true time and the error that somebody set.</summary>
 internal sealed class WallClock

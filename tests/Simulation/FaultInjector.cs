@@ -42,9 +42,6 @@ internal sealed class FaultInjector(
 
     public Exception? Error => _tasks.FirstOrDefault(task => task.IsFaulted)?.Exception;
 
-    /// <summary>Interfaces that others attached to this node.</summary>
-    public HashSet<EniId> Foreign { get; } = [];
-
     /// <summary>Creates other tenants of the subnets, before the daemon starts.</summary>
     public void FillSubnets()
     {
@@ -427,7 +424,6 @@ internal sealed class FaultInjector(
             }
         );
         node.Trace.Add($"fault: someone attaches {eni.Id}{(tags.Count > 0 ? ", not to be managed" : "")}");
-        Foreign.Add(eni.Id);
         node.World.AttachNetworkInterface(new AttachInterfaceRequest(eni.Id, node.Instance, free));
     }
 

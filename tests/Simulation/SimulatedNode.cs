@@ -288,7 +288,7 @@ internal sealed class SimulatedNode
                 {
                     return new AddReply.Refused(exception.Message);
                 }
-                catch (Exception exception) when (exception is not DeadIncarnationException)
+                catch (Exception exception) when (exception is not DaemonRunEndedException)
                 {
                     Checker.Fail($"ADD {pod} failed: {exception}");
                     return new AddReply.Gone();
@@ -321,7 +321,7 @@ internal sealed class SimulatedNode
                 {
                     return false;
                 }
-                catch (Exception exception) when (exception is not DeadIncarnationException)
+                catch (Exception exception) when (exception is not DaemonRunEndedException)
                 {
                     Checker.Fail($"DEL {pod} failed: {exception}");
                     return false;
@@ -442,7 +442,7 @@ internal sealed class SimulatedNode
             // Failures that end the process in production, for its supervisor to start the next run.
             Trace.Add($"{run.Name} gives up: {exception.Message}");
         }
-        catch (Exception exception) when (exception is not DeadIncarnationException)
+        catch (Exception exception) when (exception is not DaemonRunEndedException)
         {
             Checker.Fail($"{run.Name} failed unexpectedly:  {exception}");
         }

@@ -72,7 +72,7 @@ public sealed class VirtualTimeTests
         _time.After(TimeSpan.FromSeconds(5), daemon.Kill);
         _time.Advance(TimeSpan.FromMinutes(1));
         Assert.Equal(["before"], done);
-        Assert.Throws<DeadIncarnationException>(daemon.CheckAlive);
+        Assert.Throws<DaemonRunEndedException>(daemon.CheckAlive);
     }
 
     [Fact]
