@@ -14,7 +14,7 @@ public abstract record Egress
     public static Egress ByTable(int table) => table == RouteTables.Main ? Main : new Table(table);
 
     /// <summary>The egress of the network interface in a slot.</summary>
-    public static Egress OfSlot(int deviceIndex, int networkCard) => ByTable(RouteTables.Of(deviceIndex, networkCard));
+    public static Egress OfSlot(Slot slot) => ByTable(RouteTables.Of(slot));
 
     /// <inheritdoc cref="Main"/>
     public sealed record MainTable : Egress;

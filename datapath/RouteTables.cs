@@ -19,12 +19,12 @@ public static class RouteTables
     /// The table of the network interface in a slot: main for the primary interface, device + 1 on the first network card,
     /// 10000 + device + 100 * card on the others.
     /// </summary>
-    public static int Of(int deviceIndex, int networkCard) =>
-        (deviceIndex, networkCard) switch
+    public static int Of(Slot slot) =>
+        slot switch
         {
-            (0, 0) => Main,
-            (_, 0) => deviceIndex + 1,
-            _ => FirstOfCards + deviceIndex + (PerCard * networkCard),
+            { IsPrimary: true } => Main,
+            { NetworkCard: 0 } => slot.DeviceIndex + 1,
+            _ => FirstOfCards + slot.DeviceIndex + (PerCard * slot.NetworkCard),
         };
 
     /// <summary>The table of a branch interface: VLAN id + 100.</summary>

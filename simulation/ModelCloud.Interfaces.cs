@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Diagnostics;
 using System.Net;
+using System.Net.Sockets;
+using VpcCni.Datapath;
 using VpcCni.Ipamd.Clouds;
 using VpcCni.Ipamd.Clouds.Aws;
 using VpcCni.Ipamd.Ledger;
+using VpcCni.Netlink;
 using Model = VpcCni.Lab.VpcModel;
 
 namespace VpcCni.Simulation;
@@ -14,8 +17,8 @@ internal sealed partial class ModelCloud
     public async Task<IReadOnlyList<CloudInterface>> DescribeAttachedInterfacesAsync(CancellationToken cancellationToken) =>
         [
             .. (await DescribeAsync([new Model.Filter("attachment.instance-id", _instance.Value)], cancellationToken))
-                .OrderBy(item => item.NetworkCard)
-                .ThenBy(item => item.DeviceIndex ?? int.MaxValue),
+                .OrderBy(item => item.Slot is null)
+                .ThenBy(item => item.Slot),
         ];
 
     public Task<IReadOnlyList<CloudInterface>> DescribeUnattachedInterfacesAsync(CancellationToken cancellationToken) =>
@@ -55,25 +58,21 @@ internal sealed partial class ModelCloud
                             Groups = [.. request.SecurityGroupIds.Select(id => new Model.SecurityGroupId(id))],
                             Description = _tags.Description,
                             Tags = ToDictionary(_tags.ForNew(request.RequestedAt)),
-                            Ipv4 =
-                                request.Blocks.Count > 0 && request.Blocks.Kind is BlockKind.Ipv4Address or BlockKind.Ipv4Prefix
-                                    ? ToRequest(request.Blocks)
-                                    : Model.AddressRequest.None,
-                            Ipv6 =
-                                request.Blocks.Count > 0 && request.Blocks.Kind is BlockKind.Ipv6Address or BlockKind.Ipv6Prefix
-                                    ? ToRequest(request.Blocks)
-                                    : Model.AddressRequest.None,
+                            Ipv4 = ToRequest(request.Blocks, IpFamily.V4),
+                            Ipv6 = ToRequest(request.Blocks, IpFamily.V6),
                         }
                     )
                 ),
             cancellationToken
         );
 
-    public Task<string> AttachInterfaceAsync(NetworkInterfaceId id, int deviceIndex, CancellationToken cancellationToken) =>
+    public Task<string> AttachInterfaceAsync(NetworkInterfaceId id, Slot slot, CancellationToken cancellationToken) =>
         CallAsync(
             "AttachNetworkInterface",
             () =>
-                _world.AttachNetworkInterface(new Model.AttachInterfaceRequest(new Model.EniId(id.Value), _instance, deviceIndex)).Id.Value,
+                _world
+                    .AttachNetworkInterface(new Model.AttachInterfaceRequest(new Model.EniId(id.Value), _instance, slot.DeviceIndex))
+                    .Id.Value,
             cancellationToken
         );
 
@@ -158,7 +157,7 @@ internal sealed partial class ModelCloud
     )
     {
         var eni = new Model.EniId(id.Value);
-        return request.Kind is BlockKind.Ipv4Address or BlockKind.Ipv4Prefix
+        return request.Shape.Family == IpFamily.V4
             ? CallAsync(
                 "AssignPrivateIpAddresses",
                 () => ToBlocks(_world.AssignPrivateIpAddresses(eni, ToRequest(request))),
@@ -171,7 +170,7 @@ internal sealed partial class ModelCloud
     {
         // EC2 refuses addresses and prefixes of one family in one call. What fails after the first call may have taken some.
         var isUntouched = true;
-        foreach (var group in blocks.GroupBy(block => (block.BaseAddress.AddressFamily, AddressBlocks.IsSingle(block))))
+        foreach (var group in blocks.GroupBy(BlockShape.Of))
         {
             try
             {
@@ -220,9 +219,9 @@ internal sealed partial class ModelCloud
     private Task<Model.AddressChange> UnassignAsync(NetworkInterfaceId id, List<IPNetwork> blocks, CancellationToken cancellationToken)
     {
         var eni = new Model.EniId(id.Value);
-        IPAddress[] addresses = [.. blocks.Where(AddressBlocks.IsSingle).Select(block => block.BaseAddress)];
-        IPNetwork[] prefixes = [.. blocks.Where(block => !AddressBlocks.IsSingle(block))];
-        return blocks[0].BaseAddress.AddressFamily == System.Net.Sockets.AddressFamily.InterNetwork
+        IPAddress[] addresses = [.. blocks.Where(IpRanges.IsSingle).Select(block => block.BaseAddress)];
+        IPNetwork[] prefixes = [.. blocks.Where(block => !IpRanges.IsSingle(block))];
+        return IpFamily.Of(blocks[0]) == IpFamily.V4
             ? CallAsync("UnassignPrivateIpAddresses", () => _world.UnassignPrivateIpAddresses(eni, addresses, prefixes), cancellationToken)
             : CallAsync("UnassignIpv6Addresses", () => _world.UnassignIpv6Addresses(eni, addresses, prefixes), cancellationToken);
     }
@@ -245,9 +244,9 @@ internal sealed partial class ModelCloud
             PrimaryAddress = eni.PrimaryAddress,
             Blocks =
             [
-                .. eni.SecondaryAddresses.Select(AddressBlocks.Single),
+                .. eni.SecondaryAddresses.Select(IpRanges.Single),
                 .. eni.Ipv4Prefixes,
-                .. eni.Ipv6Addresses.Select(AddressBlocks.Single),
+                .. eni.Ipv6Addresses.Select(IpRanges.Single),
                 .. eni.Ipv6Prefixes,
             ],
             SecurityGroupIds = [.. eni.Groups.Select(group => group.Value)],
@@ -261,8 +260,7 @@ internal sealed partial class ModelCloud
                 var unknown => throw new UnreachableException($"unnamed state {unknown}"),
             },
             AttachmentId = eni.Attachment?.Id.Value,
-            DeviceIndex = eni.Attachment?.DeviceIndex,
-            NetworkCard = eni.Attachment?.NetworkCard ?? 0,
+            Slot = eni.Attachment is { } attached ? new Slot(attached.NetworkCard, attached.DeviceIndex) : null,
             DeleteOnTermination = eni.Attachment?.DeleteOnTermination ?? false,
             Description = eni.Description,
             InterfaceType = eni.InterfaceType,
@@ -272,10 +270,13 @@ internal sealed partial class ModelCloud
         tags.ToDictionary(tag => tag.Key!, tag => tag.Value!, StringComparer.Ordinal);
 
     private static Model.AddressRequest ToRequest(BlockRequest request) =>
-        request.Kind is BlockKind.Ipv4Prefix or BlockKind.Ipv6Prefix
-            ? Model.AddressRequest.AnyPrefixes(request.Count)
-            : Model.AddressRequest.Any(request.Count);
+        request.Shape.IsSingle ? Model.AddressRequest.Any(request.Count) : Model.AddressRequest.AnyPrefixes(request.Count);
+
+    private static Model.AddressRequest ToRequest(IReadOnlyList<BlockRequest> requests, AddressFamily family) =>
+        requests.FirstOrDefault(request => request.Shape.Family == family) is { Count: > 0 } wanted
+            ? ToRequest(wanted)
+            : Model.AddressRequest.None;
 
     private static IReadOnlyList<IPNetwork> ToBlocks(Model.AddressChange change) =>
-        [.. change.Addresses.Select(AddressBlocks.Single), .. change.Prefixes];
+        [.. change.Addresses.Select(IpRanges.Single), .. change.Prefixes];
 }

@@ -4,6 +4,7 @@ using VpcCni.Ipamd.Clouds;
 using VpcCni.Ipamd.Clouds.Aws;
 using VpcCni.Ipamd.Clouds.Aws.InstanceTypes;
 using VpcCni.Ipamd.Ledger;
+using VpcCni.Netlink;
 using Model = VpcCni.Lab.VpcModel;
 
 namespace VpcCni.Simulation;
@@ -130,7 +131,7 @@ internal sealed partial class ModelCloud : ICloud
                 () =>
                 {
                     var type = _world.DescribeInstanceTypes(new Model.Query { Ids = [nodeType] }).Items[0];
-                    return new NodeLimits(
+                    return Ec2Limits.Of(
                         type.NetworkCards[0].MaxInterfaces,
                         type.Ipv4PerInterface,
                         type.Ipv6PerInterface,
@@ -270,8 +271,8 @@ internal sealed partial class ModelCloud : ICloud
 
     private static IReadOnlyList<IPNetwork> HintedBlocks(Model.NetworkInterface eni) =>
         [
-            .. eni.SecondaryAddresses.Select(AddressBlocks.Single),
-            .. eni.Ipv6Addresses.Select(AddressBlocks.Single),
+            .. eni.SecondaryAddresses.Select(IpRanges.Single),
+            .. eni.Ipv6Addresses.Select(IpRanges.Single),
             .. eni.Ipv4Prefixes,
             .. eni.Ipv6Prefixes,
         ];

@@ -71,7 +71,7 @@ internal static class PodInterfaces
             throw InvalidReply($"table {allocation.RouteTableId}, device {allocation.DeviceNumber}");
         return allocation.RouteTableId != RouteTable.Unspecified
             ? Egress.ByTable(allocation.RouteTableId)
-            : Egress.OfSlot(allocation.DeviceNumber, networkCard: 0);
+            : Egress.OfSlot(new Slot(NetworkCard: 0, allocation.DeviceNumber));
     }
 
     /// <summary>A host route for any other address would take the node off the network.</summary>

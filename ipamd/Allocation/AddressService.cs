@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using System.Net.Sockets;
 using VpcCni.Ipamd.Events;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Ledger.Checkpoint;
@@ -92,17 +91,14 @@ internal sealed partial class AddressService(
     {
         using var entry = await _attachmentLock.EnterAsync(key, cancellationToken);
         var waited = TimeSpan.Zero;
-        var request = new AddRequest(key, pod, netnsPath, [AddressFamily.InterNetwork]);
+        var request = new AddRequest(key, pod, netnsPath);
         WaitOutcome outcome;
         // An attachment that has an address gets it again at once; any other ADD queues behind the pending ones.
         if (ledger.Renew(key, time.GetUtcNow()) is { } known)
         {
             outcome = new WaitOutcome.Served(known, IsNew: false);
         }
-        else if (
-            pending.Demand == 0
-            && ledger.Assign(key, pod, netnsPath, request.Families, time.GetUtcNow()) is AssignOutcome.Assigned assigned
-        )
+        else if (pending.Demand == 0 && ledger.Assign(key, pod, netnsPath, time.GetUtcNow()) is AssignOutcome.Assigned assigned)
         {
             outcome = new WaitOutcome.Served(assigned.Attachment, assigned.IsNew, assigned.ReusedAfter);
         }
@@ -253,9 +249,7 @@ internal sealed partial class AddressService(
         {
             // An address may have left cooldown since the pool's last step. Earlier ADDs have timed out already, so this one skips none of
             // them.
-            return
-                ledger.Assign(request.Key, request.Pod, request.NetnsPath, request.Families, time.GetUtcNow())
-                    is AssignOutcome.Assigned assigned
+            return ledger.Assign(request.Key, request.Pod, request.NetnsPath, time.GetUtcNow()) is AssignOutcome.Assigned assigned
                 ? new WaitOutcome.Served(assigned.Attachment, assigned.IsNew, assigned.ReusedAfter)
                 : new WaitOutcome.TimedOut();
         }

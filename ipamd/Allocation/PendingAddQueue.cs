@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-using System.Net.Sockets;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Planning;
 
 namespace VpcCni.Ipamd.Allocation;
 
 /// <summary>The parameters of an assignment.</summary>
-internal sealed record AddRequest(AttachmentKey Key, PodReference Pod, string NetnsPath, IReadOnlyList<AddressFamily> Families);
+internal sealed record AddRequest(AttachmentKey Key, PodReference Pod, string NetnsPath);
 
 /// <summary>Outcome of a wait.</summary>
 internal abstract record WaitOutcome
@@ -113,10 +112,7 @@ internal sealed class PendingAddQueue(IpLedger ledger, TimeProvider time)
             while (_queue.First is { } head)
             {
                 var request = head.Value.Request;
-                if (
-                    ledger.Assign(request.Key, request.Pod, request.NetnsPath, request.Families, time.GetUtcNow())
-                    is not AssignOutcome.Assigned assigned
-                )
+                if (ledger.Assign(request.Key, request.Pod, request.NetnsPath, time.GetUtcNow()) is not AssignOutcome.Assigned assigned)
                     break;
                 _queue.RemoveFirst();
                 served.Add((head.Value, new WaitOutcome.Served(assigned.Attachment, assigned.IsNew, assigned.ReusedAfter)));

@@ -92,7 +92,7 @@ internal static partial class AuditComparison
             );
         if (held.Slot is not { } place)
             yield break;
-        var table = RouteTables.Of(place.DeviceIndex, place.NetworkCard);
+        var table = place.RouteTable;
         RuleInfo[] from = [.. kernel.Rules.Where(rule => rule.Priority == RulePriorities.FromPod && rule.Source == host)];
         if (from.FirstOrDefault(rule => rule.Table != table) is { } wrong)
             yield return new Finding(
@@ -130,11 +130,7 @@ internal static partial class AuditComparison
         )
         {
             routed.Add(route.LinkIndex);
-            if (
-                route.Destination is not { } destination
-                || !AddressBlocks.IsSingle(destination)
-                || !IsOfPool(snapshot, destination.BaseAddress)
-            )
+            if (route.Destination is not { } destination || !IpRanges.IsSingle(destination) || !IsOfPool(snapshot, destination.BaseAddress))
                 continue;
             var (address, link) = (destination.BaseAddress, veths[route.LinkIndex]);
             if (!named.Contains(address) && OwnerOf(snapshot, kernel, link, address) is { } owner)
@@ -225,8 +221,8 @@ internal static partial class AuditComparison
     private static IPAddress? PodOf(RuleInfo rule) =>
         rule switch
         {
-            { Priority: RulePriorities.ToPod, Destination: { } to } when AddressBlocks.IsSingle(to) => to.BaseAddress,
-            { Priority: RulePriorities.FromPod, Source: { } from } when AddressBlocks.IsSingle(from) => from.BaseAddress,
+            { Priority: RulePriorities.ToPod, Destination: { } to } when IpRanges.IsSingle(to) => to.BaseAddress,
+            { Priority: RulePriorities.FromPod, Source: { } from } when IpRanges.IsSingle(from) => from.BaseAddress,
             _ => null,
         };
 

@@ -23,11 +23,7 @@ internal static partial class AuditComparison
         )
         {
             var destination = route.Destination!.Value;
-            if (
-                !AddressBlocks.IsSingle(destination)
-                || pods.Contains(destination.BaseAddress)
-                || !IsOfPool(snapshot, destination.BaseAddress)
-            )
+            if (!IpRanges.IsSingle(destination) || pods.Contains(destination.BaseAddress) || !IsOfPool(snapshot, destination.BaseAddress))
                 continue;
             var link = links.GetValueOrDefault(route.LinkIndex);
             if (link is { Kind: "veth", PeerNamespaceId: not null } && IsPodLink(link.Name, snapshot.VethPrefix))
@@ -135,8 +131,7 @@ internal static partial class AuditComparison
     }
 
     private static LinkInfo? LinkOf(AuditSnapshot snapshot, KernelFacts kernel, InterfaceView item) =>
-        snapshot.Wirings.FirstOrDefault(wiring => wiring.DeviceIndex == item.DeviceIndex && wiring.NetworkCard == item.NetworkCard)
-            is { } wired
+        snapshot.Wirings.FirstOrDefault(wiring => wiring.Slot == item.Slot) is { } wired
             ? kernel.Links.FirstOrDefault(link => link.Mac == MacAddress.Parse(wired.Mac) && link.ParentIndex is null)
             : null;
 }

@@ -122,7 +122,7 @@ internal static partial class AuditComparison
 
     private static IEnumerable<Finding> Cloud(AuditSnapshot snapshot, IReadOnlyList<CloudInterface> cloud)
     {
-        var described = cloud.Where(item => item.DeviceIndex is not null).ToDictionary(item => item.Id);
+        var described = cloud.Where(item => item.Slot is not null).ToDictionary(item => item.Id);
         foreach (var known in snapshot.Ledger.Interfaces.Where(item => !snapshot.RecentlyChanged.Contains(item.Id)))
         {
             if (!described.TryGetValue(known.Id, out var real))
@@ -131,8 +131,7 @@ internal static partial class AuditComparison
                     known.Assigned > 0 ? Severity.Critical : Severity.Warning,
                     "cloud-interface",
                     known.Id.Value,
-                    $"the ledger has it as device {known.DeviceIndex} with {known.Assigned} addresses in use, but EC2 does not show "
-                        + "it attached",
+                    $"the ledger has it as {known.Slot} with {known.Assigned} addresses in use, but EC2 does not show " + "it attached",
                     "somebody detached it; its pods are unreachable and must be recreated"
                 );
                 continue;
@@ -170,7 +169,7 @@ internal static partial class AuditComparison
                 Severity.Warning,
                 "cloud-interface-unknown",
                 extra.Id.Value,
-                $"EC2 shows it attached as device {extra.DeviceIndex}, but the ledger does not have it",
+                $"EC2 shows it attached as {extra.Slot}, but the ledger does not have it",
                 AdoptedByDaemon
             );
     }

@@ -2,6 +2,7 @@
 using System.Net;
 using VpcCni.Datapath;
 using VpcCni.Ipamd.Ledger;
+using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.Audit;
 
@@ -53,7 +54,7 @@ internal static partial class AuditComparison
     private static HashSet<IPAddress> AssignedAddresses(AuditSnapshot snapshot) =>
         [.. snapshot.Attachments.SelectMany(attachment => attachment.Addresses).Select(held => held.Address)];
 
-    private static IPNetwork Host(IPAddress address) => AddressBlocks.Single(address);
+    private static IPNetwork Host(IPAddress address) => IpRanges.Single(address);
 
     private static IEnumerable<Finding> Orphans(AuditSnapshot snapshot) =>
         AddressLoss
@@ -74,16 +75,13 @@ internal static partial class AuditComparison
             )
         )
         {
-            if (
-                snapshot.Wirings.FirstOrDefault(wiring => wiring.DeviceIndex == item.DeviceIndex && wiring.NetworkCard == item.NetworkCard)
-                is not { } wired
-            )
+            if (snapshot.Wirings.FirstOrDefault(wiring => wiring.Slot == item.Slot) is not { } wired)
             {
                 yield return new Finding(
                     Severity.Critical,
                     "interface-not-wired",
                     item.Id.Value,
-                    $"device {item.DeviceIndex} has addresses for pods, but was never wired",
+                    $"{item.Slot} has addresses for pods, but was never wired",
                     "the daemon's log has the reason"
                 );
                 continue;

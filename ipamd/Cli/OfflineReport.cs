@@ -101,8 +101,8 @@ internal static class OfflineReport
                     item =>
                     {
                         writer.WriteString("id", item.Id.Value);
-                        writer.WriteNumber("deviceIndex", item.DeviceIndex);
-                        writer.WriteNumber("total", item.Blocks.Sum(block => (long)AddressBlocks.Count(block)));
+                        writer.WriteNumber("deviceIndex", item.Slot.DeviceIndex);
+                        writer.WriteNumber("total", item.Blocks.Sum(block => (long)BlockShape.SizeOf(block)));
                         writer.WriteStrings("blocks", item.Blocks.Select(block => block.ToString()));
                     }
                 );
@@ -119,7 +119,7 @@ internal static class OfflineReport
 
     private static void Describe(TableWriter table, LedgerRecord record, DateTimeOffset now)
     {
-        var total = record.Interfaces.Sum(item => item.Blocks.Sum(block => (long)AddressBlocks.Count(block)));
+        var total = record.Interfaces.Sum(item => item.Blocks.Sum(block => (long)BlockShape.SizeOf(block)));
         table.WriteLabeled(
             "addresses",
             Column,

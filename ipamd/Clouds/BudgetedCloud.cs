@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
+using VpcCni.Datapath;
 using VpcCni.Ipamd.Ledger;
 
 namespace VpcCni.Ipamd.Clouds;
@@ -107,12 +108,12 @@ internal sealed class BudgetedCloud : ICloud
             NewInterfaceCost
         );
 
-    public Task<string> AttachInterfaceAsync(NetworkInterfaceId id, int deviceIndex, CancellationToken cancellationToken) =>
+    public Task<string> AttachInterfaceAsync(NetworkInterfaceId id, Slot slot, CancellationToken cancellationToken) =>
         ExecuteAsync(
             "AttachInterface",
             CallKind.Mutate,
             CallPriority.Growth,
-            token => _inner.AttachInterfaceAsync(id, deviceIndex, token),
+            token => _inner.AttachInterfaceAsync(id, slot, token),
             cancellationToken,
             cost: 0
         );

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
+using VpcCni.Datapath;
 using VpcCni.Ipamd.Ledger;
 
 namespace VpcCni.Ipamd.Clouds;
 
 /// <summary>
 /// The port to the cloud: this node's network interfaces and the address blocks on them. A block is a single address (/32, /128) or a
-/// prefix (/28, /80), always an <see cref="IPNetwork"/>. Implemented by <c>Aws</c> and, in tests, by a fake over a model. Every method
+/// prefix, always an <see cref="IPNetwork"/>. Implemented by <c>Aws</c> and, in tests, by a fake over a model. Every method
 /// bounds its own time, retries only what is safe to retry, and throws <see cref="CloudException"/> for every failure.
 /// </summary>
 internal interface ICloud
@@ -76,8 +77,8 @@ internal interface ICloud
     /// </summary>
     Task<CloudInterface> CreateInterfaceAsync(CreateInterfaceRequest request, CancellationToken cancellationToken);
 
-    /// <summary>Attaches an interface to this node at a device index. Returns the attachment's id.</summary>
-    Task<string> AttachInterfaceAsync(NetworkInterfaceId id, int deviceIndex, CancellationToken cancellationToken);
+    /// <summary>Attaches an interface to this node in a slot. Returns the attachment's id.</summary>
+    Task<string> AttachInterfaceAsync(NetworkInterfaceId id, Slot slot, CancellationToken cancellationToken);
 
     /// <summary>Sets the interface to be deleted with the instance, so that a terminated node leaks nothing.</summary>
     Task SetDeleteOnTerminationAsync(NetworkInterfaceId id, string attachmentId, CancellationToken cancellationToken);
@@ -112,13 +113,13 @@ internal interface ICloud
 /// </param>
 /// <param name="SubnetId">The interface's subnet; must be in the node's zone.</param>
 /// <param name="SecurityGroupIds">Usually those of the primary interface.</param>
-/// <param name="Blocks">Blocks to create it with, besides its primary address.</param>
+/// <param name="Blocks">Blocks to create it with, besides its primary address: at most one request of each family.</param>
 internal sealed record CreateInterfaceRequest(
     string IdempotencyToken,
     DateTimeOffset RequestedAt,
     string SubnetId,
     IReadOnlyList<string> SecurityGroupIds,
-    BlockRequest Blocks
+    IReadOnlyList<BlockRequest> Blocks
 );
 
 /// <summary>The node's identity in the instance metadata.</summary>
@@ -130,19 +131,13 @@ internal sealed record NodeIdentity
     public required string Zone { get; init; }
     public required string NetworkId { get; init; }
     public required IPAddress PrimaryAddress { get; init; }
+
+    /// <summary>The node's own IPv6 address, which no pod gets; null when it has none.</summary>
+    public IPAddress? Ipv6Address { get; init; }
     public required string PrimaryMac { get; init; }
     public required NetworkInterfaceId PrimaryInterface { get; init; }
     public required string PrimarySubnetId { get; init; }
 }
-
-/// <summary>Limits of a node type.</summary>
-/// <param name="MaxInterfaces">Interfaces on the first network card, the primary one included; other cards carry no pods.</param>
-/// <param name="Ipv4AddressesPerInterface">
-/// IPv4 addresses per interface, the primary address included; an interface has at most one block less.
-/// </param>
-/// <param name="Ipv6AddressesPerInterface">IPv6 addresses per interface; 0 when the type has no IPv6.</param>
-/// <param name="SupportsPrefixes">Whether prefix delegation works: Nitro or bare metal.</param>
-internal sealed record NodeLimits(int MaxInterfaces, int Ipv4AddressesPerInterface, int Ipv6AddressesPerInterface, bool SupportsPrefixes);
 
 /// <summary>An interface in the instance metadata.</summary>
 /// <param name="Id">The interface.</param>
@@ -189,7 +184,7 @@ internal sealed record CloudInterface
     /// <summary>Primary address; <see cref="IPAddress.Any"/> for an interface without addresses (<c>efa-only</c>).</summary>
     public required IPAddress PrimaryAddress { get; init; }
 
-    /// <summary>All blocks without the primary address, in the order of the answer.</summary>
+    /// <summary>All blocks without the node's own addresses, in the order of the answer.</summary>
     public required IReadOnlyList<IPNetwork> Blocks { get; init; }
     public required IReadOnlyList<string> SecurityGroupIds { get; init; }
     public required IReadOnlyDictionary<string, string> Tags { get; init; }
@@ -198,9 +193,9 @@ internal sealed record CloudInterface
     /// <summary>The attachment's id; null when unattached.</summary>
     public string? AttachmentId { get; init; }
 
-    /// <summary>Device index; null when unattached. On card 0, 0 is the primary interface, whatever index the cloud gives it.</summary>
-    public int? DeviceIndex { get; init; }
-    public int NetworkCard { get; init; }
+    /// <summary>Its slot; null when unattached. The primary interface has the primary slot, whatever index the cloud gives it.</summary>
+    public Slot? Slot { get; init; }
+    public bool IsPrimary => Slot is { IsPrimary: true };
     public bool DeleteOnTermination { get; init; }
     public string Description { get; init; } = "";
 

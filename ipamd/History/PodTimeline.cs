@@ -136,14 +136,14 @@ internal static class PodTimeline
     public static string AddressesOf(Attachment attachment) => string.Join(", ", attachment.Addresses.Select(AddressOf));
 
     public static string AddressOf(AttachmentAddress held) =>
-        held.Slot is { } place ? $"{held.Address} on {place.Id} (device {place.DeviceIndex})" : $"{held.Address} (on no known interface)";
+        held.Slot is { } place ? $"{held.Address} on {place.Id} ({place.Slot})" : $"{held.Address} (on no known interface)";
 
     private static string Stage(Intent intent) =>
         intent switch
         {
             Intent.AddInterface { IsUndoing: true } add => $"{add.Created} cannot be used and is deleted",
             Intent.AddInterface { AttachmentId: { }, Created: { } id } add =>
-                $"{id} is attached as device {add.DeviceIndex}; the daemon waits for its link",
+                $"{id} is attached as {add.Slot}; the daemon waits for its link",
             Intent.AddInterface { Created: { } id } => $"{id} is created; it is being attached",
             _ => intent.Description,
         };

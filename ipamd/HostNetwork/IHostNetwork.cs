@@ -97,7 +97,10 @@ internal sealed record InterfaceWiring
     /// <summary>Bytes.</summary>
     public required int Mtu { get; init; }
 
-    public int RouteTable => RouteTables.Of(DeviceIndex, NetworkCard);
+    public int RouteTable => RouteTables.Of(Slot);
+
+    /// <summary>The slot of the interface.</summary>
+    public Slot Slot => new(NetworkCard, DeviceIndex);
     public bool IsPrimary => DeviceIndex == 0 && NetworkCard == 0;
 }
 

@@ -59,7 +59,7 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
             lock (_changing)
             {
                 Wired.Remove(primaryAddress);
-                _kernel.Apply([RemoveRule(primaryAddress, RouteTables.Of(deviceIndex, networkCard))]);
+                _kernel.Apply([RemoveRule(primaryAddress, RouteTables.Of(new Slot(networkCard, deviceIndex)))]);
             }
         }
         catch (NetlinkException exception)

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Globalization;
 using System.Net;
-using System.Net.Sockets;
 using System.Text.Json;
 using VpcCni.Datapath;
 using VpcCni.Ipamd.Ledger;
+using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.Introspection;
 
@@ -34,7 +34,7 @@ internal static class EniPage
         writer.WriteNumber("TotalIPs", view.Total);
         writer.WriteNumber("AssignedIPs", view.Assigned);
         writer.WriteStartObject("ENIs");
-        foreach (var item in view.Interfaces.Where(item => item.NetworkCard == 0))
+        foreach (var item in view.Interfaces.Where(item => item.Slot.NetworkCard == 0))
             Eni(writer, item, held, cooling);
         writer.WriteEndObject();
         writer.WriteEndObject();
@@ -53,19 +53,17 @@ internal static class EniPage
         writer.WriteBoolean("IsPrimary", item.IsPrimary);
         writer.WriteBoolean("IsTrunk", false);
         writer.WriteBoolean("IsEFA", false);
-        writer.WriteNumber("DeviceNumber", item.DeviceIndex);
-        foreach (
-            var (name, family) in new[] { ("AvailableIPv4Cidrs", AddressFamily.InterNetwork), ("IPv6Cidrs", AddressFamily.InterNetworkV6) }
-        )
+        writer.WriteNumber("DeviceNumber", item.Slot.DeviceIndex);
+        foreach (var (name, family) in new[] { ("AvailableIPv4Cidrs", IpFamily.V4), ("IPv6Cidrs", IpFamily.V6) })
         {
             writer.WriteStartObject(name);
-            foreach (var block in item.Blocks.Where(block => block.Range.BaseAddress.AddressFamily == family))
+            foreach (var block in item.Blocks.Where(block => block.Family == family))
                 Block(writer, block, held, cooling);
             writer.WriteEndObject();
         }
 
         writer.WriteBoolean("IsExcludedForPodIPs", item.IsExcluded || !item.CarriesPods);
-        writer.WriteNumber("RouteTableID", RouteTables.Of(item.DeviceIndex, item.NetworkCard));
+        writer.WriteNumber("RouteTableID", RouteTables.Of(item.Slot));
         writer.WriteString("SubnetID", item.SubnetId);
         writer.WriteEndObject();
     }
@@ -92,7 +90,7 @@ internal static class EniPage
             Address(writer, address, attachment: null, releasedAt);
         writer.WriteEndObject();
         writer.WriteBoolean("IsPrefix", !block.IsSingle);
-        writer.WriteString("AddressFamily", block.Range.BaseAddress.AddressFamily == AddressFamily.InterNetwork ? "4" : "6");
+        writer.WriteString("AddressFamily", block.Family == IpFamily.V4 ? "4" : "6");
         writer.WriteEndObject();
     }
 
@@ -122,7 +120,7 @@ internal static class EniPage
 
     private static byte[] Mask(IPNetwork range)
     {
-        var mask = new byte[range.BaseAddress.AddressFamily == AddressFamily.InterNetwork ? 4 : 16];
+        var mask = new byte[IpFamily.Bits(IpFamily.Of(range)) / 8];
         for (var bit = 0; bit < range.PrefixLength; bit++)
             mask[bit / 8] |= (byte)(0x80 >> (bit % 8));
         return mask;

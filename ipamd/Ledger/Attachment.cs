@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
+using System.Net.Sockets;
+using VpcCni.Datapath;
 using VpcCni.Logging;
 
 namespace VpcCni.Ipamd.Ledger;
@@ -32,27 +34,52 @@ internal readonly record struct PodReference(string Namespace, string Name) : IL
     public override string ToString() => $"{Namespace}/{Name}";
 }
 
-/// <summary>An interface and its slot on the node, which determines the route table of the interface's addresses.</summary>
-/// <param name="Id">The interface.</param>
-/// <param name="DeviceIndex">Index on the network card; 0 on card 0 is the primary interface.</param>
-/// <param name="NetworkCard">Network card; 0 on all but the largest instance types.</param>
-internal readonly record struct InterfaceSlot(NetworkInterfaceId Id, int DeviceIndex, int NetworkCard);
+/// <summary>A network interface and its slot on the node.</summary>
+internal readonly record struct InterfaceSlot(NetworkInterfaceId Id, Slot Slot)
+{
+    public int RouteTable => RouteTables.Of(Slot);
+    public Egress Egress => Egress.OfSlot(Slot);
+}
 
-/// <summary>One address of an attachment.</summary>
-/// <param name="Address">IPv4 or IPv6.</param>
+/// <summary>An interface of a pod. Its traffic leaves the node by one network interface, so that one carries all of its addresses.</summary>
+/// <param name="Name">Its name in the pod.</param>
+/// <param name="Addresses">One or two: at most one of each family, IPv4 first.</param>
 /// <param name="Slot">
-/// The interface that carries it; null until an observation of the cloud shows it (after a restart with another daemon's file).
+/// The network interface that carries them; null until an observation of the cloud shows it (after a restart with another daemon's file),
+/// and when one of them is on no interface.
 /// </param>
+internal sealed record AttachmentInterface(string Name, IReadOnlyList<IPAddress> Addresses, InterfaceSlot? Slot)
+{
+    public IPAddress? Find(AddressFamily family) => Addresses.FirstOrDefault(address => address.AddressFamily == family);
+}
+
+/// <summary>One address of an attachment and the network interface that carries it, <see cref="AttachmentInterface.Slot"/>.</summary>
 internal readonly record struct AttachmentAddress(IPAddress Address, InterfaceSlot? Slot);
 
-/// <summary>The addresses of a container's interface.</summary>
+/// <summary>The interfaces and addresses of a container.</summary>
 internal sealed record Attachment
 {
+    private readonly IReadOnlyList<AttachmentInterface> _interfaces = [];
+
     public required AttachmentKey Key { get; init; }
     public required PodReference Pod { get; init; }
 
-    /// <summary>At least one address, in the order of the requested families.</summary>
-    public required IReadOnlyList<AttachmentAddress> Addresses { get; init; }
+    /// <summary>At least one; the first has the name of the key.</summary>
+    public required IReadOnlyList<AttachmentInterface> Interfaces
+    {
+        get => _interfaces;
+        init
+        {
+            _interfaces = value;
+            Addresses = [.. value.SelectMany(item => item.Addresses.Select(address => new AttachmentAddress(address, item.Slot)))];
+        }
+    }
+
+    /// <summary>The addresses of all interfaces, in order; at least one.</summary>
+    public IReadOnlyList<AttachmentAddress> Addresses { get; private init; } = [];
+
+    /// <summary>The addresses as one text for people and logs, such as <c>10.0.0.7, 2001:db8::1</c>.</summary>
+    public string AddressText => string.Join(", ", Addresses.Select(item => item.Address));
 
     /// <summary>Path of the pod's network namespace as the runtime passed it; empty in entries of another daemon.</summary>
     public string NetnsPath { get; init; } = "";

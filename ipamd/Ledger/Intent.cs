@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
+using VpcCni.Datapath;
 
 namespace VpcCni.Ipamd.Ledger;
 
@@ -23,7 +24,7 @@ internal abstract record Intent(long Number, DateTimeOffset At)
         {
             AddInterface { IsUndoing: true } add => $"undo the addition of {add.Created}",
             AddInterface add =>
-                $"add an interface with {add.Blocks.Count} blocks in {add.SubnetId}{(add.Created is { } created ? $" ({created})" : "")}",
+                $"add an interface with {add.Blocks.Sum(request => request.Count)} blocks in {add.SubnetId}{(add.Created is { } created ? $" ({created})" : "")}",
             AssignBlocks assign => $"add {assign.Blocks.Count} blocks to {assign.Interface}",
             ReleaseBlocks release => $"release {release.Blocks.Count} blocks of {release.Interface}",
             RemoveInterface remove => $"remove {remove.Interface}",
@@ -52,16 +53,16 @@ internal abstract record Intent(long Number, DateTimeOffset At)
     /// <param name="Token">Client token: a repeated create call returns the interface of the first one.</param>
     /// <param name="SubnetId">The interface's subnet.</param>
     /// <param name="SecurityGroupIds">The interface's security groups.</param>
-    /// <param name="DeviceIndex">Device index to attach it at.</param>
-    /// <param name="Blocks">Blocks that the interface is created with.</param>
+    /// <param name="Slot">Slot to attach it at.</param>
+    /// <param name="Blocks">Blocks that the interface is created with: at most one request of each family.</param>
     internal sealed record AddInterface(
         long Number,
         DateTimeOffset At,
         string Token,
         string SubnetId,
         IReadOnlyList<string> SecurityGroupIds,
-        int DeviceIndex,
-        BlockRequest Blocks
+        Slot Slot,
+        IReadOnlyList<BlockRequest> Blocks
     ) : Intent(Number, At)
     {
         /// <summary>The interface; null until the create call has returned.</summary>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
+using VpcCni.Datapath;
 
 namespace VpcCni.Ipamd.Ledger;
 
@@ -31,15 +32,13 @@ internal sealed partial class IpLedger
         string token,
         string subnetId,
         IReadOnlyList<string> securityGroupIds,
-        int deviceIndex,
-        BlockRequest blocks,
+        Slot slot,
+        IReadOnlyList<BlockRequest> blocks,
         DateTimeOffset now
     )
     {
         lock (_lock)
-            return Open_NeedsLock(
-                new Intent.AddInterface(NextIntent_NeedsLock(), now, token, subnetId, securityGroupIds, deviceIndex, blocks)
-            );
+            return Open_NeedsLock(new Intent.AddInterface(NextIntent_NeedsLock(), now, token, subnetId, securityGroupIds, slot, blocks));
     }
 
     /// <summary>
@@ -76,7 +75,7 @@ internal sealed partial class IpLedger
         {
             if (
                 !_interfaces.TryGetValue(id, out var entry)
-                || entry.IsPrimary
+                || entry.Slot.IsPrimary
                 || IsBusy_NeedsLock(id)
                 || entry.Blocks.Values.Any(block => !block.IsUnused)
             )
@@ -85,7 +84,7 @@ internal sealed partial class IpLedger
                 return null;
             entry.IsDraining = true;
             return Open_NeedsLock(
-                new Intent.RemoveInterface(NextIntent_NeedsLock(), now, id, attachmentId, entry.Slot, entry.PrimaryAddress)
+                new Intent.RemoveInterface(NextIntent_NeedsLock(), now, id, attachmentId, entry.InterfaceSlot, entry.PrimaryAddress)
             );
         }
     }

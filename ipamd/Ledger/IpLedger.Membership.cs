@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
 using System.Net.Sockets;
+using VpcCni.Datapath;
+using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.Ledger;
 
@@ -24,6 +26,9 @@ internal sealed partial class IpLedger
 
     /// <summary>All blocks by range, for finding an address's block.</summary>
     private readonly Dictionary<IPNetwork, (Interface Interface, Block Block)> _index = [];
+
+    /// <summary>The shapes of the blocks in <see cref="_index"/>, each with its number of blocks: one to four.</summary>
+    private readonly Dictionary<BlockShape, int> _shapes = [];
     private DateTimeOffset? _restoredAt;
     private IReadOnlyList<KnownInterface> _checkpointInterfaces = [];
     private bool _isObserved;
@@ -107,12 +112,7 @@ internal sealed partial class IpLedger
             List<InterfaceObservation> matching = [];
             foreach (var seen in shown)
             {
-                if (
-                    _checkpointInterfaces.FirstOrDefault(known =>
-                        known.Id == seen.Id && known.DeviceIndex == seen.DeviceIndex && known.NetworkCard == seen.NetworkCard
-                    )
-                    is not { } known
-                )
+                if (_checkpointInterfaces.FirstOrDefault(known => known.Id == seen.Id && known.Slot == seen.Slot) is not { } known)
                     continue;
                 matching.Add(
                     seen with
@@ -125,7 +125,7 @@ internal sealed partial class IpLedger
 
             Apply_NeedsLock(matching, now);
             RefreshSlots_NeedsLock(complete: false, now);
-            return matching.Where(item => item.CarriesPods).Sum(item => item.Blocks.Sum(AddressBlocks.Count));
+            return matching.Where(item => item.CarriesPods).Sum(item => item.Blocks.Sum(BlockShape.SizeOf));
         }
     }
 
@@ -133,12 +133,10 @@ internal sealed partial class IpLedger
         [
             .. _interfaces
                 .Values.Where(item => item is { CarriesPods: true, IsDraining: false })
-                .OrderBy(item => item.NetworkCard)
-                .ThenBy(item => item.DeviceIndex)
+                .OrderBy(item => item.Slot)
                 .Select(item => new KnownInterface(
                     item.Id,
-                    item.DeviceIndex,
-                    item.NetworkCard,
+                    item.Slot,
                     item.IsExcluded,
                     [.. item.Blocks.Values.Where(block => !block.IsReleasing).Select(block => block.Range)]
                 )),
@@ -307,25 +305,34 @@ internal sealed partial class IpLedger
         };
         entry.Blocks.Add(range.BaseAddress, block);
         _index.Add(range, (entry, block));
+        _shapes[block.Shape] = _shapes.GetValueOrDefault(block.Shape) + 1;
         return true;
     }
 
     private (Interface Interface, Block Block)[] Overlapping_NeedsLock(IPNetwork range) =>
-        [.. _index.Where(pair => pair.Key.Contains(range.BaseAddress) || range.Contains(pair.Key.BaseAddress)).Select(pair => pair.Value)];
+        [.. _index.Where(pair => IpRanges.Overlap(pair.Key, range)).Select(pair => pair.Value)];
 
     private void RemoveBlock_NeedsLock(Interface entry, IPNetwork range)
     {
         if (!_index.TryGetValue(range, out var known) || known.Interface != entry)
             return;
         entry.Blocks.Remove(range.BaseAddress);
-        _index.Remove(range);
+        RemoveFromIndex_NeedsLock(known.Block);
     }
 
     private void RemoveInterface_NeedsLock(Interface entry)
     {
         foreach (var block in entry.Blocks.Values)
-            _index.Remove(block.Range);
+            RemoveFromIndex_NeedsLock(block);
         _interfaces.Remove(entry.Id);
+    }
+
+    private void RemoveFromIndex_NeedsLock(Block block)
+    {
+        if (!_index.Remove(block.Range))
+            return;
+        if (--_shapes[block.Shape] == 0)
+            _shapes.Remove(block.Shape);
     }
 
     /// <summary>Removes an interface that this daemon detached.</summary>
@@ -355,44 +362,67 @@ internal sealed partial class IpLedger
     {
         foreach (var attachment in _attachments.Values.ToArray())
         {
-            var addresses = attachment.Addresses;
-            AttachmentAddress[]? refreshed = null;
-            for (var index = 0; index < addresses.Count; index++)
+            AttachmentInterface[]? refreshed = null;
+            for (var index = 0; index < attachment.Interfaces.Count; index++)
             {
-                var slot = SlotOf_NeedsLock(addresses[index].Address);
-                if (slot == addresses[index].Slot || (slot is null && !complete))
+                var before = attachment.Interfaces[index];
+                var after = Refreshed_NeedsLock(before, complete, now);
+                if (after == before)
                     continue;
-                if (slot is null)
-                    _lastSlots[addresses[index].Address] = (addresses[index].Slot, now);
-                else
-                    _lastSlots.Remove(addresses[index].Address);
-                refreshed ??= [.. addresses];
-                refreshed[index] = addresses[index] with { Slot = slot };
+                refreshed ??= [.. attachment.Interfaces];
+                refreshed[index] = after;
             }
 
             if (refreshed is null)
                 continue;
-            _attachments[attachment.Key] = attachment with { Addresses = refreshed };
+            _attachments[attachment.Key] = attachment with { Interfaces = refreshed };
             Changed_NeedsLock();
         }
     }
 
-    private InterfaceSlot? SlotOf_NeedsLock(IPAddress address) => OwnerOf_NeedsLock(address)?.Interface.Slot;
+    private AttachmentInterface Refreshed_NeedsLock(AttachmentInterface item, bool complete, DateTimeOffset now)
+    {
+        InterfaceSlot?[] slots = [.. item.Addresses.Select(SlotOf_NeedsLock)];
+        if (slots.Contains(null) && !complete)
+            return item;
+        for (var index = 0; index < slots.Length; index++)
+        {
+            if (slots[index] is not null)
+                _lastSlots.Remove(item.Addresses[index]);
+            else if (item.Slot is not null)
+                _lastSlots[item.Addresses[index]] = (item.Slot, now);
+        }
+
+        // The traffic of both addresses leaves by one interface.
+        var slot = slots.Contains(null) ? null : slots[0];
+        return slot == item.Slot ? item : item with { Slot = slot };
+    }
+
+    private InterfaceSlot? SlotOf_NeedsLock(IPAddress address) => OwnerOf_NeedsLock(address)?.Interface.InterfaceSlot;
 
     private Block? BlockOf_NeedsLock(IPAddress address) => OwnerOf_NeedsLock(address)?.Block;
 
-    /// <summary>Finds the block of an address: a single address, or a prefix of its family's fixed length.</summary>
-    private (Interface Interface, Block Block)? OwnerOf_NeedsLock(IPAddress address) =>
-        _index.TryGetValue(AddressBlocks.Single(address), out var single) ? single
-        : _index.TryGetValue(AddressBlocks.PrefixOf(address), out var prefix) ? prefix
-        : null;
+    /// <summary>Finds the block of an address, whatever its length.</summary>
+    private (Interface Interface, Block Block)? OwnerOf_NeedsLock(IPAddress address)
+    {
+        foreach (var shape in _shapes.Keys)
+        {
+            if (
+                shape.Family == address.AddressFamily
+                && _index.TryGetValue(IpRanges.Containing(address, shape.PrefixLength), out var owner)
+            )
+                return owner;
+        }
 
-    private static InterfaceView ViewOf(Interface entry, HashSet<NetworkInterfaceId?> suspects) =>
+        return null;
+    }
+
+    private InterfaceView ViewOf(Interface entry, HashSet<NetworkInterfaceId?> suspects) =>
         new()
         {
             Id = entry.Id,
-            DeviceIndex = entry.DeviceIndex,
-            NetworkCard = entry.NetworkCard,
+            Slot = entry.Slot,
+            Families = families,
             PrimaryAddress = entry.PrimaryAddress,
             SubnetId = entry.SubnetId,
             CarriesPods = entry.CarriesPods,
@@ -419,8 +449,7 @@ internal sealed partial class IpLedger
     private sealed class Interface(InterfaceObservation seen, DateTimeOffset seenAt, DateTimeOffset addedAt)
     {
         public NetworkInterfaceId Id { get; } = seen.Id;
-        public int DeviceIndex { get; } = seen.DeviceIndex;
-        public int NetworkCard { get; } = seen.NetworkCard;
+        public Slot Slot { get; } = seen.Slot;
         public IPAddress PrimaryAddress { get; } = seen.PrimaryAddress;
         public string SubnetId { get; } = seen.SubnetId;
         public DateTimeOffset SeenAt { get; } = seenAt;
@@ -434,14 +463,9 @@ internal sealed partial class IpLedger
         public bool IsExcluded { get; set; } = seen.IsExcluded;
         public bool IsDraining { get; set; }
         public bool IsUsable => CarriesPods && !IsExcluded && !IsDraining;
-        public SortedDictionary<IPAddress, Block> Blocks { get; } = new(Comparer<IPAddress>.Create(AddressBlocks.Compare));
-        public bool IsPrimary => DeviceIndex == 0 && NetworkCard == 0;
+        public SortedDictionary<IPAddress, Block> Blocks { get; } = new(Comparer<IPAddress>.Create(IpRanges.Compare));
         public int Assigned => Blocks.Values.Sum(block => block.Assigned);
-        public InterfaceSlot Slot => new(Id, DeviceIndex, NetworkCard);
-
-        /// <summary>Order of attachment; decides between equally full interfaces.</summary>
-        public bool Precedes(Interface other) =>
-            NetworkCard != other.NetworkCard ? NetworkCard < other.NetworkCard : DeviceIndex < other.DeviceIndex;
+        public InterfaceSlot InterfaceSlot => new(Id, Slot);
     }
 
     private sealed class Block(IPNetwork range, DateTimeOffset addedAt, DateTimeOffset seenAt)
@@ -451,12 +475,16 @@ internal sealed partial class IpLedger
 
         /// <summary>See <see cref="Interface.UnusedSince"/>.</summary>
         public DateTimeOffset UnusedSince { get; set; } = seenAt;
-        public AddressFamily Family => Range.BaseAddress.AddressFamily;
-        public int Capacity { get; } = AddressBlocks.Count(range);
+        public BlockShape Shape { get; } = BlockShape.Of(range);
+        public AddressFamily Family => Shape.Family;
+        public int Capacity => Shape.Size;
         public int Assigned { get; set; }
         public int Cooling { get; set; }
         public bool IsReleasing { get; set; }
         public bool IsUnused => Assigned == 0 && Cooling == 0 && !IsReleasing;
         public bool HasFree => !IsReleasing && Assigned + Cooling < Capacity;
+
+        /// <summary>The address to assign at an offset below <see cref="Capacity"/>.</summary>
+        public IPAddress AddressAt(int offset) => IpRanges.AddressAt(Range, Shape.FirstOffset + offset);
     }
 }

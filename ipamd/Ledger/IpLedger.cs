@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
 using System.Net.Sockets;
+using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.Ledger;
 
@@ -15,11 +16,12 @@ namespace VpcCni.Ipamd.Ledger;
 /// kept.
 /// </remarks>
 /// <param name="cooldown">See <see cref="Cooldown"/>.</param>
+/// <param name="families">The families of the pods.</param>
 /// <param name="prefersPrefixes">
 /// Whether the pool grows by prefixes, which are then filled before single addresses; when false, single addresses first. So the leftover
 /// kind empties.
 /// </param>
-internal sealed partial class IpLedger(TimeSpan cooldown, bool prefersPrefixes = false)
+internal sealed partial class IpLedger(TimeSpan cooldown, PodFamilies families, bool prefersPrefixes)
 {
     /// <summary>More than the addresses of any instance type.</summary>
     private const int MaxLastReleases = 8192;
@@ -37,6 +39,9 @@ internal sealed partial class IpLedger(TimeSpan cooldown, bool prefersPrefixes =
     private readonly Dictionary<IPAddress, DateTimeOffset> _lastReleases = [];
     private readonly Queue<DateTimeOffset> _recentAssignments = new(MaxRecentAssignments);
     private long _version;
+
+    /// <summary>The families of the node's pods.</summary>
+    public PodFamilies Families => families;
 
     /// <summary>How long a released address is not assigned again; zero disables the cooldown.</summary>
     public TimeSpan Cooldown { get; } = cooldown;
@@ -222,34 +227,27 @@ internal sealed partial class IpLedger(TimeSpan cooldown, bool prefersPrefixes =
     }
 
     /// <summary>
-    /// Assigns one address of each family, all or none. The same key returns the same addresses again (<see cref="Renew"/>).
+    /// Assigns one address of each family, all from one network interface or none. The same key returns the same addresses again (<see
+    /// cref="Renew"/>).
     /// </summary>
-    public AssignOutcome Assign(
-        AttachmentKey key,
-        PodReference pod,
-        string netnsPath,
-        IReadOnlyList<AddressFamily> families,
-        DateTimeOffset now
-    )
+    /// <param name="key">The attachment.</param>
+    /// <param name="pod">Its pod.</param>
+    /// <param name="netnsPath">Path of the pod's network namespace.</param>
+    /// <param name="now">The time now.</param>
+    public AssignOutcome Assign(AttachmentKey key, PodReference pod, string netnsPath, DateTimeOffset now)
     {
         lock (_lock)
         {
             if (Renew_NeedsLock(key, now) is { } existing)
                 return new AssignOutcome.Assigned(existing, IsNew: false, ReusedAfter: null);
             EndCooldowns_NeedsLock(now);
-            var addresses = new AttachmentAddress[families.Count];
-            for (var index = 0; index < families.Count; index++)
-            {
-                if (Choose_NeedsLock(families[index]) is not { } chosen)
-                    return new AssignOutcome.NoAddress();
-                addresses[index] = chosen;
-            }
-
+            if (Choose_NeedsLock(key.InterfaceName) is not { } chosen)
+                return new AssignOutcome.NoAddress();
             var attachment = new Attachment
             {
                 Key = key,
                 Pod = pod,
-                Addresses = addresses,
+                Interfaces = [chosen],
                 NetnsPath = netnsPath,
                 AssignedAt = now,
             };
@@ -257,10 +255,10 @@ internal sealed partial class IpLedger(TimeSpan cooldown, bool prefersPrefixes =
             if (_recentAssignments.Count == MaxRecentAssignments)
                 _recentAssignments.Dequeue();
             _recentAssignments.Enqueue(now);
-            foreach (var item in addresses)
-                Reserve_NeedsLock(item.Address, key);
+            foreach (var address in chosen.Addresses)
+                Reserve_NeedsLock(address, key);
             Changed_NeedsLock();
-            TimeSpan? reusedAfter = _lastReleases.Remove(addresses[0].Address, out var releasedAt) ? now - releasedAt : null;
+            TimeSpan? reusedAfter = _lastReleases.Remove(chosen.Addresses[0], out var releasedAt) ? now - releasedAt : null;
             return new AssignOutcome.Assigned(attachment, IsNew: true, reusedAfter);
         }
     }
@@ -360,14 +358,15 @@ internal sealed partial class IpLedger(TimeSpan cooldown, bool prefersPrefixes =
             var suspects = PossibleOrphanCarriers_NeedsLock(now);
             return new LedgerView
             {
-                Interfaces =
+                Interfaces = [.. _interfaces.Values.OrderBy(item => item.Slot).Select(item => ViewOf(item, suspects))],
+                CooldownEnds =
                 [
-                    .. _interfaces
-                        .Values.OrderBy(item => item.NetworkCard)
-                        .ThenBy(item => item.DeviceIndex)
-                        .Select(item => ViewOf(item, suspects)),
+                    .. _cooling
+                        .Where(pair => pair.Key.AddressFamily == families.Lead && IsUsable_NeedsLock(pair.Key))
+                        .Select(pair => pair.Value + Cooldown)
+                        .Order(),
                 ],
-                CooldownEnds = [.. _cooling.Where(pair => IsUsable_NeedsLock(pair.Key)).Select(pair => pair.Value + Cooldown).Order()],
+                Families = families,
                 IsObserved = _isObserved,
                 Orphans = Orphans_NeedsLock(),
                 Attachments = _attachments.Count,
@@ -401,50 +400,67 @@ internal sealed partial class IpLedger(TimeSpan cooldown, bool prefersPrefixes =
     }
 
     /// <summary>
-    /// Chooses the next address: the kind of block that the pool grows by, then the fullest block, then the fullest interface, then the
-    /// lowest address, so that whole blocks and interfaces become free and can be released.
+    /// Chooses the next addresses, one of each family: of the shape that the pool grows by, then from the fullest block, then from the
+    /// fullest interface, then the lowest, so that whole blocks and interfaces become free and can be released.
     /// </summary>
-    private AttachmentAddress? Choose_NeedsLock(AddressFamily family)
+    private AttachmentInterface? Choose_NeedsLock(string name)
     {
-        (Interface Interface, Block Block)? best = null;
+        Interface? best = null;
         var bestRank = (IsOther: true, Block: -1, Interface: -1);
         foreach (var entry in _interfaces.Values)
         {
-            if (!entry.IsUsable)
+            if (!entry.IsUsable || FullestBlock(entry, families.Lead) is not { } block)
                 continue;
-            var used = entry.Assigned;
-            foreach (var block in entry.Blocks.Values)
-            {
-                if (block.Family != family || !block.HasFree)
-                    continue;
-                var rank = (
-                    IsOther: block.Capacity > 1 != prefersPrefixes,
-                    Block: block.Capacity > 1 ? block.Assigned : 0,
-                    Interface: used
+            var rank = (IsOther: IsOther(block), Block: block.Capacity > 1 ? block.Assigned : 0, Interface: entry.Assigned);
+            var isBetter =
+                best is null
+                || (
+                    rank.IsOther != bestRank.IsOther ? bestRank.IsOther
+                    : rank.Block != bestRank.Block ? rank.Block > bestRank.Block
+                    : rank.Interface != bestRank.Interface ? rank.Interface > bestRank.Interface
+                    : entry.Slot.CompareTo(best.Slot) < 0
                 );
-                var isBetter =
-                    best is null
-                    || (
-                        rank.IsOther != bestRank.IsOther ? bestRank.IsOther
-                        : rank.Block != bestRank.Block ? rank.Block > bestRank.Block
-                        : rank.Interface != bestRank.Interface ? rank.Interface > bestRank.Interface
-                        : entry != best.Value.Interface && entry.Precedes(best.Value.Interface)
-                    );
-                if (isBetter)
-                    (best, bestRank) = ((entry, block), rank);
-            }
+            if (isBetter && (families.Other is not { } other || FullestBlock(entry, other) is not null))
+                (best, bestRank) = (entry, rank);
         }
 
-        if (best is not var (owner, chosen))
-            return null;
-        for (var offset = 0; offset < chosen.Capacity; offset++)
+        return best is null
+            ? null
+            : new AttachmentInterface(
+                name,
+                [.. families.All.Select(family => LowestFree_NeedsLock(FullestBlock(best, family)!))],
+                best.InterfaceSlot
+            );
+    }
+
+    /// <summary>The block of a family to assign from next; null when none has a free address.</summary>
+    private Block? FullestBlock(Interface entry, AddressFamily family)
+    {
+        Block? best = null;
+        foreach (var block in entry.Blocks.Values)
         {
-            var address = AddressBlocks.AddressAt(chosen.Range, offset);
-            if (!_owners.ContainsKey(address) && !_cooling.ContainsKey(address))
-                return new AttachmentAddress(address, owner.Slot);
+            if (block.Family != family || !block.HasFree)
+                continue;
+            if (best is null || (IsOther(block) != IsOther(best) ? IsOther(best) : block.Capacity > 1 && block.Assigned > best.Assigned))
+                best = block;
         }
 
-        throw new LedgerCorruptException($"block {chosen.Range} counts a free address but has none");
+        return best;
+    }
+
+    /// <summary>Whether the block is of another shape than the pool grows by. IPv6 grows by prefixes wherever there are any.</summary>
+    private bool IsOther(Block block) => block.Capacity > 1 != (prefersPrefixes || block.Family == IpFamily.V6);
+
+    private IPAddress LowestFree_NeedsLock(Block block)
+    {
+        for (var offset = 0; offset < block.Capacity; offset++)
+        {
+            var address = block.AddressAt(offset);
+            if (!_owners.ContainsKey(address) && !_cooling.ContainsKey(address))
+                return address;
+        }
+
+        throw new LedgerCorruptException($"block {block.Range} counts a free address but has none");
     }
 
     private List<Attachment> Recover_NeedsLock(
@@ -464,7 +480,7 @@ internal sealed partial class IpLedger(TimeSpan cooldown, bool prefersPrefixes =
             {
                 Key = key,
                 Pod = default,
-                Addresses = [new AttachmentAddress(address, SlotOf_NeedsLock(address))],
+                Interfaces = [new AttachmentInterface("", [address], SlotOf_NeedsLock(address))],
                 AssignedAt = now,
             };
             EndCooling_NeedsLock(address);

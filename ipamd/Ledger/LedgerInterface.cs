@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
+using System.Net.Sockets;
+using VpcCni.Datapath;
 
 namespace VpcCni.Ipamd.Ledger;
 
@@ -8,13 +10,11 @@ internal sealed record InterfaceObservation
 {
     public required NetworkInterfaceId Id { get; init; }
 
-    /// <summary>Index on the network card; 0 on card 0 is the primary interface.</summary>
-    public required int DeviceIndex { get; init; }
-    public int NetworkCard { get; init; }
+    public required Slot Slot { get; init; }
     public required IPAddress PrimaryAddress { get; init; }
     public required string SubnetId { get; init; }
 
-    /// <summary>Address blocks, without the primary address.</summary>
+    /// <summary>Address blocks, without the addresses of the node itself.</summary>
     public required IReadOnlyList<IPNetwork> Blocks { get; init; }
 
     /// <summary>Whether pods get its addresses; false for an unmanaged interface, a trunk, or an EFA-only interface.</summary>
@@ -28,17 +28,10 @@ internal sealed record InterfaceObservation
 /// An interface for pods as recorded in the checkpoint, which the next daemon run may use while the cloud does not answer.
 /// </summary>
 /// <param name="Id">The interface.</param>
-/// <param name="DeviceIndex">Index on the network card.</param>
-/// <param name="NetworkCard">The network card.</param>
+/// <param name="Slot">Its slot.</param>
 /// <param name="IsExcluded">See <see cref="InterfaceObservation.IsExcluded"/>.</param>
 /// <param name="Blocks">Its blocks, except those being released.</param>
-internal sealed record KnownInterface(
-    NetworkInterfaceId Id,
-    int DeviceIndex,
-    int NetworkCard,
-    bool IsExcluded,
-    IReadOnlyList<IPNetwork> Blocks
-);
+internal sealed record KnownInterface(NetworkInterfaceId Id, Slot Slot, bool IsExcluded, IReadOnlyList<IPNetwork> Blocks);
 
 /// <summary>Counts of one block at one moment.</summary>
 internal readonly record struct BlockView(IPNetwork Range, int Capacity, int Assigned, int Cooling, bool IsReleasing)
@@ -49,15 +42,16 @@ internal readonly record struct BlockView(IPNetwork Range, int Capacity, int Ass
     public DateTimeOffset UnusedSince { get; init; }
 
     public bool IsUnused => Assigned == 0 && Cooling == 0 && !IsReleasing;
-    public bool IsSingle => AddressBlocks.IsSingle(Range);
+    public BlockShape Shape => BlockShape.Of(Range);
+    public bool IsSingle => Shape.IsSingle;
+    public AddressFamily Family => Shape.Family;
 }
 
 /// <summary>One interface at one moment.</summary>
 internal sealed record InterfaceView
 {
     public required NetworkInterfaceId Id { get; init; }
-    public required int DeviceIndex { get; init; }
-    public required int NetworkCard { get; init; }
+    public required Slot Slot { get; init; }
     public required IPAddress PrimaryAddress { get; init; }
     public required string SubnetId { get; init; }
     public required bool CarriesPods { get; init; }
@@ -80,12 +74,27 @@ internal sealed record InterfaceView
     /// <summary>The blocks, in address order.</summary>
     public required IReadOnlyList<BlockView> Blocks { get; init; }
 
-    public bool IsPrimary => DeviceIndex == 0 && NetworkCard == 0;
-    public int Total => Blocks.Sum(block => block.Capacity);
-    public int Assigned => Blocks.Sum(block => block.Assigned);
-    public int Cooling => Blocks.Sum(block => block.Cooling);
+    public bool IsPrimary => Slot.IsPrimary;
+
+    /// <summary>The families of the node's pods; numbers without a family count addresses of the lead.</summary>
+    public required PodFamilies Families { get; init; }
+    public int Total => TotalOf(Families.Lead);
+    public int Assigned => AssignedOf(Families.Lead);
+    public int Cooling => CoolingOf(Families.Lead);
     public bool IsUsable => CarriesPods && !IsExcluded && !IsDraining;
-    public int Free => IsUsable ? Blocks.Sum(block => block.Free) : 0;
+
+    /// <summary>Number of pods that can have an address of each family.</summary>
+    public int Free => Families.All.Min(FreeOf);
+
+    public int TotalOf(AddressFamily family) => BlocksOf(family).Sum(block => block.Capacity);
+
+    public int AssignedOf(AddressFamily family) => BlocksOf(family).Sum(block => block.Assigned);
+
+    public int CoolingOf(AddressFamily family) => BlocksOf(family).Sum(block => block.Cooling);
+
+    public int FreeOf(AddressFamily family) => IsUsable ? BlocksOf(family).Sum(block => block.Free) : 0;
+
+    private IEnumerable<BlockView> BlocksOf(AddressFamily family) => Blocks.Where(block => block.Family == family);
 }
 
 /// <summary>A pod whose address no interface of this node carries.</summary>
@@ -99,7 +108,7 @@ internal sealed record LedgerView
 {
     public required IReadOnlyList<InterfaceView> Interfaces { get; init; }
 
-    /// <summary>Ends of the cooldowns of assignable addresses, earliest first.</summary>
+    /// <summary>Ends of the cooldowns of assignable addresses of the lead family, earliest first.</summary>
     public required IReadOnlyList<DateTimeOffset> CooldownEnds { get; init; }
 
     /// <summary>
@@ -118,8 +127,20 @@ internal sealed record LedgerView
     /// <summary>Times of the last new attachments of this run, oldest first; at most <see cref="IpLedger.MaxRecentAssignments"/>.</summary>
     public IReadOnlyList<DateTimeOffset> RecentAssignments { get; init; } = [];
 
-    public int Total => Interfaces.Where(item => item.CarriesPods).Sum(item => item.Total);
-    public int Assigned => Interfaces.Where(item => item.CarriesPods).Sum(item => item.Assigned);
-    public int Cooling => Interfaces.Where(item => item.CarriesPods).Sum(item => item.Cooling);
+    /// <summary>The families of the node's pods; numbers without a family count addresses of the lead.</summary>
+    public required PodFamilies Families { get; init; }
+    public int Total => TotalOf(Families.Lead);
+    public int Assigned => AssignedOf(Families.Lead);
+    public int Cooling => CoolingOf(Families.Lead);
+
+    /// <summary>Number of pods that can have an address of each family.</summary>
     public int Free => Interfaces.Sum(item => item.Free);
+
+    public int TotalOf(AddressFamily family) => Interfaces.Where(item => item.CarriesPods).Sum(item => item.TotalOf(family));
+
+    public int AssignedOf(AddressFamily family) => Interfaces.Where(item => item.CarriesPods).Sum(item => item.AssignedOf(family));
+
+    public int CoolingOf(AddressFamily family) => Interfaces.Where(item => item.CarriesPods).Sum(item => item.CoolingOf(family));
+
+    public int FreeOf(AddressFamily family) => Interfaces.Sum(item => item.FreeOf(family));
 }

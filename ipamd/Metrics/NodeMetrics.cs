@@ -71,7 +71,10 @@ internal static class NodeMetrics
         registry.Read(ReferenceMetrics.EniMax, reading => ManagedLimit(reading));
         registry.Read(
             ReferenceMetrics.IpMax,
-            reading => reading.Pool is { } pool ? ManagedLimit(reading) * pool.Capacity.BlocksPerInterface * pool.Targets.BlockSize : null
+            reading =>
+                reading.Pool is { } pool
+                    ? ManagedLimit(reading) * pool.Capacity.Lead.BlocksPerInterface * pool.Capacity.Lead.Shape.Size
+                    : null
         );
         registry.Read(ReferenceMetrics.Enis, reading => reading.Ledger.Interfaces.Count(item => item.CarriesPods));
         registry.Read(ReferenceMetrics.TotalIps, reading => reading.Ledger.Total);

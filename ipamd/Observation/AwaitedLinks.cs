@@ -166,6 +166,6 @@ internal sealed class AwaitedLinks(TimeProvider time)
         /// <summary>Whether the link was reported since the last attempt.</summary>
         public bool HasAppeared { get; set; }
         public int Requests { get; set; }
-        public int Addresses => Item.Blocks.Sum(AddressBlocks.Count);
+        public int Addresses => Item.Blocks.Sum(BlockShape.SizeOf);
     }
 }

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using VpcCni.Datapath;
 using VpcCni.Ipamd.Clouds;
 using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Ipamd.Ledger;
@@ -34,11 +33,7 @@ internal static class HostNetworkDeclaration
     {
         // Of an attachment recovered from the kernel only the link is known.
         var suffix = attachment.IsRecovered ? attachment.Key.ContainerId : KernelUsage.LinkSuffix(attachment);
-        return attachment.Addresses.Select(item => new PodEndpoint(
-            suffix,
-            item.Address,
-            item.Slot is { } slot ? Egress.OfSlot(slot.DeviceIndex, slot.NetworkCard) : null
-        )
+        return attachment.Addresses.Select(item => new PodEndpoint(suffix, item.Address, item.Slot?.Egress)
         {
             IsRecovered = attachment.IsRecovered,
             NetnsPath = attachment.NetnsPath,

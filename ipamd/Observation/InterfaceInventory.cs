@@ -56,7 +56,7 @@ internal sealed partial class InterfaceInventory(
         get
         {
             lock (_lock)
-                return _known.Values.FirstOrDefault(item => item is { DeviceIndex: 0, NetworkCard: 0 });
+                return _known.Values.FirstOrDefault(item => item.IsPrimary);
         }
     }
 
@@ -121,11 +121,9 @@ internal sealed partial class InterfaceInventory(
             .OfType<Intent.AddInterface>()
             .Select(add => add.Created)
             .ToHashSet();
-        var attached = (await cloud.DescribeAttachedInterfacesAsync(cancellationToken))
-            .Where(item => item.DeviceIndex is not null)
-            .ToArray();
+        var attached = (await cloud.DescribeAttachedInterfacesAsync(cancellationToken)).Where(item => item.Slot is not null).ToArray();
         // A node always has a primary interface. An answer without one is not about this node, and applying it would orphan every pod.
-        if (!attached.Any(item => item is { DeviceIndex: 0, NetworkCard: 0 }))
+        if (!attached.Any(item => item.IsPrimary))
             throw new CloudException(
                 CloudErrorKind.Transient,
                 "DescribeAttachedInterfaces",
@@ -182,7 +180,7 @@ internal sealed partial class InterfaceInventory(
         if (checkpointIds.Count == 0)
             return 0;
         var shown = (await cloud.ReadMetadataInterfacesAsync(cancellationToken))
-            .Where(item => item.DeviceIndex is not null && item.State == CloudInterfaceState.InUse && checkpointIds.Contains(item.Id))
+            .Where(item => item.Slot is not null && item.State == CloudInterfaceState.InUse && checkpointIds.Contains(item.Id))
             .ToArray();
         List<InterfaceObservation> matching = [];
         foreach (var item in shown)
@@ -387,8 +385,7 @@ internal sealed partial class InterfaceInventory(
         new()
         {
             Id = item.Id,
-            DeviceIndex = item.DeviceIndex!.Value,
-            NetworkCard = item.NetworkCard,
+            Slot = item.Slot!.Value,
             PrimaryAddress = item.PrimaryAddress,
             SubnetId = item.SubnetId,
             Blocks = item.Blocks,

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+using VpcCni.Datapath;
 using VpcCni.Ipamd.Clouds;
 using VpcCni.Ipamd.HostNetwork;
 
@@ -19,7 +20,7 @@ internal sealed record InterfacePolicy((string Key, string Value) OwnerTag, stri
     /// <summary>Whether the daemon manages the interface; always true for the primary interface.</summary>
     public bool IsManaged(CloudInterface item)
     {
-        if (item is { DeviceIndex: 0, NetworkCard: 0 })
+        if (item.IsPrimary)
             return true;
         if (item.Tags.TryGetValue(UnmanagedTag, out var unmanaged) && unmanaged == "true")
             return false;
@@ -33,18 +34,21 @@ internal sealed record InterfacePolicy((string Key, string Value) OwnerTag, stri
     /// </summary>
     public bool IsOurs(CloudInterface item) =>
         item.AttachmentId is not null
-        && item is not { DeviceIndex: 0, NetworkCard: 0 }
+        && !item.IsPrimary
         && HasOwnerTag(item)
         && item.Description.StartsWith(OwnDescription, StringComparison.Ordinal);
 
-    public bool CarriesPods(CloudInterface item) => item is { InterfaceType: "interface", NetworkCard: 0 } && IsManaged(item);
+    public bool CarriesPods(CloudInterface item) =>
+        item is { InterfaceType: "interface", Slot: null or { NetworkCard: 0 } } && IsManaged(item);
+
+    private static Slot SlotOf(CloudInterface item) => item.Slot ?? throw new InvalidOperationException($"{item.Id} is not attached");
 
     public InterfaceWiring Wiring(CloudInterface item) =>
         new()
         {
             Mac = item.Mac,
-            DeviceIndex = item.DeviceIndex ?? throw new InvalidOperationException($"{item.Id} is not attached"),
-            NetworkCard = item.NetworkCard,
+            DeviceIndex = SlotOf(item).DeviceIndex,
+            NetworkCard = SlotOf(item).NetworkCard,
             PrimaryAddress = item.PrimaryAddress,
             SubnetRange = item.SubnetRange,
             Mtu = Mtu,

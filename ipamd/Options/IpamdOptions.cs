@@ -4,6 +4,7 @@ using VpcCni.Ipamd.Clouds;
 using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Ipamd.Install;
 using VpcCni.Ipamd.Kubernetes;
+using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Planning;
 using VpcCni.Logging;
 
@@ -17,6 +18,9 @@ internal sealed record IpamdOptions
 {
     /// <summary>WARM_ENI_TARGET, WARM_IP_TARGET, MINIMUM_IP_TARGET, MAX_ENI, VPCCNI_MAX_PODS.</summary>
     public PoolTargets Targets { get; init; } = new();
+
+    /// <summary>ENABLE_IPv4, ENABLE_IPv6.</summary>
+    public PodFamilies Families { get; init; } = PodFamilies.Ipv4;
 
     /// <summary>IP_COOLDOWN_PERIOD, seconds.</summary>
     public TimeSpan Cooldown { get; init; } = TimeSpan.FromSeconds(30);

@@ -3,8 +3,10 @@ using VpcCni.Ipamd.Clouds;
 using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Ipamd.Install;
 using VpcCni.Ipamd.Kubernetes;
+using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Planning;
 using VpcCni.Logging;
+using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.Options;
 
@@ -48,16 +50,8 @@ internal static class OptionBinder
         var defaults = new IpamdOptions();
         var options = new IpamdOptions
         {
-            Targets = new PoolTargets
-            {
-                UsesPrefixes = reader.Flag(OptionTable.PrefixDelegation),
-                WarmPrefixTarget = reader.Number(OptionTable.WarmPrefixTarget),
-                WarmEniTarget = reader.Number(OptionTable.WarmEniTarget),
-                WarmIpTarget = reader.Number(OptionTable.WarmIpTarget),
-                MinimumIpTarget = reader.Number(OptionTable.MinimumIpTarget),
-                MaxEni = reader.Limit(OptionTable.MaxEni),
-                MaxPods = reader.Limit(OptionTable.MaxPods),
-            },
+            Targets = Targets(reader),
+            Families = Families(reader),
             Cooldown = reader.Seconds(OptionTable.Cooldown),
             AddWait = reader.Seconds(OptionTable.AddWait),
             SocketPath = reader.Path(OptionTable.SocketPath),
@@ -96,6 +90,7 @@ internal static class OptionBinder
         };
         options = options with { Install = Install(reader, options) };
         RejectMissingModes(reader);
+        CheckIpv6(reader, options);
         if (options is { CustomNetworking: true, Cluster.IsEnabled: false })
         {
             reader.Problem(
@@ -105,7 +100,15 @@ internal static class OptionBinder
             );
         }
 
-        if (options.Targets is { WarmIpTarget: 0, MinimumIpTarget: > 0 })
+        if (options.Families == PodFamilies.Ipv6)
+        {
+            if (options.Targets.UsesAddressTargets)
+                warnings.Add(
+                    "WARM_IP_TARGET and MINIMUM_IP_TARGET have no effect: with ENABLE_IPv6=true and ENABLE_IPv4=false one prefix has "
+                        + "addresses for every pod of the node"
+                );
+        }
+        else if (options.Targets is { WarmIpTarget: 0, MinimumIpTarget: > 0 })
         {
             warnings.Add(
                 "MINIMUM_IP_TARGET without WARM_IP_TARGET: above the minimum, the pool grows only when it is empty; set "
@@ -113,11 +116,12 @@ internal static class OptionBinder
             );
         }
 
-        WarnOfTargets(
-            options.Targets,
-            name => environment.TryGetValue(name, out var value) && value.Length > 0 && value != ManifestDefault,
-            warnings
-        );
+        if (options.Families != PodFamilies.Ipv6)
+            WarnOfTargets(
+                options.Targets,
+                name => environment.TryGetValue(name, out var value) && value.Length > 0 && value != ManifestDefault,
+                warnings
+            );
         if (options is { ManagesUnschedulable: true, ProvisioningDisabled: true })
         {
             warnings.Add(
@@ -175,6 +179,60 @@ internal static class OptionBinder
         warnings.AddRange(reader.Warnings);
         warnings.AddRange(UnknownVariables.Warnings(environment));
         return new BoundOptions(options, reader.Problems, warnings, reader.Set) { NotAllowed = reader.Warnings, Notes = notes };
+    }
+
+    private static PoolTargets Targets(OptionReader reader) =>
+        new()
+        {
+            UsesPrefixes = reader.Flag(OptionTable.PrefixDelegation),
+            WarmPrefixTarget = reader.Number(OptionTable.WarmPrefixTarget),
+            WarmEniTarget = reader.Number(OptionTable.WarmEniTarget),
+            WarmIpTarget = reader.Number(OptionTable.WarmIpTarget),
+            MinimumIpTarget = reader.Number(OptionTable.MinimumIpTarget),
+            MaxEni = reader.Limit(OptionTable.MaxEni),
+            MaxPods = reader.Limit(OptionTable.MaxPods),
+        };
+
+    private static PodFamilies Families(OptionReader reader)
+    {
+        switch (reader.Flag(OptionTable.ServesIpv4), reader.Flag(OptionTable.ServesIpv6))
+        {
+            case (true, true):
+                return PodFamilies.Dual;
+            case (false, true):
+                return PodFamilies.Ipv6;
+            case (false, false):
+                reader.Problem(OptionTable.ServesIpv4, "false", "true, or ENABLE_IPv6=true: pods need addresses of one family at least");
+                return PodFamilies.Ipv4;
+            default:
+                return PodFamilies.Ipv4;
+        }
+    }
+
+    /// <summary>Rejects what IPv6 pods cannot have.</summary>
+    private static void CheckIpv6(OptionReader reader, IpamdOptions options)
+    {
+        if (!options.Families.Contains(IpFamily.V6))
+            return;
+        const string because = "the minimum MTU of IPv6 (RFC 8200, section 5), because ENABLE_IPv6 is true";
+        if (options.InterfaceMtu < OptionTable.MinIpv6Mtu)
+            reader.Problem(OptionTable.InterfaceMtu, $"{options.InterfaceMtu}", $"at least {OptionTable.MinIpv6Mtu}, {because}");
+        if (options.Install.Mtu < OptionTable.MinIpv6Mtu && options.InterfaceMtu != options.Install.Mtu)
+            reader.Problem(OptionTable.PodMtu, $"{options.Install.Mtu}", $"at least {OptionTable.MinIpv6Mtu}, {because}");
+        if (options.Families.Contains(IpFamily.V4))
+            return;
+        if (!options.Targets.UsesPrefixes)
+            reader.Problem(
+                OptionTable.PrefixDelegation,
+                "false",
+                "true: with ENABLE_IPv6=true and ENABLE_IPv4=false pods get their addresses from a prefix"
+            );
+        if (options.CustomNetworking)
+            reader.Problem(
+                OptionTable.CustomNetworking,
+                "true",
+                "false: with ENABLE_IPv6=true and ENABLE_IPv4=false all pods have addresses of the primary ENI"
+            );
     }
 
     /// <summary>Warns of targets that another one overrides, in the reference's order of precedence.</summary>
@@ -300,9 +358,7 @@ internal static class OptionBinder
     /// </summary>
     private static void RejectMissingModes(OptionReader reader)
     {
-        if (!reader.Flag(OptionTable.ServesIpv4))
-            reader.Problem(OptionTable.ServesIpv4, "false", "true: this version serves IPv4 pods only");
-        foreach (var mode in new[] { OptionTable.ServesIpv6, OptionTable.PodEni, OptionTable.MultiNic })
+        foreach (var mode in new[] { OptionTable.PodEni, OptionTable.MultiNic })
         {
             if (reader.Flag(mode))
                 reader.Problem(mode, "true", "false: this version does not have that mode");

@@ -9,6 +9,9 @@ internal static partial class OptionTable
     private const int MinMtu = 576;
     private const int MaxMtu = 9001;
 
+    /// <summary>Bytes: the minimum of every IPv6 link (RFC 8200, section 5).</summary>
+    public const int MinIpv6Mtu = 1280;
+
     private const string ListenExpected = "an IP address and a port, e.g. 127.0.0.1:61678, or :61678 for all addresses, or unix:/path";
 
     private const string RangesExpected = "IPv4 ranges separated by commas, e.g. 10.1.0.0/16,192.168.0.0/24";
@@ -211,14 +214,18 @@ internal static partial class OptionTable
 
     public static readonly FlagOption ServesIpv4 = new("ENABLE_IPv4", true)
     {
+        ReadBy = OptionReaders.Daemon | OptionReaders.Init | OptionReaders.Install,
         Meaning = "Pods get IPv4 addresses",
-        Deviation = "Default true as in the manifest of the AWS VPC CNI; false is rejected: this version serves IPv4 pods only",
+        Deviation = "Default true as in the manifest of the AWS VPC CNI, not false as in its code",
     };
 
     public static readonly FlagOption ServesIpv6 = new("ENABLE_IPv6", false)
     {
-        Meaning = "Pods get IPv6 addresses",
-        Deviation = "true is rejected: this version does not have that mode",
+        ReadBy = OptionReaders.Daemon | OptionReaders.Init | OptionReaders.Install,
+        Meaning =
+            "Pods get IPv6 addresses. Without IPv4: from one prefix on the primary ENI, with ENABLE_PREFIX_DELEGATION and without custom "
+            + "networking. With IPv4: dual stack, one address of each family, both from the same ENI",
+        Deviation = "The AWS VPC CNI has no dual stack",
     };
 
     public static readonly FlagOption PodEni = new("ENABLE_POD_ENI", false)

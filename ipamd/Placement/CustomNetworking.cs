@@ -71,8 +71,7 @@ internal sealed class CustomNetworking(EniConfigSource source, NodeIdentity node
     public override IReadOnlyList<SubnetCandidate> Candidates() =>
         Current() is { Obstacle: null, Subnet: { } subnet } ? [new SubnetCandidate(subnet.Id, subnet.FreeAddresses)] : [];
 
-    public override bool IsExcluded(CloudInterface item) =>
-        item is { DeviceIndex: 0, NetworkCard: 0 } || Current().InForce?.SubnetId != item.SubnetId;
+    public override bool IsExcluded(CloudInterface item) => item.IsPrimary || Current().InForce?.SubnetId != item.SubnetId;
 
     public override IReadOnlyList<string>? GroupsForNew(string subnetId, CloudInterface primary) =>
         Current() is { Obstacle: null, InForce: { } config } && config.SubnetId == subnetId ? Groups(config, primary) : null;

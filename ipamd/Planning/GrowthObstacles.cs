@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+using System.Net.Sockets;
 using VpcCni.Ipamd.Ledger;
 
 namespace VpcCni.Ipamd.Planning;
@@ -63,13 +64,13 @@ internal sealed record SubnetObstacle(GrowthObstacle? Addresses, int AddressesAt
 /// <summary>All obstacles to growth at one moment, by scope.</summary>
 /// <param name="Everything">Nothing can be added.</param>
 /// <param name="NewInterfaces">No interface can be added.</param>
-/// <param name="Interfaces">No block can be added to these interfaces.</param>
-/// <param name="Subnets">What these subnets refused.</param>
+/// <param name="Interfaces">No block of the family can be added to these interfaces.</param>
+/// <param name="Subnets">What these subnets refused, by family.</param>
 internal sealed record GrowthObstacles(
     GrowthObstacle? Everything,
     GrowthObstacle? NewInterfaces,
-    IReadOnlyDictionary<NetworkInterfaceId, GrowthObstacle> Interfaces,
-    IReadOnlyDictionary<string, SubnetObstacle> Subnets
+    IReadOnlyDictionary<(NetworkInterfaceId Id, AddressFamily Family), GrowthObstacle> Interfaces,
+    IReadOnlyDictionary<(string SubnetId, AddressFamily Family), SubnetObstacle> Subnets
 )
 {
     /// <summary>The obstacle to all growth that ended last: growth is being retried and has not succeeded since.</summary>
@@ -78,20 +79,20 @@ internal sealed record GrowthObstacles(
     public static readonly GrowthObstacles None = new(
         null,
         null,
-        new Dictionary<NetworkInterfaceId, GrowthObstacle>(),
-        new Dictionary<string, SubnetObstacle>()
+        new Dictionary<(NetworkInterfaceId, AddressFamily), GrowthObstacle>(),
+        new Dictionary<(string, AddressFamily), SubnetObstacle>()
     );
 
     /// <summary>The obstacle to one block from a subnet; null when a request may be tried.</summary>
     /// <param name="subnetId">The subnet.</param>
-    /// <param name="kind">The kind of block.</param>
+    /// <param name="shape">The shape of the block.</param>
     /// <param name="isNew">Whether the block is for a new interface, which takes one more address.</param>
-    public GrowthObstacle? ObstacleFor(string subnetId, BlockKind kind, bool isNew)
+    public GrowthObstacle? ObstacleFor(string subnetId, BlockShape shape, bool isNew)
     {
-        if (Subnets.GetValueOrDefault(subnetId) is not { } subnet)
+        if (Subnets.GetValueOrDefault((subnetId, shape.Family)) is not { } subnet)
             return null;
-        if (kind == BlockKind.Ipv4Prefix && subnet is { Prefixes: { } fragmented, PrefixesAtOnce: 0 })
+        if (!shape.IsSingle && subnet is { Prefixes: { } fragmented, PrefixesAtOnce: 0 })
             return fragmented;
-        return subnet.AddressesAtOnce < (isNew ? PoolCounts.SizeOf(kind) + 1 : 1) ? subnet.Addresses : null;
+        return subnet.AddressesAtOnce < (isNew ? shape.Size + 1 : 1) ? subnet.Addresses : null;
     }
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+using VpcCni.Datapath;
 using VpcCni.Ipamd.Ledger;
+using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.Planning;
 
@@ -14,12 +16,13 @@ internal sealed class GrowthPlan
     private readonly PoolTargets _targets;
     private readonly PoolCounts _counts;
     private readonly DateTimeOffset _now;
+    private readonly FamilyCapacity _lead;
     private readonly List<PoolAction> _actions = [];
     private readonly Dictionary<NetworkInterfaceId, int> _taken = [];
     private readonly Dictionary<string, int> _takenFromSubnet = [];
     private readonly Dictionary<string, int> _prefixesFromSubnet = [];
     private readonly Dictionary<string, int?> _free = [];
-    private readonly HashSet<int> _deviceIndexes;
+    private readonly HashSet<Slot> _slots;
     private readonly HashSet<NetworkInterfaceId> _busy;
     private int _interfaces;
     private GrowthObstacle? _refused;
@@ -28,16 +31,12 @@ internal sealed class GrowthPlan
     private GrowthPlan(PoolSnapshot snapshot, PoolTargets targets, PoolCounts counts, DateTimeOffset now)
     {
         (_snapshot, _targets, _counts, _now) = (snapshot, targets, counts, now);
+        _lead = snapshot.Capacity.Lead;
         var adds = snapshot.Ledger.Intents.Select(open => open.Intent).OfType<Intent.AddInterface>().ToArray();
         _busy = [.. snapshot.Ledger.Intents.Select(open => open.Intent.InterfaceId).OfType<NetworkInterfaceId>()];
-        _interfaces = snapshot.Ledger.Interfaces.Count(item => item.NetworkCard == 0) + adds.Length;
-        _deviceIndexes =
-        [
-            .. snapshot
-                .Ledger.Interfaces.Where(item => item.NetworkCard == 0)
-                .Select(item => item.DeviceIndex)
-                .Concat(adds.Select(add => add.DeviceIndex)),
-        ];
+        Slot[] attached = [.. snapshot.Ledger.Interfaces.Select(item => item.Slot).Where(slot => slot.NetworkCard == 0)];
+        _interfaces = attached.Length + adds.Length;
+        _slots = [.. attached, .. adds.Select(add => add.Slot)];
         foreach (var subnet in snapshot.Subnets)
             _free[subnet.Id] = subnet.FreeAddresses;
         Shortage = ShortageOf();
@@ -80,9 +79,7 @@ internal sealed class GrowthPlan
                 Math.Max(_targets.WarmIpTarget, 1) - _counts.Available,
                 _targets.MinimumIpTarget - _counts.Total - _counts.Pending
             );
-        var warm = _targets.UsesPrefixes
-            ? _targets.WarmPrefixTarget * PoolTargets.PrefixSize
-            : _targets.WarmEniTarget * _snapshot.Capacity.BlocksPerInterface;
+        var warm = _lead.Shape.IsSingle ? _targets.WarmEniTarget * _lead.BlocksPerInterface : _targets.WarmPrefixTarget * _lead.Shape.Size;
         return Math.Max(warm, 1) - _counts.Available;
     }
 
@@ -106,7 +103,7 @@ internal sealed class GrowthPlan
             return;
         // The targets alone never exceed what the node can run.
         var room = Math.Max(_snapshot.Capacity.MaxPods - _counts.Total - _counts.Pending, 0);
-        var left = _targets.UsesPrefixes ? GrowByPrefixes(need, room) : GrowByAddresses(need, room);
+        var left = _lead.Shape.IsSingle ? GrowByAddresses(need, room) : GrowByPrefixes(need, room);
         if (left <= 0)
             return;
         Obstacle =
@@ -155,7 +152,7 @@ internal sealed class GrowthPlan
         return $"all {_snapshot.Capacity.MaxInterfaces} interfaces of this node are attached"
             + (_snapshot.Capacity.UsesPrimary ? "" : ", the primary one carries no pods")
             + (excluded > 0 ? $", {excluded} are in subnets that new pods do not use and are removed when empty" : "")
-            + $", and carry {_snapshot.Capacity.BlocksPerInterface} blocks each";
+            + $", and carry {_lead.BlocksPerInterface} blocks each";
     }
 
     private int GrowByAddresses(int need, int room)
@@ -164,33 +161,32 @@ internal sealed class GrowthPlan
         var fill = !_targets.UsesAddressTargets && !_snapshot.IsUnschedulable;
         var left = need;
         var ahead = Refill.Ahead(_snapshot, _targets, _now);
-        left -= FillExisting(BlockKind.Ipv4Address, left, room, fill, ahead);
-        left -= FillNew(BlockKind.Ipv4Address, left, room - Added, fill, ahead);
+        left -= FillExisting(_lead.Single, left, room, fill, ahead);
+        left -= FillNew(_lead.Single, left, room - Added, fill, ahead);
         return left;
     }
 
     private int GrowByPrefixes(int need, int room)
     {
-        const int size = PoolTargets.PrefixSize;
-        var prefixes = (need + size - 1) / size;
+        var prefixes = _lead.Shape.CountFor(need);
         if (!_targets.UsesAddressTargets && !_snapshot.IsUnschedulable)
             prefixes = Math.Max(prefixes, _targets.WarmPrefixTarget - _counts.FreePrefixes - _counts.PendingPrefixes);
-        prefixes = Math.Min(prefixes, (room + size - 1) / size);
+        prefixes = Math.Min(prefixes, _lead.Shape.CountFor(room));
         var added = 0;
         if (prefixes > 0)
         {
-            added += FillExisting(BlockKind.Ipv4Prefix, prefixes * size, int.MaxValue, fill: false);
-            added += FillNew(BlockKind.Ipv4Prefix, (prefixes * size) - added, int.MaxValue, fill: false);
+            added += FillExisting(_lead.Shape, prefixes * _lead.Shape.Size, int.MaxValue, fill: false);
+            added += FillNew(_lead.Shape, (prefixes * _lead.Shape.Size) - added, int.MaxValue, fill: false);
         }
 
         var left = Math.Min(need, room) - added;
         if (left > 0 && _isSubnetExhausted)
         {
             // Single addresses fill free slots. They justify a new interface only when an ADD is pending or nothing is free.
-            added += FillExisting(BlockKind.Ipv4Address, left, room - added, fill: false);
+            added += FillExisting(_lead.Single, left, room - added, fill: false);
             var mustGrow = _counts.Available + added < 0 || (_counts.Free + _counts.Pending + added == 0);
             if (mustGrow)
-                added += FillNew(BlockKind.Ipv4Address, Math.Max(-(_counts.Available + added), 1), room - added, fill: false);
+                added += FillNew(_lead.Single, Math.Max(-(_counts.Available + added), 1), room - added, fill: false);
         }
 
         return need - added;
@@ -200,7 +196,7 @@ internal sealed class GrowthPlan
     /// Fills existing interfaces and returns the number of addresses added. Adds up to <paramref name="ahead"/> addresses to calls that are
     /// needed anyway.
     /// </summary>
-    private int FillExisting(BlockKind kind, int wanted, int room, bool fill, int ahead = 0)
+    private int FillExisting(BlockShape shape, int wanted, int room, bool fill, int ahead = 0)
     {
         var placed = 0;
         foreach (var item in _counts.Usable)
@@ -209,19 +205,19 @@ internal sealed class GrowthPlan
                 break;
             if (Slots(item) is not (var slots and > 0))
                 continue;
-            if (_snapshot.Obstacles.Interfaces.GetValueOrDefault(item.Id) is { } full)
+            if (_snapshot.Obstacles.Interfaces.GetValueOrDefault((item.Id, shape.Family)) is { } full)
             {
                 Refuse(full);
                 continue;
             }
 
-            var count = Count(kind, item.SubnetId, isNew: false, slots, wanted + ahead - placed, room - placed, fill);
+            var count = Count(shape, item.SubnetId, isNew: false, slots, wanted + ahead - placed, room - placed, fill);
             if (count == 0)
                 continue;
             _taken[item.Id] = _taken.GetValueOrDefault(item.Id) + count;
-            Take(item.SubnetId, kind, count, isNew: false);
-            _actions.Add(new PoolAction.AssignBlocks(item.Id, item.SubnetId, new BlockRequest(kind, count)));
-            placed += count * PoolCounts.SizeOf(kind);
+            Take(item.SubnetId, shape, count, isNew: false);
+            _actions.Add(new PoolAction.AssignBlocks(item.Id, item.SubnetId, new BlockRequest(shape, count)));
+            placed += count * shape.Size;
         }
 
         Added += placed;
@@ -229,12 +225,13 @@ internal sealed class GrowthPlan
     }
 
     /// <summary>Adds interfaces and returns the number of addresses added. Adds none for <paramref name="ahead"/> alone.</summary>
-    private int FillNew(BlockKind kind, int wanted, int room, bool fill, int ahead = 0)
+    private int FillNew(BlockShape shape, int wanted, int room, bool fill, int ahead = 0)
     {
         var placed = 0;
         for (var index = 1; placed < wanted && _interfaces < _snapshot.Capacity.MaxInterfaces; index++)
         {
-            if (_deviceIndexes.Contains(index))
+            var slot = new Slot(NetworkCard: 0, index);
+            if (_slots.Contains(slot))
                 continue;
             if (_snapshot.PlacementObstacle is not null)
                 break;
@@ -246,15 +243,15 @@ internal sealed class GrowthPlan
 
             var (subnet, count) = _snapshot
                 .Subnets.OrderByDescending(candidate => Left(candidate.Id))
-                .Select(candidate => (candidate, CountOnNew(kind, candidate.Id, wanted + ahead - placed, room - placed, fill)))
+                .Select(candidate => (candidate, CountOnNew(shape, candidate.Id, wanted + ahead - placed, room - placed, fill)))
                 .FirstOrDefault(choice => choice.Item2 > 0);
             if (subnet is null)
                 break;
-            Take(subnet.Id, kind, count, isNew: true);
-            _actions.Add(new PoolAction.AddInterface(index, subnet.Id, new BlockRequest(kind, count)));
-            _deviceIndexes.Add(index);
+            Take(subnet.Id, shape, count, isNew: true);
+            _actions.Add(new PoolAction.AddInterface(slot, subnet.Id, Blocks(new BlockRequest(shape, count), subnet.Id)));
+            _slots.Add(slot);
             _interfaces++;
-            placed += count * PoolCounts.SizeOf(kind);
+            placed += count * shape.Size;
         }
 
         Added += placed;
@@ -266,20 +263,22 @@ internal sealed class GrowthPlan
     /// own address, since the cloud gives all or nothing. The number of whole prefixes is unknown, so an existing interface asks for all it
     /// needs.
     /// </summary>
-    private int Count(BlockKind kind, string subnetId, bool isNew, int slots, int wanted, int room, bool fill)
+    private int Count(BlockShape shape, string subnetId, bool isNew, int slots, int wanted, int room, bool fill)
     {
-        var size = PoolCounts.SizeOf(kind);
-        var count = fill ? slots : Math.Min(slots, (wanted + size - 1) / size);
+        var size = shape.Size;
+        var count = fill ? slots : Math.Min(slots, shape.CountFor(wanted));
         count = Math.Max(Math.Min(count, size == 1 ? room : int.MaxValue), 0);
         if (count == 0)
             return 0;
-        if (_snapshot.Obstacles.ObstacleFor(subnetId, kind, isNew) is { } obstacle)
+        if (_snapshot.Obstacles.ObstacleFor(subnetId, shape, isNew) is { } obstacle)
         {
             RefuseSubnet(obstacle);
             return 0;
         }
 
-        var free = size > 1 && !isNew ? int.MaxValue : Math.Max(Left(subnetId) - (isNew ? 1 : 0), 0) / size;
+        // A description counts free IPv4 addresses; a subnet's IPv6 range has 2^64.
+        var isUnknown = shape.Family == IpFamily.V6 || (size > 1 && !isNew);
+        var free = isUnknown ? int.MaxValue : Math.Max(Left(subnetId) - (isNew ? 1 : 0), 0) / size;
         if (free < count)
         {
             var need = isNew ? "another interface" : "all that is needed";
@@ -293,7 +292,7 @@ internal sealed class GrowthPlan
             count = free;
         }
 
-        if (_snapshot.Obstacles.Subnets.GetValueOrDefault(subnetId) is not { } refused || count == 0)
+        if (_snapshot.Obstacles.Subnets.GetValueOrDefault((subnetId, shape.Family)) is not { } refused || count == 0)
             return count;
         var (refusal, available) =
             size > 1
@@ -306,13 +305,13 @@ internal sealed class GrowthPlan
         return Math.Max(available, 0);
     }
 
-    private int CountOnNew(BlockKind kind, string subnetId, int wanted, int room, bool fill) =>
-        Count(kind, subnetId, isNew: true, _snapshot.Capacity.BlocksPerInterface, wanted, room, fill);
+    private int CountOnNew(BlockShape shape, string subnetId, int wanted, int room, bool fill) =>
+        Count(shape, subnetId, isNew: true, _lead.BlocksPerInterface, wanted, room, fill);
 
-    private void Take(string subnetId, BlockKind kind, int count, bool isNew)
+    private void Take(string subnetId, BlockShape shape, int count, bool isNew)
     {
-        _takenFromSubnet[subnetId] = _takenFromSubnet.GetValueOrDefault(subnetId) + (isNew ? 1 : 0) + (count * PoolCounts.SizeOf(kind));
-        if (kind == BlockKind.Ipv4Prefix)
+        _takenFromSubnet[subnetId] = _takenFromSubnet.GetValueOrDefault(subnetId) + (isNew ? 1 : 0) + (count * shape.Size);
+        if (!shape.IsSingle)
             _prefixesFromSubnet[subnetId] = _prefixesFromSubnet.GetValueOrDefault(subnetId) + count;
     }
 
@@ -333,9 +332,23 @@ internal sealed class GrowthPlan
             _refused = obstacle;
     }
 
-    /// <summary>Free block slots of an interface; 0 while it has an open intent or an action of this plan.</summary>
+    /// <summary>Free places for blocks on an interface; 0 while it has an open intent or an action of this plan.</summary>
     private int Slots(InterfaceView item) =>
-        _busy.Contains(item.Id) || _taken.ContainsKey(item.Id) ? 0 : _snapshot.Capacity.BlocksPerInterface - item.Blocks.Count;
+        _busy.Contains(item.Id) || _taken.ContainsKey(item.Id) ? 0 : _lead.BlocksPerInterface - Used(item);
+
+    /// <summary>Number of blocks of the lead family.</summary>
+    private int Used(InterfaceView item) => item.Blocks.Count(block => block.Family == _lead.Shape.Family);
+
+    /// <summary>
+    /// The blocks of a new interface: in dual stack with as many addresses of the other family, unless the subnet has refused those.
+    /// </summary>
+    private IReadOnlyList<BlockRequest> Blocks(BlockRequest lead, string subnetId)
+    {
+        if (_snapshot.Capacity.Other is not { } other || _snapshot.Obstacles.ObstacleFor(subnetId, other.Shape, isNew: false) is not null)
+            return [lead];
+        var count = Math.Min(other.Shape.CountFor(lead.Addresses), other.BlocksPerInterface);
+        return count > 0 ? [lead, new BlockRequest(other.Shape, count)] : [lead];
+    }
 
     private int DeferredAddresses()
     {
@@ -346,15 +359,17 @@ internal sealed class GrowthPlan
                 continue;
             slots += open.Intent switch
             {
-                Intent.AddInterface { IsUndoing: false } add => _snapshot.Capacity.BlocksPerInterface - add.Blocks.Count,
-                Intent.AssignBlocks assign => Room(assign.Interface) - assign.Blocks.Count,
+                Intent.AddInterface { IsUndoing: false } add => _lead.BlocksPerInterface - add.Blocks.Sum(Lead),
+                Intent.AssignBlocks assign => Room(assign.Interface) - Lead(assign.Blocks),
                 Intent.ReleaseBlocks release => Room(release.Interface),
                 _ => 0,
             };
         }
 
-        return slots * _targets.BlockSize;
+        return slots * _lead.Shape.Size;
     }
+
+    private int Lead(BlockRequest request) => request.Shape.Family == _lead.Shape.Family ? request.Count : 0;
 
     private bool HasStuckRoom() =>
         _snapshot.Ledger.Intents.Any(open => !IsExpected(open) && open.Intent.InterfaceId is { } id && Room(id) > 0);
@@ -365,13 +380,8 @@ internal sealed class GrowthPlan
 
     private int Room(NetworkInterfaceId id) =>
         _counts.Usable.FirstOrDefault(item => item.Id == id) is { } item
-        && !_snapshot.Obstacles.Interfaces.ContainsKey(id)
-        && _snapshot.Obstacles.ObstacleFor(
-            item.SubnetId,
-            _targets.UsesPrefixes ? BlockKind.Ipv4Prefix : BlockKind.Ipv4Address,
-            isNew: false
-        )
-            is null
-            ? Math.Max(_snapshot.Capacity.BlocksPerInterface - item.Blocks.Count, 0)
+        && !_snapshot.Obstacles.Interfaces.ContainsKey((id, _lead.Shape.Family))
+        && _snapshot.Obstacles.ObstacleFor(item.SubnetId, _lead.Shape, isNew: false) is null
+            ? Math.Max(_lead.BlocksPerInterface - Used(item), 0)
             : 0;
 }

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
+using System.Net.Sockets;
 using VpcCni.Ipamd.Ledger;
 
 namespace VpcCni.Ipamd.Planning;
 
 /// <summary>
-/// The pool in numbers, as the targets count it. Without prefix delegation, leftover prefixes count only as far as pods use them, so that
-/// the pool moves to single addresses and the prefixes empty. With it, single addresses count in full: they replace prefixes where a subnet
-/// has no whole one, and are released first.
+/// The pool in numbers, as the targets count it: addresses of the lead family. Without prefix delegation, leftover prefixes count only as
+/// far as pods use them, so that the pool moves to single addresses and the prefixes empty. With it, single addresses count in full: they
+/// replace prefixes where a subnet has no whole one, and are released first.
 /// </summary>
 internal sealed record PoolCounts
 {
@@ -37,16 +38,20 @@ internal sealed record PoolCounts
     /// <summary>Addresses available to the next ADDs: free, pending and leaving cooldown, less the pending ADDs. May be negative.</summary>
     public required int Available { get; init; }
 
-    public static PoolCounts Of(PoolSnapshot snapshot, PoolTargets targets, DateTimeOffset now)
+    public static PoolCounts Of(PoolSnapshot snapshot, DateTimeOffset now)
     {
+        var lead = snapshot.Capacity.Lead.Shape;
         var carrying = snapshot.Ledger.Interfaces.Where(item => item is { CarriesPods: true, IsDraining: false }).ToArray();
         var usable = carrying.Where(item => item.IsUsable).ToArray();
-        var usableBlocks = usable.SelectMany(item => item.Blocks).Where(block => !block.IsReleasing).ToArray();
-        var counted = usableBlocks.Where(block => Counts(block, targets)).ToArray();
+        var usableBlocks = usable
+            .SelectMany(item => item.Blocks)
+            .Where(block => block.Family == lead.Family && !block.IsReleasing)
+            .ToArray();
+        var counted = usableBlocks.Where(block => Counts(block, lead)).ToArray();
         var used = usableBlocks.Except(counted).Sum(block => block.Assigned) + carrying.Except(usable).Sum(item => item.Assigned);
         var free = counted.Sum(block => block.Free);
-        var pending = snapshot.Ledger.Intents.Where(open => IsPending(open, now)).Select(open => BlocksOf(open.Intent)).ToArray();
-        var pendingAddresses = pending.Sum(blocks => blocks.Count * SizeOf(blocks.Kind));
+        var pending = PendingRequests(snapshot, lead.Family, now).ToArray();
+        var pendingAddresses = pending.Sum(request => request.Addresses);
         var cooldownEnding = snapshot.Ledger.CooldownEnds.Count(end => end <= now + PoolLimits.GrowthHorizon);
         return new PoolCounts
         {
@@ -56,16 +61,23 @@ internal sealed record PoolCounts
             CooldownEnding = cooldownEnding,
             Pending = pendingAddresses,
             FreePrefixes = counted.Count(block => !block.IsSingle && block.IsUnused),
-            PendingPrefixes = pending.Where(blocks => blocks.Kind == BlockKind.Ipv4Prefix).Sum(blocks => blocks.Count),
+            PendingPrefixes = pending.Where(request => !request.Shape.IsSingle).Sum(request => request.Count),
             FreeSingles = counted.Where(block => block.IsSingle).Sum(block => block.Free),
             Available = free + cooldownEnding + pendingAddresses - snapshot.Waiting.Count,
         };
     }
 
-    public static int SizeOf(BlockKind kind) => kind is BlockKind.Ipv4Prefix or BlockKind.Ipv6Prefix ? PoolTargets.PrefixSize : 1;
+    /// <summary>Whether a block counts: of the shape that the pool grows by, or a single address beside prefixes.</summary>
+    /// <param name="block">The block.</param>
+    /// <param name="shape">The shape that the pool grows by.</param>
+    public static bool Counts(BlockView block, BlockShape shape) => block.Family == shape.Family && (block.IsSingle || !shape.IsSingle);
 
-    /// <summary>Whether a block counts: of the kind that the pool grows by, or a single address in prefix mode.</summary>
-    public static bool Counts(BlockView block, PoolTargets targets) => targets.UsesPrefixes || block.IsSingle;
+    /// <summary>The requests for blocks of a family in pending changes.</summary>
+    public static IEnumerable<BlockRequest> PendingRequests(PoolSnapshot snapshot, AddressFamily family, DateTimeOffset now) =>
+        snapshot
+            .Ledger.Intents.Where(open => IsPending(open, now))
+            .SelectMany(open => RequestsOf(open.Intent))
+            .Where(request => request.Shape.Family == family);
 
     /// <summary>
     /// Whether the change will add blocks. A change with an unknown outcome counts for <see cref="IpLedger.OutcomeWindow"/>.
@@ -74,10 +86,10 @@ internal sealed record PoolCounts
         open.Intent is Intent.AssignBlocks or Intent.AddInterface { IsUndoing: false }
         && (open.IsRunning || open.OutcomeUnknownSince is not { } since || now - since < IpLedger.OutcomeWindow);
 
-    public static BlockRequest BlocksOf(Intent intent) =>
+    private static IReadOnlyList<BlockRequest> RequestsOf(Intent intent) =>
         intent switch
         {
-            Intent.AssignBlocks assign => assign.Blocks,
+            Intent.AssignBlocks assign => [assign.Blocks],
             Intent.AddInterface add => add.Blocks,
             _ => throw new InvalidOperationException($"{intent} adds no blocks"),
         };

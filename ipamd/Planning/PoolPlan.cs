@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
+using VpcCni.Datapath;
 using VpcCni.Ipamd.Ledger;
 
 namespace VpcCni.Ipamd.Planning;
@@ -14,7 +15,7 @@ internal abstract record PoolAction
         this switch
         {
             AssignBlocks assign => $"add {assign.Blocks.Count} blocks to {assign.Interface}",
-            AddInterface add => $"add an interface with {add.Blocks.Count} blocks as device {add.DeviceIndex} in {add.SubnetId}",
+            AddInterface add => $"add an interface with {add.Blocks.Sum(request => request.Count)} blocks as {add.Slot} in {add.SubnetId}",
             ReleaseBlocks release => $"release {release.Blocks.Count} blocks of {release.Interface}",
             RemoveInterface remove => $"remove {remove.Interface}",
             _ => throw new InvalidOperationException($"unnamed action {GetType().Name}"),
@@ -23,8 +24,10 @@ internal abstract record PoolAction
     /// <summary>Adds blocks to an interface.</summary>
     internal sealed record AssignBlocks(NetworkInterfaceId Interface, string SubnetId, BlockRequest Blocks) : PoolAction;
 
-    /// <summary>Creates and attaches an interface with these blocks, and configures its link.</summary>
-    internal sealed record AddInterface(int DeviceIndex, string SubnetId, BlockRequest Blocks) : PoolAction;
+    /// <summary>
+    /// Creates and attaches an interface with these blocks, at most one request of each family, and configures its link.
+    /// </summary>
+    internal sealed record AddInterface(Slot Slot, string SubnetId, IReadOnlyList<BlockRequest> Blocks) : PoolAction;
 
     /// <summary>Releases unused blocks.</summary>
     internal sealed record ReleaseBlocks(NetworkInterfaceId Interface, IReadOnlyList<IPNetwork> Blocks) : PoolAction;

@@ -11,27 +11,30 @@ internal static class PoolPlanner
 {
     public static PoolPlan Plan(PoolSnapshot snapshot, PoolTargets targets, DateTimeOffset now)
     {
-        var counts = PoolCounts.Of(snapshot, targets, now);
+        var counts = PoolCounts.Of(snapshot, now);
         var growth = GrowthPlan.Plan(snapshot, targets, counts, now);
+        var pairing = PairingPlan.Plan(snapshot, counts, growth.Actions, now);
         var dueAt = Refill.DueAt(snapshot, counts, growth.Actions, now);
         DateTimeOffset? refillAt = growth.Actions.Count > 0 && dueAt > now ? dueAt : null;
         var shrink =
-            growth.Actions.Count > 0 ? ShrinkPlan.None
+            growth.Actions.Count + pairing.Actions.Count > 0 ? ShrinkPlan.None
             : growth.Shortage > 0 ? ShrinkPlan.MakeRoom(snapshot, targets, growth, now)
             : snapshot.Waiting.Count > 0 ? ShrinkPlan.None
             : ShrinkPlan.Plan(snapshot, targets, counts, now);
-        var supply = snapshot.Ledger.Free + counts.Pending + growth.Added + growth.Deferred;
+        // A pod needs an address of each family.
+        var supply = Math.Min(FreeOfLead(snapshot) + counts.Pending + growth.Added + growth.Deferred, pairing.Supply);
+        var obstacle = growth.Obstacle ?? pairing.Obstacle;
         var cooldownEnds = snapshot.Ledger.CooldownEnds;
         return new PoolPlan
         {
-            Actions = refillAt is not null ? [] : [.. growth.Actions, .. shrink.Actions],
+            Actions = [.. refillAt is null ? growth.Actions : [], .. pairing.Actions, .. refillAt is null ? shrink.Actions : []],
             Shortage = Math.Max(growth.Shortage, 0),
             Surplus = shrink.Surplus,
             HasSpareInterface = shrink.HasSpareInterface,
             SurplusReport = shrink.SurplusReport,
             // Without an obstacle, pending changes and actions cover the whole shortage.
-            Unservable = growth.Obstacle is null ? [] : QueueForecast.Unservable(snapshot.Waiting, supply, cooldownEnds),
-            Obstacle = growth.Obstacle,
+            Unservable = obstacle is null ? [] : QueueForecast.Unservable(snapshot.Waiting, supply, cooldownEnds),
+            Obstacle = obstacle,
             RefillAt = refillAt,
             ReplanAt = Earliest(
                 // One more address is free then, for a pending ADD or as surplus.
@@ -40,10 +43,14 @@ internal static class PoolPlanner
                     : null,
                 refillAt,
                 growth.Shortage > 0 ? growth.Obstacle?.Until : null,
+                pairing.Obstacle?.Until,
                 shrink.ReplanAt
             ),
         };
     }
+
+    private static int FreeOfLead(PoolSnapshot snapshot) =>
+        snapshot.Ledger.Interfaces.Sum(item => item.FreeOf(snapshot.Capacity.Lead.Shape.Family));
 
     private static DateTimeOffset? Earliest(params ReadOnlySpan<DateTimeOffset?> times)
     {

@@ -57,23 +57,9 @@ internal readonly record struct PendingAdd(long Number, DateTimeOffset Deadline)
 
 /// <summary>A subnet for new interfaces.</summary>
 /// <param name="Id">The subnet's id.</param>
-/// <param name="FreeAddresses">Free addresses as last described; null when never described.</param>
+/// <param name="FreeAddresses">Free IPv4 addresses as last described; null when never described.</param>
 internal sealed record SubnetCandidate(string Id, int? FreeAddresses)
 {
     /// <summary>Whether the subnet has fewer than <see cref="PoolLimits.NearlyExhausted"/> free addresses.</summary>
     public bool IsNearlyExhausted => FreeAddresses < PoolLimits.NearlyExhausted;
-}
-
-/// <summary>The number of interfaces, blocks and pods that this node can carry.</summary>
-/// <param name="MaxInterfaces">The instance type's limit, or MAX_ENI when lower; includes the primary interface.</param>
-/// <param name="BlocksPerInterface">Secondary addresses or prefixes per interface: the address limit less the primary address.</param>
-/// <param name="MaxPods">Most addresses to attach; whole blocks may exceed it.</param>
-/// <param name="UsesPrimary">Whether the primary interface carries pods; false with custom networking.</param>
-internal sealed record PoolCapacity(int MaxInterfaces, int BlocksPerInterface, int MaxPods, bool UsesPrimary = true)
-{
-    /// <summary>
-    /// The reference's formula for max pods: every secondary address of every interface that carries pods, and two pods on the host
-    /// network.
-    /// </summary>
-    public static int DefaultMaxPods(int podInterfaces, int addressesPerInterface) => (podInterfaces * (addressesPerInterface - 1)) + 2;
 }

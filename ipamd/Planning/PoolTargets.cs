@@ -8,7 +8,7 @@ namespace VpcCni.Ipamd.Planning;
 /// </summary>
 internal sealed record PoolTargets
 {
-    /// <summary>ENABLE_PREFIX_DELEGATION: the pool grows by /28 prefixes instead of single addresses.</summary>
+    /// <summary>ENABLE_PREFIX_DELEGATION: the pool grows by prefixes instead of single addresses.</summary>
     public bool UsesPrefixes { get; init; }
 
     /// <summary>
@@ -34,9 +34,6 @@ internal sealed record PoolTargets
     /// <summary>Whether WARM_IP_TARGET or MINIMUM_IP_TARGET is set, so that addresses count and not interfaces or prefixes.</summary>
     public bool UsesAddressTargets => WarmIpTarget > 0 || MinimumIpTarget > 0;
 
-    /// <summary>Number of addresses in the block that the pool grows by.</summary>
-    public int BlockSize => UsesPrefixes ? PrefixSize : 1;
-
     /// <summary>The targets in force, as environment variables.</summary>
     public string Describe()
     {
@@ -57,7 +54,4 @@ internal sealed record PoolTargets
         $"WARM_ENI_TARGET={WarmEniTarget} WARM_IP_TARGET={WarmIpTarget} MINIMUM_IP_TARGET={MinimumIpTarget} "
         + $"WARM_PREFIX_TARGET={WarmPrefixTarget} "
         + $"ENABLE_PREFIX_DELEGATION={(UsesPrefixes ? "true" : "false")} MAX_ENI={MaxEni} VPCCNI_MAX_PODS={MaxPods}";
-
-    /// <summary>Number of addresses in a /28, all usable.</summary>
-    public const int PrefixSize = 16;
 }

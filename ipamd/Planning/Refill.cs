@@ -30,7 +30,7 @@ internal static class Refill
     public static int Ahead(PoolSnapshot snapshot, PoolTargets targets, DateTimeOffset now)
     {
         var recent = snapshot.Ledger.RecentAssignments;
-        if (!targets.UsesAddressTargets || targets.UsesPrefixes || snapshot.IsUnschedulable)
+        if (!targets.UsesAddressTargets || !snapshot.Capacity.Lead.Shape.IsSingle || snapshot.IsUnschedulable)
             return 0;
         if (snapshot.Subnets.Any(subnet => subnet.IsNearlyExhausted || subnet.FreeAddresses is null))
             return 0;

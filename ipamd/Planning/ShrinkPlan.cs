@@ -29,7 +29,7 @@ internal sealed record ShrinkPlan(IReadOnlyList<PoolAction> Actions, int Surplus
             return None;
         var idle = Idle(snapshot);
         // Blocks that the mode does not count are useless to it, whatever prevents growth.
-        if (ReleaseAll(idle, (_, block) => !PoolCounts.Counts(block, targets)) is { Count: > 0 } uncounted)
+        if (ReleaseAll(idle, (_, block) => IsUncounted(block, snapshot.Capacity.Lead.Shape)) is { Count: > 0 } uncounted)
             return WhenDue(snapshot, uncounted, surplus: 0, now);
         var isLimit = growth.Obstacle is { Kind: GrowthObstacleKind.InterfaceLimit, Until: null } && snapshot.Obstacles.Everything is null;
         // An excluded interface is unusable, too, and a new one may take its slot.
@@ -47,14 +47,14 @@ internal sealed record ShrinkPlan(IReadOnlyList<PoolAction> Actions, int Surplus
 
         if (!isLimit)
             return None;
-        var blocks = (growth.Shortage - growth.Added - growth.Deferred + targets.BlockSize - 1) / targets.BlockSize;
-        var kind = targets.UsesPrefixes ? BlockKind.Ipv4Prefix : BlockKind.Ipv4Address;
-        var release = idle.Where(item => item.IsUsable && snapshot.Obstacles.ObstacleFor(item.SubnetId, kind, isNew: false) is null)
+        var shape = snapshot.Capacity.Lead.Shape;
+        var blocks = shape.CountFor(growth.Shortage - growth.Added - growth.Deferred);
+        var release = idle.Where(item => item.IsUsable && snapshot.Obstacles.ObstacleFor(item.SubnetId, shape, isNew: false) is null)
             .Select(item => new PoolAction.ReleaseBlocks(
                 item.Id,
                 [
                     .. item
-                        .Blocks.Where(block => block.IsUnused && block.IsSingle == targets.UsesPrefixes)
+                        .Blocks.Where(block => block.IsUnused && block.Family == shape.Family && block.IsSingle != shape.IsSingle)
                         .Select(block => block.Range)
                         .Take(blocks),
                 ]
@@ -107,9 +107,8 @@ internal sealed record ShrinkPlan(IReadOnlyList<PoolAction> Actions, int Surplus
         if (targets.UsesAddressTargets)
             return Math.Min(counts.Free - Math.Max(targets.WarmIpTarget, 1), counts.Total - targets.MinimumIpTarget);
         // With a target of 0 one address is kept, as growth wants it; otherwise growth and release would alternate.
-        var warm = targets.UsesPrefixes
-            ? targets.WarmPrefixTarget * PoolTargets.PrefixSize
-            : targets.WarmEniTarget * snapshot.Capacity.BlocksPerInterface;
+        var lead = snapshot.Capacity.Lead;
+        var warm = lead.Shape.IsSingle ? targets.WarmEniTarget * lead.BlocksPerInterface : targets.WarmPrefixTarget * lead.Shape.Size;
         return counts.Free - Math.Max(warm, 1);
     }
 
@@ -126,6 +125,12 @@ internal sealed record ShrinkPlan(IReadOnlyList<PoolAction> Actions, int Surplus
 
         return actions;
     }
+
+    /// <summary>
+    /// Whether a block of the lead family is of a shape that the pool does not use. Blocks of a family that pods have no address of are
+    /// someone else's.
+    /// </summary>
+    internal static bool IsUncounted(BlockView block, BlockShape lead) => block.Family == lead.Family && !PoolCounts.Counts(block, lead);
 
     internal static bool IsUnused(InterfaceView item) => item.Blocks.All(block => block.IsUnused);
 }

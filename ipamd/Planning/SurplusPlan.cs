@@ -22,17 +22,19 @@ internal sealed class SurplusPlan
     private readonly InterfaceView[] _idle;
     private readonly DateTimeOffset _now;
     private readonly Retention _retention;
+    private readonly PoolCapacity _capacity;
 
     /// <param name="idle">Interfaces without an open intent.</param>
     /// <param name="surplus">Number of free addresses beyond the targets.</param>
     public SurplusPlan(PoolSnapshot snapshot, PoolTargets targets, PoolCounts counts, InterfaceView[] idle, int surplus, DateTimeOffset now)
     {
         (_targets, _counts, _idle, _now) = (targets, counts, idle, now);
+        _capacity = snapshot.Capacity;
         _retention = new Retention(snapshot);
         if (Unneeded(surplus) is { Count: > 0 } unneeded)
         {
             Actions = unneeded;
-            Addresses = unneeded.OfType<PoolAction.ReleaseBlocks>().Sum(action => action.Blocks.Sum(AddressBlocks.Count));
+            Addresses = unneeded.OfType<PoolAction.ReleaseBlocks>().Sum(action => action.Blocks.Where(IsLead).Sum(BlockShape.SizeOf));
             return;
         }
 
@@ -42,7 +44,7 @@ internal sealed class SurplusPlan
         // Of several spare interfaces that together exceed the surplus, only some are removed.
         foreach (
             var item in removable
-                .OrderByDescending(item => item.DeviceIndex)
+                .OrderByDescending(item => item.Slot)
                 .Where(item => item.IsExcluded || item.Total == 0 || item.Total <= surplus)
         )
         {
@@ -51,11 +53,11 @@ internal sealed class SurplusPlan
             if (item.IsExcluded)
                 continue;
             surplus -= item.Total;
-            freePrefixes -= item.Blocks.Count(block => !block.IsSingle);
+            freePrefixes -= Prefixes(item);
         }
 
         // One interface at a time: each costs two calls and some seconds, and demand may return meanwhile.
-        if (removable.Where(item => _retention.RemovableAt(item) <= now).MaxBy(item => item.DeviceIndex) is { } due)
+        if (removable.Where(item => _retention.RemovableAt(item) <= now).MaxBy(item => item.Slot) is { } due)
         {
             Actions = [new PoolAction.RemoveInterface(due.Id)];
             return;
@@ -67,12 +69,12 @@ internal sealed class SurplusPlan
         var others = idle.Where(item => item.IsUsable && !removable.Contains(item));
         // Without address targets and prefixes only whole interfaces are removed, as in the reference.
         if (targets.UsesAddressTargets)
-            Release(others, surplus, block => PoolCounts.Counts(block, targets));
-        else if (targets.UsesPrefixes)
+            Release(others, surplus, block => PoolCounts.Counts(block, Lead));
+        else if (!Lead.IsSingle)
             Release(
                 others,
-                Math.Min((freePrefixes - targets.WarmPrefixTarget) * PoolTargets.PrefixSize, surplus),
-                block => !block.IsSingle
+                Math.Min((freePrefixes - targets.WarmPrefixTarget) * Lead.Size, surplus),
+                block => block.Family == Lead.Family && !block.IsSingle
             );
     }
 
@@ -93,6 +95,12 @@ internal sealed class SurplusPlan
     /// <summary>Number of interfaces removed now or later.</summary>
     public int Interfaces { get; private set; }
 
+    private BlockShape Lead => _capacity.Lead.Shape;
+
+    private bool IsLead(IPNetwork block) => BlockShape.Of(block).Family == Lead.Family;
+
+    private int Prefixes(InterfaceView item) => item.Blocks.Count(block => block.Family == Lead.Family && !block.IsSingle);
+
     private IEnumerable<InterfaceView> Removable(int surplus) =>
         _idle.Where(item =>
             !item.IsPrimary && !item.MayHoldOrphans && ShrinkPlan.IsUnused(item) && (item.IsExcluded || IsSpare(item, surplus))
@@ -106,13 +114,14 @@ internal sealed class SurplusPlan
     {
         // Single addresses are unnecessary when whole prefixes alone are enough.
         var arePrefixesEnough =
-            _targets.UsesAddressTargets
-            || _counts.Free - _counts.FreeSingles >= Math.Max(_targets.WarmPrefixTarget, 1) * PoolTargets.PrefixSize;
-        var surplusSingles = _targets.UsesPrefixes && _counts.FreeSingles <= surplus && arePrefixesEnough;
+            _targets.UsesAddressTargets || _counts.Free - _counts.FreeSingles >= Math.Max(_targets.WarmPrefixTarget, 1) * Lead.Size;
+        var surplusSingles = !Lead.IsSingle && _counts.FreeSingles <= surplus && arePrefixesEnough;
         return ShrinkPlan.ReleaseAll(
             _idle,
             (item, block) =>
-                (item.IsExcluded && item.IsPrimary) || !PoolCounts.Counts(block, _targets) || (surplusSingles && block.IsSingle)
+                block.Family == Lead.Family
+                    ? (item.IsExcluded && item.IsPrimary) || !PoolCounts.Counts(block, Lead) || (surplusSingles && block.IsSingle)
+                    : PairingPlan.Unpaired(_capacity, item).Contains(block)
         );
     }
 
@@ -122,14 +131,12 @@ internal sealed class SurplusPlan
     /// </summary>
     private bool IsSpare(InterfaceView item, int surplus)
     {
-        var addresses = item.Blocks.Sum(block => block.Capacity);
+        var addresses = item.Total;
         if (addresses == 0)
             return true;
         if (addresses > surplus)
             return false;
-        return _targets.UsesAddressTargets
-            || !_targets.UsesPrefixes
-            || _counts.FreePrefixes - item.Blocks.Count(block => !block.IsSingle) >= _targets.WarmPrefixTarget;
+        return _targets.UsesAddressTargets || Lead.IsSingle || _counts.FreePrefixes - Prefixes(item) >= _targets.WarmPrefixTarget;
     }
 
     /// <summary>
@@ -142,7 +149,7 @@ internal sealed class SurplusPlan
         [
             .. interfaces
                 .OrderBy(item => item.Assigned + item.Cooling)
-                .ThenByDescending(item => item.DeviceIndex)
+                .ThenByDescending(item => item.Slot)
                 .SelectMany(item =>
                     item.Blocks.Reverse()
                         .Where(block => block.IsUnused && mayRelease(block) && block.Capacity <= surplus)

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+using System.Net.Sockets;
 using VpcCni.Ipamd.Clouds;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Observation;
@@ -18,12 +19,12 @@ namespace VpcCni.Ipamd.Provisioning;
 internal sealed class GrowthBackoff(SubnetSupply supply, TimeProvider time, Random random)
 {
     private readonly Lock _lock = new();
-    private readonly Dictionary<NetworkInterfaceId, GrowthObstacle> _interfaces = [];
-    private readonly Dictionary<string, AddressRefusal> _addresses = [];
-    private readonly Dictionary<string, (GrowthObstacle Obstacle, int AtOnce)> _prefixes = [];
+    private readonly Dictionary<(NetworkInterfaceId Id, AddressFamily Family), GrowthObstacle> _interfaces = [];
+    private readonly Dictionary<(string SubnetId, AddressFamily Family), AddressRefusal> _addresses = [];
+    private readonly Dictionary<(string SubnetId, AddressFamily Family), (GrowthObstacle Obstacle, int AtOnce)> _prefixes = [];
     private GrowthObstacle? _everything;
     private GrowthObstacle? _newInterfaces;
-    private readonly Dictionary<string, int> _fragmented = [];
+    private readonly Dictionary<(string SubnetId, AddressFamily Family), int> _fragmented = [];
     private int _consecutive;
     private int _failedInterfaces;
 
@@ -48,14 +49,14 @@ internal sealed class GrowthBackoff(SubnetSupply supply, TimeProvider time, Rand
                 {
                     var addresses = _addresses.GetValueOrDefault(id);
                     var prefixes = _prefixes.GetValueOrDefault(id);
-                    var (obstacle, atOnce) = addresses is null ? (null, int.MaxValue) : Remaining(id, addresses);
+                    var (obstacle, atOnce) = addresses is null ? (null, int.MaxValue) : Remaining(id.SubnetId, addresses);
                     return new SubnetObstacle(obstacle, atOnce, prefixes.Obstacle) { PrefixesAtOnce = prefixes.AtOnce };
                 }
             );
         return new GrowthObstacles(
             InForce(_everything, now),
             InForce(_newInterfaces, now),
-            new Dictionary<NetworkInterfaceId, GrowthObstacle>(_interfaces),
+            new Dictionary<(NetworkInterfaceId, AddressFamily), GrowthObstacle>(_interfaces),
             subnets
         )
         {
@@ -100,22 +101,23 @@ internal sealed class GrowthBackoff(SubnetSupply supply, TimeProvider time, Rand
         Func<bool> describeAgain
     )
     {
+        var family = blocks.Shape.Family;
         GrowthObstacle Fact(GrowthObstacleKind kind, TimeSpan pause) => new(kind, time.GetUtcNow() + pause, failure.Message);
         switch (failure.Kind)
         {
-            case CloudErrorKind.SubnetExhausted when blocks is { Kind: BlockKind.Ipv4Prefix, Count: > 1 }:
-                _prefixes[subnetId] = (Fact(GrowthObstacleKind.SubnetExhausted, PoolLimits.SubnetBackoff), blocks.Count / 2);
+            case CloudErrorKind.SubnetExhausted when blocks is { Shape.IsSingle: false, Count: > 1 }:
+                _prefixes[(subnetId, family)] = (Fact(GrowthObstacleKind.SubnetExhausted, PoolLimits.SubnetBackoff), blocks.Count / 2);
                 break;
-            case CloudErrorKind.SubnetExhausted when blocks.Kind == BlockKind.Ipv4Prefix:
+            case CloudErrorKind.SubnetExhausted when !blocks.Shape.IsSingle:
                 // A subnet stays fragmented for long.
-                var times = _fragmented[subnetId] = _fragmented.GetValueOrDefault(subnetId) + 1;
+                var times = _fragmented[(subnetId, family)] = _fragmented.GetValueOrDefault((subnetId, family)) + 1;
                 var pause = Doubled(PoolLimits.SubnetBackoff, times, PoolLimits.LongestFactBackoff);
-                _prefixes[subnetId] = (Fact(GrowthObstacleKind.SubnetExhausted, pause), 0);
+                _prefixes[(subnetId, family)] = (Fact(GrowthObstacleKind.SubnetExhausted, pause), 0);
                 break;
             case CloudErrorKind.SubnetExhausted:
                 var size = blocks.Count + (target is null ? 1 : 0);
                 var exhausted = Fact(GrowthObstacleKind.SubnetExhausted, PoolLimits.SubnetBackoff);
-                RefuseAddresses_NeedsLock(subnetId, size, exhausted, describeAgain);
+                RefuseAddresses_NeedsLock(subnetId, family, size, exhausted, describeAgain);
                 break;
             case CloudErrorKind.Throttled when failure.RetryAfter is { } tokensReturn && target is null:
                 // The node's own budget, which has a known end. Filling an existing interface costs less and may still be affordable.
@@ -138,10 +140,10 @@ internal sealed class GrowthBackoff(SubnetSupply supply, TimeProvider time, Rand
                 _everything = Fact(GrowthObstacleKind.NotPermitted, PoolLimits.FactBackoff);
                 break;
             case CloudErrorKind.AddressLimit when target is { } full:
-                _interfaces[full] = Fact(GrowthObstacleKind.AddressLimit, PoolLimits.FactBackoff);
+                _interfaces[(full, family)] = Fact(GrowthObstacleKind.AddressLimit, PoolLimits.FactBackoff);
                 break;
             case CloudErrorKind.NotFound or CloudErrorKind.Conflict when target is { } changed:
-                _interfaces[changed] = Fact(GrowthObstacleKind.CloudFailure, PoolLimits.FirstBackoff);
+                _interfaces[(changed, family)] = Fact(GrowthObstacleKind.CloudFailure, PoolLimits.FirstBackoff);
                 break;
             case CloudErrorKind.Transient:
                 _everything = Fact(GrowthObstacleKind.CloudFailure, Exponential());
@@ -161,16 +163,23 @@ internal sealed class GrowthBackoff(SubnetSupply supply, TimeProvider time, Rand
     }
 
     /// <summary>Has the subnet described again before it is asked for fewer addresses, unless that happened too often.</summary>
-    private void RefuseAddresses_NeedsLock(string subnetId, int size, GrowthObstacle obstacle, Func<bool> describeAgain)
+    private void RefuseAddresses_NeedsLock(
+        string subnetId,
+        AddressFamily family,
+        int size,
+        GrowthObstacle obstacle,
+        Func<bool> describeAgain
+    )
     {
-        var before = _addresses.GetValueOrDefault(subnetId) is { } known && known.Obstacle.Until > time.GetUtcNow() ? known : null;
+        var before =
+            _addresses.GetValueOrDefault((subnetId, family)) is { } known && known.Obstacle.Until > time.GetUtcNow() ? known : null;
         var refreshes = before?.Refreshes ?? 0;
         supply.Refused(subnetId, size);
         var lastRequested = supply.LastRequested;
         // A description tells nothing more when the request was one interface with one address.
         var isRefreshing = size > 2 && refreshes < PoolLimits.MaxSubnetRefreshes && describeAgain();
         var fewest = Math.Min(size, before?.Size ?? size);
-        _addresses[subnetId] = new AddressRefusal(
+        _addresses[(subnetId, family)] = new AddressRefusal(
             obstacle,
             fewest,
             refreshes + (isRefreshing ? 1 : 0),
@@ -186,13 +195,13 @@ internal sealed class GrowthBackoff(SubnetSupply supply, TimeProvider time, Rand
             _consecutive = 0;
             _everything = null;
             if (target is { } id)
-                _interfaces.Remove(id);
+                _interfaces.Remove((id, blocks.Shape.Family));
             else
                 (_newInterfaces, _failedInterfaces) = (null, 0);
-            if (blocks.Kind != BlockKind.Ipv4Prefix)
+            if (blocks.Shape.IsSingle)
                 return;
-            _prefixes.Remove(subnetId);
-            _fragmented.Remove(subnetId);
+            _prefixes.Remove((subnetId, blocks.Shape.Family));
+            _fragmented.Remove((subnetId, blocks.Shape.Family));
         }
     }
 

@@ -51,7 +51,7 @@ internal sealed partial class InterfaceAddition(
             Log.Added(
                 logger,
                 created.Id,
-                attached.DeviceIndex!.Value,
+                attached.Slot!.Value.DeviceIndex,
                 created.SubnetId,
                 created.Blocks.Count,
                 time.GetElapsedTime(started).TotalMilliseconds
@@ -117,14 +117,14 @@ internal sealed partial class InterfaceAddition(
             return created;
         try
         {
-            var attachment = await cloud.AttachInterfaceAsync(created.Id, intent.DeviceIndex, cancellationToken);
-            return created with { AttachmentId = attachment, DeviceIndex = intent.DeviceIndex, State = CloudInterfaceState.InUse };
+            var attachment = await cloud.AttachInterfaceAsync(created.Id, intent.Slot, cancellationToken);
+            return created with { AttachmentId = attachment, Slot = intent.Slot, State = CloudInterfaceState.InUse };
         }
         catch (CloudException exception) when (InterfaceDetachment.IsOutcomeUnknown(exception) || exception.Kind == CloudErrorKind.Conflict)
         {
             // A call whose answer was lost may have attached it: this one, or one before a restart.
             var attached = (await cloud.DescribeAttachedInterfacesAsync(cancellationToken)).FirstOrDefault(item =>
-                item.Id == created.Id && item.DeviceIndex is not null
+                item.Id == created.Id && item.Slot is not null
             );
             if (attached is not null)
                 return attached;
@@ -157,7 +157,7 @@ internal sealed partial class InterfaceAddition(
             intent = await journal.AdvanceAsync(intent with { IsUndoing = true }, cancellationToken);
         if (intent.Created is { } created)
         {
-            var slot = new InterfaceSlot(created, intent.DeviceIndex, NetworkCard: 0);
+            var slot = new InterfaceSlot(created, intent.Slot);
             // The description shows whether an unanswered attach call took effect.
             var attached =
                 intent.AttachmentId

@@ -6,6 +6,7 @@ using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Observation;
 using VpcCni.Ipamd.Placement;
 using VpcCni.Ipamd.Planning;
+using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.Provisioning;
 
@@ -115,7 +116,7 @@ internal sealed partial class PoolActions(
                 var primary =
                     interfaces.Primary ?? throw new InvalidOperationException("no interface is added before the first observation");
                 return placement.GroupsForNew(add.SubnetId, primary) is { } groups
-                    ? ledger.BeginAdd(IdempotencyToken(), add.SubnetId, groups, add.DeviceIndex, add.Blocks, now)
+                    ? ledger.BeginAdd(IdempotencyToken(), add.SubnetId, groups, add.Slot, add.Blocks, now)
                     : null;
             case PoolAction.ReleaseBlocks release:
                 usage.ReserveInUse();
@@ -177,19 +178,21 @@ internal sealed partial class PoolActions(
     private (string? SubnetId, int Addresses) AffectedAddresses(Intent intent) =>
         intent switch
         {
-            Intent.AddInterface add => (add.SubnetId, 1 + (add.Blocks.Count * PoolCounts.SizeOf(add.Blocks.Kind))),
-            Intent.AssignBlocks assign => (
-                interfaces.Find(assign.Interface)?.SubnetId,
-                assign.Blocks.Count * PoolCounts.SizeOf(assign.Blocks.Kind)
-            ),
-            Intent.ReleaseBlocks release => (interfaces.Find(release.Interface)?.SubnetId, release.Blocks.Sum(AddressBlocks.Count)),
+            Intent.AddInterface add => (add.SubnetId, 1 + add.Blocks.Sum(SubnetAddresses)),
+            Intent.AssignBlocks assign => (interfaces.Find(assign.Interface)?.SubnetId, SubnetAddresses(assign.Blocks)),
+            Intent.ReleaseBlocks release => (interfaces.Find(release.Interface)?.SubnetId, release.Blocks.Sum(SubnetAddresses)),
             Intent.RemoveInterface remove => (interfaces.Find(remove.Interface)?.SubnetId, 1 + AddressesOf(remove.Interface)),
             _ => throw new InvalidOperationException($"unknown intent {intent}"),
         };
 
+    /// <summary>Descriptions of subnets count IPv4 addresses.</summary>
+    private static int SubnetAddresses(BlockRequest request) => request.Shape.Family == IpFamily.V4 ? request.Addresses : 0;
+
+    private static int SubnetAddresses(System.Net.IPNetwork block) => SubnetAddresses(new BlockRequest(BlockShape.Of(block), 1));
+
     private int AddressesOf(NetworkInterfaceId id) =>
         ledger.View(time.GetUtcNow()).Interfaces.FirstOrDefault(item => item.Id == id) is { } item
-            ? item.Blocks.Sum(block => AddressBlocks.Count(block.Range))
+            ? item.Blocks.Sum(block => SubnetAddresses(block.Range))
             : 0;
 
     /// <summary>Updates the subnet's count. An open change may have taken its addresses; one closed without success took none.</summary>
@@ -214,7 +217,7 @@ internal sealed partial class PoolActions(
             var added = await cloud.AssignBlocksAsync(intent.Interface, intent.Blocks, cancellationToken);
             ledger.CompleteAssign(intent, added, time.GetUtcNow());
             await journal.PersistAsync(cancellationToken);
-            Log.Assigned(Logger, intent.Interface, added.Count, intent.Blocks.Kind, time.GetElapsedTime(started).TotalMilliseconds);
+            Log.Assigned(Logger, intent.Interface, added.Count, intent.Blocks.Shape, time.GetElapsedTime(started).TotalMilliseconds);
         }
         catch (CloudException exception) when (!InterfaceDetachment.IsOutcomeUnknown(exception))
         {
@@ -273,7 +276,7 @@ internal sealed partial class PoolActions(
     private static partial class Log
     {
         [LoggerMessage(30, LogLevel.Information, "blocks assigned")]
-        public static partial void Assigned(ILogger logger, NetworkInterfaceId eni, int blocks, BlockKind blockKind, double durationMs);
+        public static partial void Assigned(ILogger logger, NetworkInterfaceId eni, int blocks, BlockShape shape, double durationMs);
 
         [LoggerMessage(34, LogLevel.Information, "blocks released")]
         public static partial void Released(ILogger logger, NetworkInterfaceId eni, int blocks);

@@ -96,14 +96,16 @@ internal sealed partial class PoolReconciler(
 
     public InterfaceSync Sync => parts.Sync;
 
-    /// <summary>The capacity; max pods comes from the cluster's node object when it has a value and no option sets one.</summary>
-    public PoolCapacity Capacity =>
-        _size is var (targets, capacity) && targets.MaxPods is null && parts.Conditions.MaxPods is { } pods
-            ? capacity with
-            {
-                MaxPods = pods,
-            }
-            : _size.Capacity;
+    /// <summary>What the node can carry, with what the cluster has reported until now.</summary>
+    public PoolCapacity Capacity
+    {
+        get
+        {
+            var known = _size.Capacity;
+            return known with { Pods = known.Pods with { Cluster = parts.Conditions.MaxPods } };
+        }
+    }
+
     public PoolTargets Targets => _size.Targets;
 
     /// <summary>Obstacle while the instance type's limits are unknown; null when they are known.</summary>
@@ -229,7 +231,8 @@ internal sealed partial class PoolReconciler(
         var (target, subnet, blocks) = action switch
         {
             PoolAction.AssignBlocks assign => (assign.Interface, assign.SubnetId, assign.Blocks),
-            PoolAction.AddInterface add => (null, add.SubnetId, add.Blocks),
+            // A refusal concerns the blocks that the interface is made for.
+            PoolAction.AddInterface add => (null, add.SubnetId, add.Blocks[0]),
             _ => ((NetworkInterfaceId?)null, "", default(BlockRequest)),
         };
         var isGrowth = blocks.Count > 0;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-using System.Net.Sockets;
 using Grpc.Core;
 using VpcCni.Datapath;
 using VpcCni.Ipamd.Allocation;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Observation;
+using VpcCni.Netlink;
 using VpcCni.Protos.Rpc;
 
 namespace VpcCni.Ipamd.Rpc;
@@ -60,10 +60,10 @@ internal sealed class CniBackendService(
             UseExternalSNAT = settings.ExternalSnat,
             NetworkPolicyMode = settings.NetworkPolicyMode,
         };
-        reply.IPAllocationMetadata.AddRange(attachment.Addresses.Select(ToMetadata));
+        reply.IPAllocationMetadata.AddRange(attachment.Interfaces.Select(ToMetadata));
         foreach (var range in ranges.Current)
         {
-            (range.BaseAddress.AddressFamily == AddressFamily.InterNetwork ? reply.VPCv4CIDRs : reply.VPCv6CIDRs).Add(range.ToString());
+            (range.BaseAddress.AddressFamily == IpFamily.V4 ? reply.VPCv4CIDRs : reply.VPCv6CIDRs).Add(range.ToString());
         }
 
         return reply;
@@ -86,7 +86,7 @@ internal sealed class CniBackendService(
         }
 
         var reply = new DelNetworkReply { Success = true, NetworkPolicyMode = settings.NetworkPolicyMode };
-        reply.IPAllocationMetadata.AddRange(released.Addresses.Select(ToMetadata));
+        reply.IPAllocationMetadata.AddRange(released.Interfaces.Select(ToMetadata));
         return reply;
     }
 
@@ -102,17 +102,17 @@ internal sealed class CniBackendService(
         return new AttachmentKey(networkName, containerId, interfaceName);
     }
 
-    private static IPAllocationMetadata ToMetadata(AttachmentAddress held)
+    private static IPAllocationMetadata ToMetadata(AttachmentInterface item)
     {
-        var metadata = new IPAllocationMetadata();
-        if (held.Address.AddressFamily == AddressFamily.InterNetwork)
-            metadata.IPv4Addr = held.Address.ToString();
-        else
-            metadata.IPv6Addr = held.Address.ToString();
-        if (held.Slot is { } place)
+        var metadata = new IPAllocationMetadata
         {
-            metadata.DeviceNumber = place.DeviceIndex;
-            metadata.RouteTableId = RouteTables.Of(place.DeviceIndex, place.NetworkCard);
+            IPv4Addr = item.Find(IpFamily.V4)?.ToString() ?? "",
+            IPv6Addr = item.Find(IpFamily.V6)?.ToString() ?? "",
+        };
+        if (item.Slot is { } carrier)
+        {
+            metadata.DeviceNumber = carrier.Slot.DeviceIndex;
+            metadata.RouteTableId = carrier.RouteTable;
         }
 
         return metadata;

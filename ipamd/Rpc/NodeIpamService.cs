@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
-using VpcCni.Datapath;
 using VpcCni.Ipamd.Allocation;
 using VpcCni.Ipamd.Audit;
 using VpcCni.Ipamd.Clouds;
@@ -151,8 +150,8 @@ internal sealed class NodeIpamService(NodeIpamParts parts) : NodeIpam.NodeIpamBa
         if (attachment.Addresses[0].Slot is { } place)
         {
             wire.InterfaceId = place.Id.Value;
-            wire.DeviceIndex = (uint)place.DeviceIndex;
-            wire.RouteTable = (uint)RouteTables.Of(place.DeviceIndex, place.NetworkCard);
+            wire.DeviceIndex = (uint)place.Slot.DeviceIndex;
+            wire.RouteTable = (uint)place.RouteTable;
         }
 
         return wire;

@@ -73,7 +73,7 @@ internal static class StatusReplies
             view.Interfaces.Select(item => new NetworkInterface
             {
                 Id = item.Id.Value,
-                DeviceIndex = (uint)item.DeviceIndex,
+                DeviceIndex = (uint)item.Slot.DeviceIndex,
                 PrimaryAddress = item.PrimaryAddress.ToString(),
                 SubnetId = item.SubnetId,
                 Total = (uint)item.Total,
@@ -204,9 +204,9 @@ internal static class StatusReplies
         if (obstacles.NewInterfaces is { } interfaces)
             all.Add(("new interfaces", interfaces));
         all.AddRange(
-            obstacles.Interfaces.OrderBy(pair => pair.Key.Value, StringComparer.Ordinal).Select(pair => (pair.Key.Value, pair.Value))
+            obstacles.Interfaces.OrderBy(pair => pair.Key.Id.Value, StringComparer.Ordinal).Select(pair => (pair.Key.Id.Value, pair.Value))
         );
-        foreach (var (id, subnet) in obstacles.Subnets.OrderBy(pair => pair.Key, StringComparer.Ordinal))
+        foreach (var ((id, _), subnet) in obstacles.Subnets.OrderBy(pair => pair.Key.SubnetId, StringComparer.Ordinal))
         {
             if (subnet.Addresses is { } addresses)
                 all.Add((subnet.AddressesAtOnce > 0 ? $"{id}, more than {subnet.AddressesAtOnce} at once" : id, addresses));

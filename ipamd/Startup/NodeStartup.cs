@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using VpcCni.Ipamd.Clouds;
 using VpcCni.Ipamd.HostNetwork;
+using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Observation;
 using VpcCni.Ipamd.Placement;
 using VpcCni.Ipamd.Planning;

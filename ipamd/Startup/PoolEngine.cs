@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+using System.Net.Sockets;
 using VpcCni.Ipamd.Allocation;
 using VpcCni.Ipamd.Clouds;
 using VpcCni.Ipamd.Clouds.Aws;
@@ -14,6 +15,7 @@ using VpcCni.Ipamd.Placement;
 using VpcCni.Ipamd.Planning;
 using VpcCni.Ipamd.Provisioning;
 using VpcCni.Ipamd.Readiness;
+using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.Startup;
 
@@ -58,7 +60,7 @@ internal sealed partial class PoolEngine
         Budget = new ApiRateLimiter(new ApiBudgetOptions(), ports.Time, ports.Random) { Access = options.CloudAccess };
         _cloud = new BudgetedCloud(ports.Cloud, Budget);
         Background = new Supervisor(ports.Time, ports.Loggers.CreateLogger<Supervisor>());
-        Ledger = new IpLedger(options.Cooldown, options.Targets.UsesPrefixes);
+        Ledger = new IpLedger(options.Cooldown, options.Families, options.Targets.UsesPrefixes);
         var loaded = CheckpointLoader.Load(Ledger, ports.Checkpoint, ports.Time, ports.BootId, ports.Loggers.CreateLogger<PoolEngine>());
         state.CheckpointSetAside = loaded.SetAside;
         _usage = new KernelUsage(Ledger, ports.Host, ports.Time, ports.Loggers.CreateLogger<KernelUsage>()) { Events = Events };
@@ -295,21 +297,21 @@ internal sealed partial class PoolEngine
         if (node.Limits is { } known)
             return known;
         var attached = Ledger.View(_ports.Time.GetUtcNow()).Interfaces;
-        return new NodeLimits(
-            Math.Max(attached.Count(item => item.NetworkCard == 0), 1),
-            attached.Select(item => item.Blocks.Count).DefaultIfEmpty().Max() + 1,
-            Ipv6AddressesPerInterface: 0,
-            SupportsPrefixes: true
-        );
+        FamilyLimits Of(AddressFamily family)
+        {
+            var blocks = attached.Select(item => item.Blocks.Where(block => block.Family == family).ToArray()).ToArray();
+            var shapes = blocks.SelectMany(own => own.Select(block => block.Shape)).ToArray();
+            return new FamilyLimits(
+                blocks.Select(own => own.Length).DefaultIfEmpty().Max() + 1,
+                shapes.Where(shape => !shape.IsSingle).Select(shape => (BlockShape?)shape).FirstOrDefault()
+            );
+        }
+
+        return new NodeLimits(Math.Max(attached.Count(item => item.Slot.NetworkCard == 0), 1), Of(IpFamily.V4), Of(IpFamily.V6));
     }
 
-    private static PoolCapacity CapacityFor(NodeLimits limits, PoolTargets targets, bool usesPrimary) =>
-        new(
-            Math.Min(targets.MaxEni ?? int.MaxValue, limits.MaxInterfaces),
-            limits.Ipv4AddressesPerInterface - 1,
-            MaxPodsFor(limits, targets, usesPrimary),
-            usesPrimary
-        );
+    private PoolCapacity CapacityFor(NodeLimits limits, PoolTargets targets, bool usesPrimary) =>
+        PoolCapacity.Of(limits, targets, _options.Families, usesPrimary);
 
     private PoolReconciler Compose(StartedNode node)
     {
@@ -401,26 +403,10 @@ internal sealed partial class PoolEngine
     /// </summary>
     private PoolTargets TargetsFor(NodeLimits limits)
     {
-        if (!_options.Targets.UsesPrefixes || limits.SupportsPrefixes)
+        if (!_options.Targets.UsesPrefixes || limits.Of(_options.Families.Lead).Prefix is not null)
             return _options.Targets;
         Log.NoPrefixes(_ports.Loggers.CreateLogger<PoolEngine>());
         return _options.Targets with { UsesPrefixes = false };
-    }
-
-    /// <summary>
-    /// Max pods until the cluster reports it: the capacity of the interfaces for pods. With prefixes that exceeds the kubelet's default of
-    /// 110.
-    /// </summary>
-    private static int MaxPodsFor(NodeLimits limits, PoolTargets targets, bool usesPrimary)
-    {
-        const int kubeletDefault = 110;
-        var podInterfaces = limits.MaxInterfaces - (usesPrimary ? 0 : 1);
-        return targets.MaxPods
-            ?? (
-                targets.UsesPrefixes
-                    ? Math.Min(kubeletDefault, (podInterfaces * (limits.Ipv4AddressesPerInterface - 1) * PoolTargets.PrefixSize) + 2)
-                    : PoolCapacity.DefaultMaxPods(podInterfaces, limits.Ipv4AddressesPerInterface)
-            );
     }
 
     private static partial class Log

@@ -63,9 +63,12 @@ internal static class SettingsInForce
             new SettingInForce(
                 OptionTable.MaxPods.Name,
                 capacity.MaxPods.ToString(),
-                configured.MaxPods is not null ? Environment
-                    : conditions.MaxPods is not null ? Cluster
-                    : Node
+                capacity.Pods switch
+                {
+                    { Configured: not null } => Environment,
+                    { Cluster: not null } => Cluster,
+                    _ => Node,
+                }
             )
         );
         return settings;

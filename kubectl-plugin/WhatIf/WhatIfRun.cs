@@ -202,12 +202,12 @@ internal sealed class WhatIfRun
             blocks.Count(IsPrefix),
             view.Free,
             blocks.Count(block => IsPrefix(block) && block.IsUnused),
-            [.. view.Interfaces.Select(item => new WhatIfEni(item.DeviceIndex, item.Total, item.Blocks.Count(IsPrefix), item.Assigned))],
+            [.. view.Interfaces.Select(item => new WhatIfEni(item.Slot.DeviceIndex, item.Total, item.Blocks.Count(IsPrefix), item.Assigned))],
             calls
         );
     }
 
-    private static bool IsPrefix(BlockView block) => !AddressBlocks.IsSingle(block.Range);
+    private static bool IsPrefix(BlockView block) => !block.IsSingle;
 
     private async Task StartAsync()
     {

@@ -13,15 +13,15 @@ public sealed class EgressTests
     [InlineData(0, 1, 10100)]
     public void Table_of_a_slot_is_that_of_the_AWS_plugin(int device, int card, int table)
     {
-        Assert.Equal(table, RouteTables.Of(device, card));
-        Assert.Equal(Egress.ByTable(table), Egress.OfSlot(device, card));
+        Assert.Equal(table, RouteTables.Of(new Slot(card, device)));
+        Assert.Equal(Egress.ByTable(table), Egress.OfSlot(new Slot(card, device)));
     }
 
     [Fact]
     public void Main_table_is_the_egress_of_the_primary_interface()
     {
         Assert.Same(Egress.Main, Egress.ByTable(254));
-        Assert.Same(Egress.Main, Egress.OfSlot(deviceIndex: 0, networkCard: 0));
+        Assert.Same(Egress.Main, Egress.OfSlot(Slot.Primary));
     }
 
     [Fact]

@@ -15,16 +15,19 @@ public sealed partial class ArrowTests
         new()
         {
             { "Files", [] },
-            { "Ledger", ["Files", "Logging"] },
-            { "Clouds", ["Ledger", "Logging"] },
+            { "Ledger", ["Datapath", "Files", "Logging", "Netlink"] },
+            { "Clouds", ["Datapath", "Ledger", "Logging", "Netlink"] },
             { "Hosting", ["Files", "Logging"] },
             { "HostNetwork", ["Datapath", "Hosting", "Logging", "Netlink"] },
-            { "Planning", ["Ledger"] },
+            { "Planning", ["Datapath", "Ledger", "Netlink"] },
             { "Events", ["Clouds", "HostNetwork", "Ledger", "Planning"] },
             { "Placement", ["Clouds", "Planning"] },
             { "Observation", ["Clouds", "Datapath", "Events", "HostNetwork", "Ledger", "Netlink", "Placement", "Planning"] },
             { "Allocation", ["Clouds", "Events", "Ledger", "Observation", "Planning"] },
-            { "Provisioning", ["Allocation", "Clouds", "Events", "HostNetwork", "Ledger", "Observation", "Placement", "Planning"] },
+            {
+                "Provisioning",
+                ["Allocation", "Clouds", "Events", "HostNetwork", "Ledger", "Netlink", "Observation", "Placement", "Planning"]
+            },
             { "MissedDels", ["Allocation", "Events", "Ledger", "Planning"] },
             { "Readiness", ["Clouds", "Events", "Ledger", "Observation", "Planning", "Provisioning"] },
             { "History", ["Allocation", "Events", "Ledger", "Planning"] },
@@ -32,8 +35,8 @@ public sealed partial class ArrowTests
             { "Kubernetes", ["Clouds", "Datapath", "Events", "Hosting", "Ledger", "Logging", "Observation", "Placement", "Planning"] },
             { "Audit", ["Clouds", "Datapath", "Events", "HostNetwork", "Ledger", "Netlink", "Observation"] },
             { "Install", ["Files"] },
-            { "Options", ["Clouds", "HostNetwork", "Install", "Kubernetes", "Logging", "Planning"] },
-            { "Introspection", ["Datapath", "HostNetwork", "Hosting", "Ledger", "Options", "Placement", "Planning"] },
+            { "Options", ["Clouds", "HostNetwork", "Install", "Kubernetes", "Ledger", "Logging", "Netlink", "Planning"] },
+            { "Introspection", ["Datapath", "HostNetwork", "Hosting", "Ledger", "Netlink", "Options", "Placement", "Planning"] },
             {
                 "Startup",
                 [
@@ -66,6 +69,7 @@ public sealed partial class ArrowTests
                     "Hosting",
                     "Ledger",
                     "Metrics",
+                    "Netlink",
                     "Observation",
                     "Planning",
                     "Protos",

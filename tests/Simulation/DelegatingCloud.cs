@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
+using VpcCni.Datapath;
 using VpcCni.Ipamd.Clouds;
 using VpcCni.Ipamd.Ledger;
 
@@ -47,8 +48,8 @@ internal abstract class DelegatingCloud(ICloud inner) : ICloud
     public virtual Task<CloudInterface> CreateInterfaceAsync(CreateInterfaceRequest request, CancellationToken cancellationToken) =>
         inner.CreateInterfaceAsync(request, cancellationToken);
 
-    public Task<string> AttachInterfaceAsync(NetworkInterfaceId id, int deviceIndex, CancellationToken cancellationToken) =>
-        inner.AttachInterfaceAsync(id, deviceIndex, cancellationToken);
+    public Task<string> AttachInterfaceAsync(NetworkInterfaceId id, Slot slot, CancellationToken cancellationToken) =>
+        inner.AttachInterfaceAsync(id, slot, cancellationToken);
 
     public virtual Task SetDeleteOnTerminationAsync(NetworkInterfaceId id, string attachmentId, CancellationToken cancellationToken) =>
         inner.SetDeleteOnTerminationAsync(id, attachmentId, cancellationToken);

@@ -203,7 +203,7 @@ internal sealed class Simulation
         foreach (var item in engine.Ledger.View(_time.GetUtcNow()).Interfaces)
         {
             _trace.Add(
-                $"daemon: {item.Id} {item.DeviceIndex} in {item.SubnetId}, carries pods {item.CarriesPods}, excluded "
+                $"daemon: {item.Id} {item.Slot} in {item.SubnetId}, carries pods {item.CarriesPods}, excluded "
                     + $"{item.IsExcluded}, draining {item.IsDraining}: "
                     + string.Join(
                         ' ',

@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
-using System.Net.Sockets;
 using Amazon.EC2.Model;
 using VpcCni.Ipamd.Ledger;
+using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.Clouds.Aws;
 
 /// <summary>Assigns and unassigns address blocks of an interface.</summary>
 internal sealed partial class AwsCloud
 {
-    private const int Ipv4Host = 32;
-    private const int Ipv6Host = 128;
-
     public async Task<IReadOnlyList<IPNetwork>> AssignBlocksAsync(
         NetworkInterfaceId id,
         BlockRequest request,
@@ -21,18 +18,10 @@ internal sealed partial class AwsCloud
         if (request.Count <= 0)
             throw new ArgumentOutOfRangeException(nameof(request), request.Count, "expected at least one block");
         var node = await GetNodeAsync(cancellationToken);
-        var (operation, added) = request.Kind switch
-        {
-            BlockKind.Ipv4Address or BlockKind.Ipv4Prefix => (
-                "AssignPrivateIpAddresses",
-                await AssignIpv4Async(node, id, request, cancellationToken)
-            ),
-            BlockKind.Ipv6Address or BlockKind.Ipv6Prefix => (
-                "AssignIpv6Addresses",
-                await AssignIpv6Async(node, id, request, cancellationToken)
-            ),
-            _ => throw new ArgumentOutOfRangeException(nameof(request), request.Kind, "unknown kind of block"),
-        };
+        var (operation, added) =
+            request.Shape.Family == IpFamily.V4
+                ? ("AssignPrivateIpAddresses", await AssignIpv4Async(node, id, request, cancellationToken))
+                : ("AssignIpv6Addresses", await AssignIpv6Async(node, id, request, cancellationToken));
 
         // EC2 assigns all or nothing. An answer with another number is invalid: the caller has to describe the interface.
         return added.Count == request.Count
@@ -54,7 +43,12 @@ internal sealed partial class AwsCloud
             return;
         var node = await GetNodeAsync(cancellationToken);
         var isFirst = true;
-        foreach (var group in blocks.GroupBy(KindOf).OrderBy(group => group.Key))
+        foreach (
+            var group in blocks
+                .GroupBy(BlockShape.Of)
+                .OrderBy(group => IpFamily.Bits(group.Key.Family))
+                .ThenByDescending(group => group.Key.PrefixLength)
+        )
         {
             try
             {
@@ -80,7 +74,7 @@ internal sealed partial class AwsCloud
     private async Task UnassignRemainingAsync(
         Node node,
         NetworkInterfaceId id,
-        BlockKind kind,
+        BlockShape shape,
         List<IPNetwork> wanted,
         CloudException rejection,
         CancellationToken cancellationToken
@@ -94,7 +88,7 @@ internal sealed partial class AwsCloud
             if (rest.Count == wanted.Count)
                 throw rejection;
             if (rest.Count > 0)
-                await UnassignAsync(node, id, kind, rest, cancellationToken);
+                await UnassignAsync(node, id, shape, rest, cancellationToken);
         }
         catch (CloudException e) when (e.Kind != CloudErrorKind.NotFound)
         {
@@ -116,8 +110,8 @@ internal sealed partial class AwsCloud
         var assign = new AssignPrivateIpAddressesRequest
         {
             NetworkInterfaceId = id.Value,
-            SecondaryPrivateIpAddressCount = request.Kind == BlockKind.Ipv4Address ? request.Count : null,
-            Ipv4PrefixCount = request.Kind == BlockKind.Ipv4Prefix ? request.Count : null,
+            SecondaryPrivateIpAddressCount = request.Shape.IsSingle ? request.Count : null,
+            Ipv4PrefixCount = !request.Shape.IsSingle ? request.Count : null,
         };
         var response = await _caller.CallAsync(
             operation,
@@ -143,8 +137,8 @@ internal sealed partial class AwsCloud
         var assign = new AssignIpv6AddressesRequest
         {
             NetworkInterfaceId = id.Value,
-            Ipv6AddressCount = request.Kind == BlockKind.Ipv6Address ? request.Count : null,
-            Ipv6PrefixCount = request.Kind == BlockKind.Ipv6Prefix ? request.Count : null,
+            Ipv6AddressCount = request.Shape.IsSingle ? request.Count : null,
+            Ipv6PrefixCount = !request.Shape.IsSingle ? request.Count : null,
         };
         var response = await _caller.CallAsync(
             operation,
@@ -162,24 +156,19 @@ internal sealed partial class AwsCloud
     private async Task UnassignAsync(
         Node node,
         NetworkInterfaceId id,
-        BlockKind kind,
+        BlockShape shape,
         List<IPNetwork> blocks,
         CancellationToken cancellationToken
     )
     {
-        List<string> names =
-        [
-            .. blocks.Select(block =>
-                kind is BlockKind.Ipv4Address or BlockKind.Ipv6Address ? block.BaseAddress.ToString() : block.ToString()
-            ),
-        ];
-        if (kind is BlockKind.Ipv4Address or BlockKind.Ipv4Prefix)
+        List<string> names = [.. blocks.Select(block => shape.IsSingle ? block.BaseAddress.ToString() : block.ToString())];
+        if (shape.Family == IpFamily.V4)
         {
             var request = new UnassignPrivateIpAddressesRequest
             {
                 NetworkInterfaceId = id.Value,
-                PrivateIpAddresses = kind == BlockKind.Ipv4Address ? names : null,
-                Ipv4Prefixes = kind == BlockKind.Ipv4Prefix ? names : null,
+                PrivateIpAddresses = shape.IsSingle ? names : null,
+                Ipv4Prefixes = !shape.IsSingle ? names : null,
             };
             await _caller.CallAsync(
                 "UnassignPrivateIpAddresses",
@@ -193,8 +182,8 @@ internal sealed partial class AwsCloud
             var request = new UnassignIpv6AddressesRequest
             {
                 NetworkInterfaceId = id.Value,
-                Ipv6Addresses = kind == BlockKind.Ipv6Address ? names : null,
-                Ipv6Prefixes = kind == BlockKind.Ipv6Prefix ? names : null,
+                Ipv6Addresses = shape.IsSingle ? names : null,
+                Ipv6Prefixes = !shape.IsSingle ? names : null,
             };
             await _caller.CallAsync(
                 "UnassignIpv6Addresses",
@@ -219,14 +208,4 @@ internal sealed partial class AwsCloud
             ?? throw InterfaceMapping.Unreadable(DescribeOperation, $"the answer lacks the requested {id}");
         return [.. (await MapAsync(node, [described], DescribeOperation, cancellationToken))[0].Blocks];
     }
-
-    /// <summary>Kind of a block, by family and length: full length is an address, anything shorter a prefix.</summary>
-    private static BlockKind KindOf(IPNetwork block) =>
-        (block.BaseAddress.AddressFamily, block.PrefixLength) switch
-        {
-            (AddressFamily.InterNetwork, Ipv4Host) => BlockKind.Ipv4Address,
-            (AddressFamily.InterNetwork, _) => BlockKind.Ipv4Prefix,
-            (_, Ipv6Host) => BlockKind.Ipv6Address,
-            _ => BlockKind.Ipv6Prefix,
-        };
 }

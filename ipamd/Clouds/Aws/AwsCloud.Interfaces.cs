@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 using Amazon.EC2;
 using Amazon.EC2.Model;
+using VpcCni.Datapath;
 using VpcCni.Ipamd.Ledger;
+using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.Clouds.Aws;
 
@@ -29,7 +31,7 @@ internal sealed partial class AwsCloud
         var interfaces = await MapAsync(node, described, DescribeOperation, cancellationToken);
         var ordered = DeviceIndexes.WithPrimaryFirst(interfaces, node.Identity.PrimaryMac);
         _primaryIndex = DeviceIndexes.OfPrimary(interfaces, node.Identity.PrimaryMac) ?? 0;
-        _primaryTracking = ordered is [{ NetworkCard: 0, DeviceIndex: 0, Id: var primary }, ..]
+        _primaryTracking = ordered is [{ IsPrimary: true, Id: var primary }, ..]
             ? described.First(eni => eni.NetworkInterfaceId == primary.Value).ConnectionTrackingConfiguration
             : null;
         return ordered;
@@ -64,7 +66,12 @@ internal sealed partial class AwsCloud
             .. (await DescribeAsync(node, filters, cancellationToken))
                 .Where(eni => eni.Description?.StartsWith(EniTags.DescriptionPrefix, StringComparison.Ordinal) == true)
                 .Select(eni =>
-                    InterfaceMapping.ToCloudInterface(eni, InterfaceMapping.PrimaryAlone(eni, DescribeOperation), DescribeOperation)
+                    InterfaceMapping.ToCloudInterface(
+                        eni,
+                        InterfaceMapping.PrimaryAlone(eni, DescribeOperation),
+                        node.Identity.Ipv6Address,
+                        DescribeOperation
+                    )
                 ),
         ];
     }
@@ -88,24 +95,22 @@ internal sealed partial class AwsCloud
             ],
             ConnectionTrackingSpecification = Copy(_primaryTracking),
         };
-        if (request.Blocks.Count > 0)
+        foreach (var blocks in request.Blocks.Where(blocks => blocks.Count > 0))
         {
-            switch (request.Blocks.Kind)
+            switch (blocks.Shape)
             {
-                case BlockKind.Ipv4Address:
-                    create.SecondaryPrivateIpAddressCount = request.Blocks.Count;
+                case { Family: IpFamily.V4, IsSingle: true }:
+                    create.SecondaryPrivateIpAddressCount = blocks.Count;
                     break;
-                case BlockKind.Ipv4Prefix:
-                    create.Ipv4PrefixCount = request.Blocks.Count;
+                case { Family: IpFamily.V4 }:
+                    create.Ipv4PrefixCount = blocks.Count;
                     break;
-                case BlockKind.Ipv6Address:
-                    create.Ipv6AddressCount = request.Blocks.Count;
-                    break;
-                case BlockKind.Ipv6Prefix:
-                    create.Ipv6PrefixCount = request.Blocks.Count;
+                case { IsSingle: true }:
+                    create.Ipv6AddressCount = blocks.Count;
                     break;
                 default:
-                    throw new ArgumentOutOfRangeException(nameof(request), request.Blocks.Kind, "unknown kind of block");
+                    create.Ipv6PrefixCount = blocks.Count;
+                    break;
             }
         }
 
@@ -121,19 +126,19 @@ internal sealed partial class AwsCloud
         return (await MapAsync(node, [created], operation, cancellationToken))[0];
     }
 
-    public async Task<string> AttachInterfaceAsync(NetworkInterfaceId id, int deviceIndex, CancellationToken cancellationToken)
+    public async Task<string> AttachInterfaceAsync(NetworkInterfaceId id, Slot slot, CancellationToken cancellationToken)
     {
         const string operation = "AttachNetworkInterface";
         var node = await GetNodeAsync(cancellationToken);
 
-        // Sends the default card index 0 explicitly: without it EC2 mistakes a device index in use on another card for one in use on this
+        // Sends card index 0 explicitly: without it EC2 mistakes a device index in use on another card for one in use on this
         // card (github.com/cilium/cilium/pull/42512).
         var request = new AttachNetworkInterfaceRequest
         {
             NetworkInterfaceId = id.Value,
             InstanceId = node.Identity.NodeId,
-            DeviceIndex = DeviceIndexes.Swap(deviceIndex, _primaryIndex),
-            NetworkCardIndex = 0,
+            DeviceIndex = slot.NetworkCard == 0 ? DeviceIndexes.Swap(slot.DeviceIndex, _primaryIndex) : slot.DeviceIndex,
+            NetworkCardIndex = slot.NetworkCard,
         };
 
         // Not repeated after a lost answer: the first call's success would be reported as a conflict.
@@ -260,7 +265,12 @@ internal sealed partial class AwsCloud
     )
     {
         await _subnets.LoadAsync(node.Ec2, described, cancellationToken);
-        return [.. described.Select(eni => InterfaceMapping.ToCloudInterface(eni, _subnets.Get(eni.SubnetId), operation))];
+        return
+        [
+            .. described.Select(eni =>
+                InterfaceMapping.ToCloudInterface(eni, _subnets.Get(eni.SubnetId), node.Identity.Ipv6Address, operation)
+            ),
+        ];
     }
 
     private static ConnectionTrackingSpecificationRequest? Copy(ConnectionTrackingConfiguration? tracking) =>

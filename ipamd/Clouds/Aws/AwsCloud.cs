@@ -4,6 +4,7 @@ using Amazon.EC2;
 using Amazon.EC2.Model;
 using VpcCni.Ipamd.Clouds.Aws.Imds;
 using VpcCni.Ipamd.Clouds.Aws.InstanceTypes;
+using VpcCni.Ipamd.Ledger;
 
 namespace VpcCni.Ipamd.Clouds.Aws;
 
@@ -46,13 +47,13 @@ internal sealed partial class AwsCloud : ICloud, IDisposable
         return await _metadata.ReadNetworkRangesAsync(node.Identity.PrimaryMac, cancellationToken);
     }
 
-    public Task<IReadOnlyList<InterfaceHint>> HintAttachedInterfacesAsync(CancellationToken cancellationToken) =>
-        _interfaceMetadata.ReadHintsAsync(cancellationToken);
+    public async Task<IReadOnlyList<InterfaceHint>> HintAttachedInterfacesAsync(CancellationToken cancellationToken) =>
+        await _interfaceMetadata.ReadHintsAsync((await GetNodeAsync(cancellationToken)).Identity, cancellationToken);
 
     public async Task<IReadOnlyList<CloudInterface>> ReadMetadataInterfacesAsync(CancellationToken cancellationToken)
     {
         var node = await GetNodeAsync(cancellationToken);
-        return await _interfaceMetadata.ReadAllAsync(node.Identity.PrimaryMac, cancellationToken);
+        return await _interfaceMetadata.ReadAllAsync(node.Identity, cancellationToken);
     }
 
     public async Task<IReadOnlyList<string>> HintSecurityGroupsAsync(CancellationToken cancellationToken)
@@ -84,11 +85,11 @@ internal sealed partial class AwsCloud : ICloud, IDisposable
         return
             (card ?? network?.MaximumNetworkInterfaces) is > 0 and var interfaces
             && network?.Ipv4AddressesPerInterface is > 0 and var addresses
-            ? new NodeLimits(
+            ? Ec2Limits.Of(
                 interfaces,
                 addresses,
                 network.Ipv6Supported == true ? network.Ipv6AddressesPerInterface ?? 0 : 0,
-                SupportsPrefixes: type.Hypervisor == InstanceTypeHypervisor.Nitro || type.BareMetal == true
+                hasPrefixes: type.Hypervisor == InstanceTypeHypervisor.Nitro || type.BareMetal == true
             )
             : throw InterfaceMapping.Unreadable(operation, $"the answer lacks the interface or address limit of {nodeType}");
     }

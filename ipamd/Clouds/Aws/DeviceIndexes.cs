@@ -19,7 +19,7 @@ internal static class DeviceIndexes
 
     /// <summary>EC2's index of the primary interface; null when it is not among these.</summary>
     public static int? OfPrimary(IEnumerable<CloudInterface> interfaces, string primaryMac) =>
-        interfaces.FirstOrDefault(item => item is { NetworkCard: 0, DeviceIndex: not null } && item.Mac == primaryMac)?.DeviceIndex;
+        interfaces.FirstOrDefault(item => item.Slot is { NetworkCard: 0 } && item.Mac == primaryMac)?.Slot?.DeviceIndex;
 
     /// <summary>Returns the interfaces with the daemon's indexes, ordered by card and index.</summary>
     /// <exception cref="CloudException">The primary interface is missing: the answer is not about this node, and another interface must not
@@ -29,7 +29,7 @@ internal static class DeviceIndexes
         if (OfPrimary(interfaces, primaryMac) is not { } primary)
         {
             // Callers look for the primary interface, and must not find another one in its slot.
-            if (!interfaces.Any(item => item is { NetworkCard: 0, DeviceIndex: 0 }))
+            if (!interfaces.Any(item => item.IsPrimary))
                 primary = 0;
             else
                 throw new CloudException(
@@ -44,10 +44,15 @@ internal static class DeviceIndexes
         [
             .. interfaces
                 .Select(item =>
-                    item is { NetworkCard: 0, DeviceIndex: { } index } ? item with { DeviceIndex = Swap(index, primary) } : item
+                    item.Slot is { NetworkCard: 0 } slot
+                        ? item with
+                        {
+                            Slot = slot with { DeviceIndex = Swap(slot.DeviceIndex, primary) },
+                        }
+                        : item
                 )
-                .OrderBy(item => item.NetworkCard)
-                .ThenBy(item => item.DeviceIndex ?? int.MaxValue),
+                .OrderBy(item => item.Slot is null)
+                .ThenBy(item => item.Slot),
         ];
     }
 }

@@ -2,10 +2,11 @@
 using System.Net;
 using Amazon.EC2;
 using Amazon.EC2.Model;
+using VpcCni.Datapath;
 using VpcCni.Ipamd.Clouds.Aws.Imds;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Logging;
-using AddressFamily = System.Net.Sockets.AddressFamily;
+using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.Clouds.Aws;
 
@@ -15,16 +16,17 @@ namespace VpcCni.Ipamd.Clouds.Aws;
 /// </summary>
 internal static class InterfaceMapping
 {
-    private const int Ipv4Host = 32;
-    private const int Ipv6Host = 128;
-
     /// <summary>Type of an interface without addresses.</summary>
     private const string EfaOnly = "efa-only";
 
     /// <summary>Status of an interface that CreateNetworkInterface has just returned; the SDK has no constant for it.</summary>
     private const string Pending = "pending";
 
-    public static CloudInterface ToCloudInterface(NetworkInterface eni, SubnetRanges.Ranges subnet, string operation)
+    /// <param name="eni">The description.</param>
+    /// <param name="subnet">The ranges of its subnet.</param>
+    /// <param name="nodeIpv6">The node's own IPv6 address, which is no block.</param>
+    /// <param name="operation">Name of the call, for errors.</param>
+    public static CloudInterface ToCloudInterface(NetworkInterface eni, SubnetRanges.Ranges subnet, IPAddress? nodeIpv6, string operation)
     {
         var id = Word(eni.NetworkInterfaceId, "networkInterfaceId", "an interface", operation);
         var primary = Primary(eni, id, operation);
@@ -38,7 +40,7 @@ internal static class InterfaceMapping
             SubnetRange =
                 (
                     primary.Equals(IPAddress.Any) ? subnet.Ipv4 ?? subnet.Ipv6
-                    : primary.AddressFamily == AddressFamily.InterNetwork ? subnet.Ipv4
+                    : primary.AddressFamily == IpFamily.V4 ? subnet.Ipv4
                     : subnet.Ipv6
                 )
                 ?? throw Unreadable(
@@ -46,7 +48,7 @@ internal static class InterfaceMapping
                     $"subnet {eni.SubnetId} of {id} has no range of the family of its primary address {primary}"
                 ),
             PrimaryAddress = primary,
-            Blocks = Blocks(eni, primary, operation),
+            Blocks = Blocks(eni, primary, nodeIpv6, operation),
             SecurityGroupIds =
             [
                 .. (eni.Groups ?? [])
@@ -58,8 +60,7 @@ internal static class InterfaceMapping
             AttachmentId = eni.Attachment?.AttachmentId is { Length: > 0 } attachment
                 ? Word(attachment, "attachmentId", id, operation)
                 : null,
-            DeviceIndex = eni.Attachment?.DeviceIndex,
-            NetworkCard = eni.Attachment?.NetworkCardIndex ?? 0,
+            Slot = eni.Attachment?.DeviceIndex is { } index ? new Slot(eni.Attachment.NetworkCardIndex ?? 0, index) : null,
             DeleteOnTermination = eni.Attachment?.DeleteOnTermination ?? false,
             Description = Truncate.Of(eni.Description),
             InterfaceType = eni.InterfaceType?.Value ?? "interface",
@@ -70,14 +71,13 @@ internal static class InterfaceMapping
     public static SubnetRanges.Ranges PrimaryAlone(NetworkInterface eni, string operation)
     {
         var primary = Primary(eni, eni.NetworkInterfaceId ?? "an interface", operation);
-        return primary.AddressFamily == AddressFamily.InterNetwork
-            ? new(new IPNetwork(primary, Ipv4Host), null)
-            : new(null, new IPNetwork(primary, Ipv6Host));
+        var range = IpRanges.Single(primary);
+        return primary.AddressFamily == IpFamily.V4 ? new(range, null) : new(null, range);
     }
 
     public static IPNetwork Single(string? address, string operation) =>
         IPAddress.TryParse(address, out var parsed)
-            ? new IPNetwork(parsed, parsed.AddressFamily == AddressFamily.InterNetwork ? Ipv4Host : Ipv6Host)
+            ? IpRanges.Single(parsed)
             : throw Unreadable(operation, $"'{Quoted(address)}' is not an IP address");
 
     public static IPNetwork Prefix(string? prefix, string operation) =>
@@ -100,7 +100,7 @@ internal static class InterfaceMapping
             : throw Unreadable(operation, $"{id} has no primary address: '{Quoted(text)}'");
     }
 
-    private static List<IPNetwork> Blocks(NetworkInterface eni, IPAddress primary, string operation)
+    private static List<IPNetwork> Blocks(NetworkInterface eni, IPAddress primary, IPAddress? nodeIpv6, string operation)
     {
         var blocks = new List<IPNetwork>();
         foreach (var address in eni.PrivateIpAddresses ?? [])
@@ -120,7 +120,7 @@ internal static class InterfaceMapping
         void Add(IPNetwork block)
         {
             // The comparison also covers an answer that does not mark the primary address.
-            if (!block.BaseAddress.Equals(primary))
+            if (!block.BaseAddress.Equals(primary) && !(BlockShape.Of(block).IsSingle && block.BaseAddress.Equals(nodeIpv6)))
                 blocks.Add(block);
         }
     }

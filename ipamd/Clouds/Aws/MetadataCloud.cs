@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
+using VpcCni.Datapath;
 using VpcCni.Ipamd.Clouds.Aws.Imds;
 using VpcCni.Ipamd.Clouds.Aws.InstanceTypes;
 using VpcCni.Ipamd.Ledger;
@@ -53,13 +54,13 @@ internal sealed class MetadataCloud : ICloud, IDisposable
             );
 
     public async Task<IReadOnlyList<CloudInterface>> DescribeAttachedInterfacesAsync(CancellationToken cancellationToken) =>
-        await _interfaces.ReadAllAsync((await IdentifyNodeAsync(cancellationToken)).PrimaryMac, cancellationToken);
+        await _interfaces.ReadAllAsync(await IdentifyNodeAsync(cancellationToken), cancellationToken);
 
     public Task<IReadOnlyList<CloudInterface>> ReadMetadataInterfacesAsync(CancellationToken cancellationToken) =>
         DescribeAttachedInterfacesAsync(cancellationToken);
 
-    public Task<IReadOnlyList<InterfaceHint>> HintAttachedInterfacesAsync(CancellationToken cancellationToken) =>
-        _interfaces.ReadHintsAsync(cancellationToken);
+    public async Task<IReadOnlyList<InterfaceHint>> HintAttachedInterfacesAsync(CancellationToken cancellationToken) =>
+        await _interfaces.ReadHintsAsync(await IdentifyNodeAsync(cancellationToken), cancellationToken);
 
     public async Task<IReadOnlyList<string>> HintSecurityGroupsAsync(CancellationToken cancellationToken) =>
         await _metadata.ReadSecurityGroupsAsync((await IdentifyNodeAsync(cancellationToken)).PrimaryMac, cancellationToken);
@@ -82,7 +83,7 @@ internal sealed class MetadataCloud : ICloud, IDisposable
     public Task<CloudInterface> CreateInterfaceAsync(CreateInterfaceRequest request, CancellationToken cancellationToken) =>
         Reject<CloudInterface>("CreateInterface");
 
-    public Task<string> AttachInterfaceAsync(NetworkInterfaceId id, int deviceIndex, CancellationToken cancellationToken) =>
+    public Task<string> AttachInterfaceAsync(NetworkInterfaceId id, Slot slot, CancellationToken cancellationToken) =>
         Reject<string>("AttachInterface");
 
     public Task SetDeleteOnTerminationAsync(NetworkInterfaceId id, string attachmentId, CancellationToken cancellationToken) =>

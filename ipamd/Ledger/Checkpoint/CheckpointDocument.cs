@@ -67,13 +67,30 @@ internal sealed class CheckpointDocument
         [JsonPropertyName("netns")]
         public string? NetnsPath { get; set; }
 
-        /// <summary>One per address, IPv4 first.</summary>
+        /// <summary>One per address of the first interface, all the same.</summary>
         [JsonPropertyName("places")]
         public List<SlotEntry>? Slots { get; set; }
 
         /// <summary>Since when the kernel showed no use of the attachment: nanoseconds since the Unix epoch.</summary>
         [JsonPropertyName("unusedSince")]
         public long? UnusedSince { get; set; }
+
+        /// <summary>The pod's interfaces after the first.</summary>
+        [JsonPropertyName("moreInterfaces")]
+        public List<PodInterfaceEntry>? MoreInterfaces { get; set; }
+    }
+
+    internal sealed class PodInterfaceEntry
+    {
+        [JsonPropertyName("name")]
+        public string? Name { get; set; }
+
+        /// <summary>One or two.</summary>
+        [JsonPropertyName("addresses")]
+        public List<string>? Addresses { get; set; }
+
+        [JsonPropertyName("place")]
+        public SlotEntry? Slot { get; set; }
     }
 
     internal sealed class SlotEntry
@@ -192,12 +209,17 @@ internal sealed class CheckpointDocument
         [JsonPropertyName("securityGroups")]
         public List<string>? SecurityGroupIds { get; set; }
 
-        /// <summary>A name of <see cref="VpcCni.Ipamd.Ledger.BlockKind"/>.</summary>
+        /// <summary>The requested blocks, at most one entry of each family.</summary>
+        [JsonPropertyName("requests")]
+        public List<BlockRequestEntry>? Requests { get; set; }
+
+        /// <summary>As <see cref="Requests"/>, in files of earlier versions: a name such as Ipv4Prefix.</summary>
         [JsonPropertyName("blockKind")]
         public string? BlockKind { get; set; }
 
+        /// <summary>The number to <see cref="BlockKind"/>.</summary>
         [JsonPropertyName("count")]
-        public int Count { get; set; }
+        public int? Count { get; set; }
 
         [JsonPropertyName("blocks")]
         public List<string>? Blocks { get; set; }
@@ -208,6 +230,19 @@ internal sealed class CheckpointDocument
         /// <summary>Whether an addition is being undone, or a removal is detached.</summary>
         [JsonPropertyName("lastStage")]
         public bool LastStage { get; set; }
+    }
+
+    internal sealed class BlockRequestEntry
+    {
+        /// <summary>4 or 6.</summary>
+        [JsonPropertyName("ipVersion")]
+        public int IpVersion { get; set; }
+
+        [JsonPropertyName("prefixLength")]
+        public int PrefixLength { get; set; }
+
+        [JsonPropertyName("count")]
+        public int Count { get; set; }
     }
 
     /// <summary>A recently removed range or interface id.</summary>

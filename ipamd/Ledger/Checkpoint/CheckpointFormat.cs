@@ -2,7 +2,9 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Text.Json;
+using VpcCni.Datapath;
 using VpcCni.Logging;
+using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.Ledger.Checkpoint;
 
@@ -67,8 +69,8 @@ internal static class CheckpointFormat
                             .. record.Interfaces.Select(item => new CheckpointDocument.Interface
                             {
                                 Id = item.Id.Value,
-                                DeviceIndex = item.DeviceIndex,
-                                NetworkCard = item.NetworkCard,
+                                DeviceIndex = item.Slot.DeviceIndex,
+                                NetworkCard = item.Slot.NetworkCard,
                                 IsExcluded = item.IsExcluded,
                                 Blocks = [.. item.Blocks.Select(range => range.ToString())],
                             }),
@@ -138,8 +140,7 @@ internal static class CheckpointFormat
                     (item, index) =>
                         new KnownInterface(
                             new NetworkInterfaceId(item.Id ?? ""),
-                            item.DeviceIndex,
-                            item.NetworkCard,
+                            new Slot(item.NetworkCard, item.DeviceIndex),
                             item.IsExcluded,
                             [
                                 .. (item.Blocks ?? []).Select(
@@ -204,14 +205,14 @@ internal static class CheckpointFormat
 
     private static CheckpointDocument.Allocation ToAllocation(Attachment attachment)
     {
-        var places = attachment.Addresses.Where(item => item.Slot is not null).Select(item => ToEntry(item.Slot!.Value)).ToList();
+        var first = attachment.Interfaces[0];
         return new CheckpointDocument.Allocation
         {
             NetworkName = attachment.Key.NetworkName,
             ContainerId = attachment.Key.ContainerId,
             InterfaceName = attachment.Key.InterfaceName,
-            Ipv4 = AddressOf(attachment, AddressFamily.InterNetwork),
-            Ipv6 = AddressOf(attachment, AddressFamily.InterNetworkV6),
+            Ipv4 = first.Find(IpFamily.V4)?.ToString(),
+            Ipv6 = first.Find(IpFamily.V6)?.ToString(),
             AllocationTimestamp = ToNanoseconds(attachment.AssignedAt),
             Metadata =
                 attachment.Pod == default
@@ -220,13 +221,23 @@ internal static class CheckpointFormat
                     {
                         PodNamespace = attachment.Pod.Namespace,
                         PodName = attachment.Pod.Name,
-                        InterfacesCount = 1,
+                        InterfacesCount = attachment.Interfaces.Count,
                     },
             Extension = new CheckpointDocument.AllocationExtension
             {
                 NetnsPath = attachment.NetnsPath.Length == 0 ? null : attachment.NetnsPath,
-                Slots = places.Count == attachment.Addresses.Count ? places : null,
+                Slots = first.Slot is { } slot ? [.. first.Addresses.Select(_ => ToEntry(slot))] : null,
                 UnusedSince = attachment.UnusedSince is { } unused ? ToNanoseconds(unused) : null,
+                MoreInterfaces = OrNull([
+                    .. attachment
+                        .Interfaces.Skip(1)
+                        .Select(item => new CheckpointDocument.PodInterfaceEntry
+                        {
+                            Name = item.Name,
+                            Addresses = [.. item.Addresses.Select(address => address.ToString())],
+                            Slot = item.Slot is { } other ? ToEntry(other) : null,
+                        }),
+                ]),
             },
         };
     }
@@ -236,55 +247,57 @@ internal static class CheckpointFormat
         var where = $"allocations[{index}]";
         if (string.IsNullOrEmpty(allocation.ContainerId))
             throw new CheckpointFormatException($"{where}.containerID is missing");
-        List<AttachmentAddress> addresses = [];
-        foreach (
-            var (text, family, name) in new[]
-            {
-                (allocation.Ipv4, AddressFamily.InterNetwork, "ipv4"),
-                (allocation.Ipv6, AddressFamily.InterNetworkV6, "ipv6"),
-            }
-        )
-        {
-            if (string.IsNullOrEmpty(text))
-                continue;
-            var slot = allocation.Extension?.Slots is { } slots && addresses.Count < slots.Count ? slots[addresses.Count] : null;
-            addresses.Add(new AttachmentAddress(ParseAddress(text, family, $"{where}.{name}"), ToSlot(slot)));
-        }
-
+        List<IPAddress> addresses = [];
+        if (!string.IsNullOrEmpty(allocation.Ipv4))
+            addresses.Add(ParseAddress(allocation.Ipv4, IpFamily.V4, $"{where}.ipv4"));
+        if (!string.IsNullOrEmpty(allocation.Ipv6))
+            addresses.Add(ParseAddress(allocation.Ipv6, IpFamily.V6, $"{where}.ipv6"));
         if (addresses.Count == 0)
             throw new CheckpointFormatException($"{where} has neither ipv4 nor ipv6");
         return new Attachment
         {
             Key = new AttachmentKey(allocation.NetworkName ?? "", allocation.ContainerId, allocation.InterfaceName ?? ""),
             Pod = allocation.Metadata is { } metadata ? new PodReference(metadata.PodNamespace ?? "", metadata.PodName ?? "") : default,
-            Addresses = addresses,
+            Interfaces =
+            [
+                new AttachmentInterface(allocation.InterfaceName ?? "", addresses, ToSlot(allocation.Extension?.Slots?.FirstOrDefault())),
+                .. (allocation.Extension?.MoreInterfaces ?? []).Select(
+                    (item, number) => ToInterface(item, $"{where}.vpccni.moreInterfaces[{number}]")
+                ),
+            ],
             NetnsPath = allocation.Extension?.NetnsPath ?? "",
             UnusedSince = allocation.Extension?.UnusedSince is { } unused ? FromNanoseconds(unused) : null,
             AssignedAt = FromNanoseconds(allocation.AllocationTimestamp),
         };
     }
 
+    private static AttachmentInterface ToInterface(CheckpointDocument.PodInterfaceEntry entry, string where) =>
+        entry is { Name.Length: > 0, Addresses.Count: > 0 }
+            ? new AttachmentInterface(
+                entry.Name,
+                [.. entry.Addresses.Select((text, index) => ParseAddress(text, null, $"{where}.addresses[{index}]"))],
+                ToSlot(entry.Slot)
+            )
+            : throw new CheckpointFormatException($"{where} has no name or no address");
+
     private static CheckpointDocument.SlotEntry ToEntry(InterfaceSlot slot) =>
         new()
         {
             Interface = slot.Id.Value,
-            DeviceIndex = slot.DeviceIndex,
-            NetworkCard = slot.NetworkCard,
+            DeviceIndex = slot.Slot.DeviceIndex,
+            NetworkCard = slot.Slot.NetworkCard,
         };
 
     private static InterfaceSlot? ToSlot(CheckpointDocument.SlotEntry? slot) =>
         string.IsNullOrEmpty(slot?.Interface)
             ? null
-            : new InterfaceSlot(new NetworkInterfaceId(slot.Interface), slot.DeviceIndex, slot.NetworkCard);
-
-    private static string? AddressOf(Attachment attachment, AddressFamily family) =>
-        attachment.Addresses.FirstOrDefault(item => item.Address.AddressFamily == family).Address?.ToString();
+            : new InterfaceSlot(new NetworkInterfaceId(slot.Interface), new Slot(slot.NetworkCard, slot.DeviceIndex));
 
     internal static IPAddress ParseAddress(string? text, AddressFamily? family, string where) =>
         IPAddress.TryParse(text, out var address) && (family is null || address.AddressFamily == family)
             ? address
             : throw new CheckpointFormatException(
-                $"{where} is '{text}', expected an {(family == AddressFamily.InterNetworkV6 ? "IPv6" : "IP")} address"
+                $"{where} is '{text}', expected an {(family is { } expected ? IpFamily.Name(expected) : "IP")} address"
             );
 
     internal static IPNetwork ParseRange(string? text, string where) =>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+using VpcCni.Datapath;
+using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.Ledger.Checkpoint;
 
@@ -19,22 +21,14 @@ internal static class IntentFormat
         {
             case Intent.AddInterface add:
                 entry.Kind = AddInterface;
-                (entry.Token, entry.SubnetId, entry.SecurityGroupIds, entry.DeviceIndex) = (
-                    add.Token,
-                    add.SubnetId,
-                    [.. add.SecurityGroupIds],
-                    add.DeviceIndex
-                );
-                (entry.BlockKind, entry.Count) = (add.Blocks.Kind.ToString(), add.Blocks.Count);
+                (entry.Token, entry.SubnetId, entry.SecurityGroupIds) = (add.Token, add.SubnetId, [.. add.SecurityGroupIds]);
+                (entry.DeviceIndex, entry.NetworkCard) = (add.Slot.DeviceIndex, add.Slot.NetworkCard);
+                entry.Requests = [.. add.Blocks.Select(ToEntry)];
                 (entry.Interface, entry.AttachmentId, entry.LastStage) = (add.Created?.Value, add.AttachmentId, add.IsUndoing);
                 break;
             case Intent.AssignBlocks assign:
                 entry.Kind = AssignBlocks;
-                (entry.Interface, entry.BlockKind, entry.Count) = (
-                    assign.Interface.Value,
-                    assign.Blocks.Kind.ToString(),
-                    assign.Blocks.Count
-                );
+                (entry.Interface, entry.Requests) = (assign.Interface.Value, [ToEntry(assign.Blocks)]);
                 break;
             case Intent.ReleaseBlocks release:
                 entry.Kind = ReleaseBlocks;
@@ -44,8 +38,8 @@ internal static class IntentFormat
                 entry.Kind = RemoveInterface;
                 (entry.Interface, entry.AttachmentId, entry.LastStage) = (remove.Interface.Value, remove.AttachmentId, remove.IsDetached);
                 (entry.DeviceIndex, entry.NetworkCard, entry.PrimaryAddress) = (
-                    remove.Slot.DeviceIndex,
-                    remove.Slot.NetworkCard,
+                    remove.Slot.Slot.DeviceIndex,
+                    remove.Slot.Slot.NetworkCard,
                     remove.PrimaryAddress.ToString()
                 );
                 break;
@@ -77,8 +71,8 @@ internal static class IntentFormat
                     Required(entry.Token, where, "token"),
                     Required(entry.SubnetId, where, "subnet"),
                     entry.SecurityGroupIds ?? [],
-                    entry.DeviceIndex,
-                    Request(entry, where)
+                    new Slot(entry.NetworkCard, entry.DeviceIndex),
+                    Requests(entry, where)
                 )
                 {
                     Created = string.IsNullOrEmpty(entry.Interface) ? null : new NetworkInterfaceId(entry.Interface),
@@ -86,7 +80,7 @@ internal static class IntentFormat
                     IsUndoing = entry.LastStage,
                 };
             case AssignBlocks:
-                return new Intent.AssignBlocks(entry.Number, at, Interface(entry, where), Request(entry, where));
+                return new Intent.AssignBlocks(entry.Number, at, Interface(entry, where), Requests(entry, where)[0]);
             case ReleaseBlocks:
                 return new Intent.ReleaseBlocks(
                     entry.Number,
@@ -100,7 +94,7 @@ internal static class IntentFormat
                     at,
                     Interface(entry, where),
                     Required(entry.AttachmentId, where, "attachment"),
-                    new InterfaceSlot(Interface(entry, where), entry.DeviceIndex, entry.NetworkCard),
+                    new InterfaceSlot(Interface(entry, where), new Slot(entry.NetworkCard, entry.DeviceIndex)),
                     CheckpointFormat.ParseAddress(entry.PrimaryAddress, null, $"{where}.primaryAddress")
                 )
                 {
@@ -116,12 +110,47 @@ internal static class IntentFormat
     private static NetworkInterfaceId Interface(CheckpointDocument.PendingIntent entry, string where) =>
         new(Required(entry.Interface, where, "interface"));
 
-    private static BlockRequest Request(CheckpointDocument.PendingIntent entry, string where) =>
-        Enum.TryParse<BlockKind>(entry.BlockKind, out var kind) && Enum.IsDefined(kind)
-            ? new BlockRequest(kind, entry.Count)
-            : throw new CheckpointFormatException(
-                $"{where}.blockKind is '{entry.BlockKind}', expected one of {string.Join(", ", Enum.GetNames<BlockKind>())}"
-            );
+    private static CheckpointDocument.BlockRequestEntry ToEntry(BlockRequest request) =>
+        new()
+        {
+            IpVersion = request.Shape.Family == IpFamily.V6 ? 6 : 4,
+            PrefixLength = request.Shape.PrefixLength,
+            Count = request.Count,
+        };
+
+    /// <summary>Reads the requests, at least one.</summary>
+    private static BlockRequest[] Requests(CheckpointDocument.PendingIntent entry, string where)
+    {
+        if (entry.Requests is null)
+            return [new BlockRequest(EarlierShape(entry, where), entry.Count ?? 0)];
+        BlockRequest[] requests = [.. entry.Requests.Select((item, index) => ToRequest(item, $"{where}.requests[{index}]"))];
+        return requests.Length > 0 ? requests : throw new CheckpointFormatException($"{where}.requests is empty");
+    }
+
+    private static BlockRequest ToRequest(CheckpointDocument.BlockRequestEntry entry, string where)
+    {
+        var family = entry.IpVersion switch
+        {
+            4 => IpFamily.V4,
+            6 => IpFamily.V6,
+            _ => throw new CheckpointFormatException($"{where}.ipVersion is {entry.IpVersion}, expected 4 or 6"),
+        };
+        return entry.PrefixLength >= 0 && entry.PrefixLength <= IpFamily.Bits(family) && entry.Count >= 0
+            ? new BlockRequest(new BlockShape(family, entry.PrefixLength), entry.Count)
+            : throw new CheckpointFormatException($"{where} has the prefix length {entry.PrefixLength} and the count {entry.Count}");
+    }
+
+    private static BlockShape EarlierShape(CheckpointDocument.PendingIntent entry, string where) =>
+        entry.BlockKind switch
+        {
+            "Ipv4Address" => BlockShape.Single(IpFamily.V4),
+            "Ipv4Prefix" => new BlockShape(IpFamily.V4, 28),
+            "Ipv6Address" => BlockShape.Single(IpFamily.V6),
+            "Ipv6Prefix" => new BlockShape(IpFamily.V6, 80),
+            _ => throw new CheckpointFormatException(
+                $"{where}.blockKind is '{entry.BlockKind}', expected Ipv4Address, Ipv4Prefix, Ipv6Address or Ipv6Prefix"
+            ),
+        };
 
     private static string Required(string? text, string where, string name) =>
         string.IsNullOrEmpty(text) ? throw new CheckpointFormatException($"{where}.{name} is missing") : text;

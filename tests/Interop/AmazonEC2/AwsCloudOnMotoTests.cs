@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 using Amazon.EC2.Model;
 using Amazon.Runtime;
+using VpcCni.Datapath;
 using VpcCni.Ipamd.Clouds;
 using VpcCni.Ipamd.Clouds.Aws;
 using VpcCni.Ipamd.Clouds.Aws.Imds;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Tests.Clouds.Aws;
+using VpcCni.Netlink;
 using Xunit;
 
 namespace VpcCni.Interop.Tests.AmazonEC2;
@@ -41,27 +43,27 @@ public sealed class AwsCloudOnMotoTests(MotoServer moto) : IClassFixture<MotoSer
         Assert.Equal(instance, (await cloud.IdentifyNodeAsync(default)).NodeId);
         Assert.Equal((3, 10, true), await LimitsAsync(cloud));
         var primary = Assert.Single(await cloud.DescribeAttachedInterfacesAsync(default));
-        Assert.Equal((0, subnet.CidrBlock), (primary.DeviceIndex, primary.SubnetRange.ToString()));
+        Assert.Equal((0, subnet.CidrBlock), (primary.Slot!.Value.DeviceIndex, primary.SubnetRange.ToString()));
 
         var request = new CreateInterfaceRequest(
             "token-1",
             DateTimeOffset.UnixEpoch,
             subnet.SubnetId!,
             primary.SecurityGroupIds,
-            new BlockRequest(BlockKind.Ipv4Address, 2)
+            [new BlockRequest(BlockShape.Single(IpFamily.V4), 2)]
         );
         var created = await cloud.CreateInterfaceAsync(request, default);
         Assert.Equal(2, created.Blocks.Count);
         Assert.Equal(created.Id, Assert.Single(await cloud.DescribeUnattachedInterfacesAsync(default)).Id);
         Assert.Equal("1970-01-01T00:00:00Z", created.Tags[EniTags.CreatedAt]);
 
-        var attachment = await cloud.AttachInterfaceAsync(created.Id, 1, default);
+        var attachment = await cloud.AttachInterfaceAsync(created.Id, new Slot(0, 1), default);
         await cloud.TagInterfaceAsync(created.Id, createdAt: null, default);
 
         // moto answers all addresses of the interface where EC2 answers the new ones. An answer that does not fit the question is not
         // believed, and the caller looks, as here.
         var refused = await Assert.ThrowsAsync<CloudException>(() =>
-            cloud.AssignBlocksAsync(created.Id, new BlockRequest(BlockKind.Ipv4Address, 3), default)
+            cloud.AssignBlocksAsync(created.Id, new BlockRequest(BlockShape.Single(IpFamily.V4), 3), default)
         );
         Assert.Equal(Ec2ErrorCodes.UnreadableAnswer, refused.Code);
         var added = (await cloud.DescribeAttachedInterfacesAsync(default))[1].Blocks.Except(created.Blocks).ToList();
@@ -71,7 +73,7 @@ public sealed class AwsCloudOnMotoTests(MotoServer moto) : IClassFixture<MotoSer
         var attached = (await cloud.DescribeAttachedInterfacesAsync(default))[1];
         Assert.Equal(
             (created.Id, 1, attachment, CloudInterfaceState.InUse),
-            (attached.Id, attached.DeviceIndex, attached.AttachmentId, attached.State)
+            (attached.Id, attached.Slot?.DeviceIndex, attached.AttachmentId, attached.State)
         );
         Assert.Equal(new[] { added[1], added[2], created.Blocks[1] }.ToHashSet(), attached.Blocks.ToHashSet());
         Assert.Equal("prod", attached.Tags[EniTags.ClusterName]);
@@ -82,7 +84,7 @@ public sealed class AwsCloudOnMotoTests(MotoServer moto) : IClassFixture<MotoSer
         Assert.Single(await cloud.DescribeAttachedInterfacesAsync(default));
         Assert.Empty(await cloud.DescribeUnattachedInterfacesAsync(default));
 
-        var failure = await Assert.ThrowsAsync<CloudException>(() => cloud.AttachInterfaceAsync(created.Id, 1, default));
+        var failure = await Assert.ThrowsAsync<CloudException>(() => cloud.AttachInterfaceAsync(created.Id, new Slot(0, 1), default));
         Assert.Equal(CloudErrorKind.NotFound, failure.Kind);
     }
 

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
 using Amazon.Runtime;
+using VpcCni.Datapath;
 using VpcCni.Ipamd.Clouds;
 using VpcCni.Ipamd.Clouds.Aws;
 using VpcCni.Ipamd.Clouds.Aws.Imds;
+using VpcCni.Ipamd.Clouds.Aws.InstanceTypes;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Lab.Ec2Api;
 using VpcCni.Lab.VpcModel;
+using VpcCni.Netlink;
 using Xunit;
 using CreateInterfaceRequest = VpcCni.Ipamd.Clouds.CreateInterfaceRequest;
 
@@ -34,7 +37,7 @@ public sealed class IpamdCloudTests
             (primary.Id.Value, primary.Mac, primary.PrimaryAddress),
             (identity.PrimaryInterface.Value, identity.PrimaryMac, identity.PrimaryAddress)
         );
-        Assert.Equal(new NodeLimits(3, 10, 10, SupportsPrefixes: true), await cloud.DescribeLimitsAsync("m5.large", Deadline));
+        Assert.Equal(Ec2Limits.Of(3, 10, 10, hasPrefixes: true), await cloud.DescribeLimitsAsync("m5.large", Deadline));
         lab.World.AddRange(lab.Subnet.Vpc, IPNetwork.Parse("100.64.0.0/16"));
         Assert.Contains(IPNetwork.Parse("100.64.0.0/16"), await cloud.DescribeNetworkRangesAsync(Deadline));
     }
@@ -49,24 +52,24 @@ public sealed class IpamdCloudTests
             TimeProvider.System.GetUtcNow(),
             lab.Subnet.Id.Value,
             [lab.Group.Id.Value],
-            new BlockRequest(BlockKind.Ipv4Prefix, 2)
+            [new BlockRequest(Ec2Limits.Ipv4Prefix, 2)]
         );
         var created = await cloud.CreateInterfaceAsync(request, Deadline);
         Assert.Equal(created.Id, (await cloud.CreateInterfaceAsync(request, Deadline)).Id);
         Assert.Equal([created.Id], (await cloud.DescribeUnattachedInterfacesAsync(Deadline)).Select(eni => eni.Id));
 
-        var attachment = await cloud.AttachInterfaceAsync(created.Id, 1, Deadline);
+        var attachment = await cloud.AttachInterfaceAsync(created.Id, new Slot(0, 1), Deadline);
         await cloud.SetDeleteOnTerminationAsync(created.Id, attachment, Deadline);
         await cloud.TagInterfaceAsync(created.Id, createdAt: null, Deadline);
-        var singles = await cloud.AssignBlocksAsync(created.Id, new BlockRequest(BlockKind.Ipv4Address, 3), Deadline);
-        var ipv6 = await cloud.AssignBlocksAsync(created.Id, new BlockRequest(BlockKind.Ipv6Prefix, 1), Deadline);
+        var singles = await cloud.AssignBlocksAsync(created.Id, new BlockRequest(BlockShape.Single(IpFamily.V4), 3), Deadline);
+        var ipv6 = await cloud.AssignBlocksAsync(created.Id, new BlockRequest(Ec2Limits.Ipv6Prefix, 1), Deadline);
         await cloud.UnassignBlocksAsync(created.Id, [created.Blocks[0], singles[0], IPNetwork.Parse("10.0.1.250/32")], Deadline);
 
         var described = (await cloud.DescribeAttachedInterfacesAsync(Deadline)).Single(eni => eni.Id == created.Id);
         var truth = lab.World.FindInterface(new EniId(created.Id.Value))!;
         Assert.Equal(
             (truth.Mac, 1, attachment, true, CloudInterfaceState.InUse),
-            (described.Mac, described.DeviceIndex, described.AttachmentId, described.DeleteOnTermination, described.State)
+            (described.Mac, described.Slot?.DeviceIndex, described.AttachmentId, described.DeleteOnTermination, described.State)
         );
         Assert.Equal(truth.AllRanges.Skip(1).Order(Ranges), described.Blocks.Order(Ranges));
         Assert.Equal(new[] { created.Blocks[1], singles[1], singles[2], ipv6[0] }.Order(Ranges), described.Blocks.Order(Ranges));
@@ -86,13 +89,13 @@ public sealed class IpamdCloudTests
         var primary = new NetworkInterfaceId(lab.Instance.PrimaryInterface.Value);
         Assert.Equal(
             CloudErrorKind.AddressLimit,
-            await KindAsync(() => cloud.AssignBlocksAsync(primary, new BlockRequest(BlockKind.Ipv4Address, 10), Deadline))
+            await KindAsync(() => cloud.AssignBlocksAsync(primary, new BlockRequest(BlockShape.Single(IpFamily.V4), 10), Deadline))
         );
         Assert.Equal(
             CloudErrorKind.NotFound,
-            await KindAsync(() => cloud.AttachInterfaceAsync(new NetworkInterfaceId("eni-0"), 1, Deadline))
+            await KindAsync(() => cloud.AttachInterfaceAsync(new NetworkInterfaceId("eni-0"), new Slot(0, 1), Deadline))
         );
-        Assert.Equal(CloudErrorKind.Conflict, await KindAsync(() => cloud.AttachInterfaceAsync(primary, 1, Deadline)));
+        Assert.Equal(CloudErrorKind.Conflict, await KindAsync(() => cloud.AttachInterfaceAsync(primary, new Slot(0, 1), Deadline)));
 
         var wide = await cloud.CreateInterfaceAsync(
             new CreateInterfaceRequest(
@@ -100,11 +103,11 @@ public sealed class IpamdCloudTests
                 DateTimeOffset.UnixEpoch,
                 lab.Subnet.Id.Value,
                 [lab.Group.Id.Value],
-                new BlockRequest(BlockKind.Ipv4Address, 10)
+                [new BlockRequest(BlockShape.Single(IpFamily.V4), 10)]
             ),
             Deadline
         );
-        Assert.Equal(CloudErrorKind.AddressLimit, await KindAsync(() => cloud.AttachInterfaceAsync(wide.Id, 1, Deadline)));
+        Assert.Equal(CloudErrorKind.AddressLimit, await KindAsync(() => cloud.AttachInterfaceAsync(wide.Id, new Slot(0, 1), Deadline)));
         await cloud.DeleteInterfaceAsync(wide.Id, Deadline);
 
         lab.World.Faults.Add(FaultRule.Unauthorized("CreateTags"));
@@ -112,7 +115,7 @@ public sealed class IpamdCloudTests
         lab.World.Faults.Add(FaultRule.Throttle("AssignPrivateIpAddresses", times: null));
         Assert.Equal(
             CloudErrorKind.Throttled,
-            await KindAsync(() => cloud.AssignBlocksAsync(primary, new BlockRequest(BlockKind.Ipv4Address, 1), Deadline))
+            await KindAsync(() => cloud.AssignBlocksAsync(primary, new BlockRequest(BlockShape.Single(IpFamily.V4), 1), Deadline))
         );
         lab.World.Faults.Clear();
 
@@ -128,7 +131,7 @@ public sealed class IpamdCloudTests
 
         Assert.Equal(
             CloudErrorKind.SubnetExhausted,
-            await KindAsync(() => cloud.AssignBlocksAsync(primary, new BlockRequest(BlockKind.Ipv4Prefix, 1), Deadline))
+            await KindAsync(() => cloud.AssignBlocksAsync(primary, new BlockRequest(Ec2Limits.Ipv4Prefix, 1), Deadline))
         );
         while (lab.World.FreeAddresses(lab.Subnet.Id) >= 10)
             lab.World.CreateNetworkInterface(
@@ -136,13 +139,13 @@ public sealed class IpamdCloudTests
             );
         Assert.Equal(
             CloudErrorKind.SubnetExhausted,
-            await KindAsync(() => cloud.AssignBlocksAsync(primary, new BlockRequest(BlockKind.Ipv4Prefix, 1), Deadline))
+            await KindAsync(() => cloud.AssignBlocksAsync(primary, new BlockRequest(Ec2Limits.Ipv4Prefix, 1), Deadline))
         );
         while (lab.World.FreeAddresses(lab.Subnet.Id) > 0)
             lab.World.CreateNetworkInterface(new VpcCni.Lab.VpcModel.CreateInterfaceRequest { Subnet = lab.Subnet.Id });
         Assert.Equal(
             CloudErrorKind.SubnetExhausted,
-            await KindAsync(() => cloud.AssignBlocksAsync(primary, new BlockRequest(BlockKind.Ipv4Address, 1), Deadline))
+            await KindAsync(() => cloud.AssignBlocksAsync(primary, new BlockRequest(BlockShape.Single(IpFamily.V4), 1), Deadline))
         );
     }
 
@@ -160,7 +163,7 @@ public sealed class IpamdCloudTests
                 DateTimeOffset.UnixEpoch,
                 lab.Subnet.Id.Value,
                 [lab.Group.Id.Value],
-                new BlockRequest(BlockKind.Ipv4Address, 1)
+                [new BlockRequest(BlockShape.Single(IpFamily.V4), 1)]
             ),
             Deadline
         );
@@ -181,7 +184,7 @@ public sealed class IpamdCloudTests
             ("node.k8s.amazonaws.com/instance_id", "i-9"),
             ("cluster.k8s.amazonaws.com/name", "prod")
         );
-        await cloud.AttachInterfaceAsync(new NetworkInterfaceId(attached), 1, Deadline);
+        await cloud.AttachInterfaceAsync(new NetworkInterfaceId(attached), new Slot(0, 1), Deadline);
         var calls = lab.World.Calls.Total;
 
         var found = (await cloud.DescribeLeakCandidatesAsync(Deadline)).OrderBy(eni => eni.Id.Value == others).ToList();
@@ -323,8 +326,7 @@ public sealed class IpamdCloudTests
                 eni.SubnetId,
                 eni.SubnetRange,
                 eni.PrimaryAddress,
-                eni.DeviceIndex,
-                eni.NetworkCard,
+                eni.Slot,
                 eni.State,
                 eni.InterfaceType,
                 string.Join(' ', eni.Blocks.Order(Ranges)),
@@ -340,18 +342,18 @@ public sealed class IpamdCloudTests
                 TimeProvider.System.GetUtcNow(),
                 lab.Subnet.Id.Value,
                 [lab.Group.Id.Value],
-                new BlockRequest(BlockKind.Ipv4Prefix, 2)
+                [new BlockRequest(Ec2Limits.Ipv4Prefix, 2)]
             ),
             Deadline
         );
-        await cloud.AttachInterfaceAsync(created.Id, 1, Deadline);
+        await cloud.AttachInterfaceAsync(created.Id, new Slot(0, 1), Deadline);
         foreach (
             var (id, kind) in new[]
             {
-                (primary, BlockKind.Ipv4Address),
-                (created.Id, BlockKind.Ipv4Address),
-                (created.Id, BlockKind.Ipv6Address),
-                (primary, BlockKind.Ipv6Prefix),
+                (primary, BlockShape.Single(IpFamily.V4)),
+                (created.Id, BlockShape.Single(IpFamily.V4)),
+                (created.Id, BlockShape.Single(IpFamily.V6)),
+                (primary, Ec2Limits.Ipv6Prefix),
             }
         )
             await cloud.AssignBlocksAsync(id, new BlockRequest(kind, 2), Deadline);

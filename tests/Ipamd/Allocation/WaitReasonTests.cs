@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+using System.Net.Sockets;
 using VpcCni.Ipamd.Allocation;
 using VpcCni.Ipamd.Clouds;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Planning;
 using VpcCni.Ipamd.Tests.Harness;
 using VpcCni.Ipamd.Tests.Planning;
+using VpcCni.Netlink;
 using Xunit;
 
 namespace VpcCni.Ipamd.Tests.Allocation;
@@ -76,7 +78,7 @@ public sealed class WaitReasonTests
     {
         var pool = new PoolFixture(1, 5, new PoolTargets { WarmEniTarget = 1 }).WithPrimary();
         var eni = Assert.Single(pool.View.Interfaces).Id;
-        Assert.NotNull(pool.Ledger.BeginAssign(eni, new BlockRequest(BlockKind.Ipv4Address, 5), pool.Now));
+        Assert.NotNull(pool.Ledger.BeginAssign(eni, new BlockRequest(Shapes.Ipv4Address, 5), pool.Now));
         pool.Waiting = 3;
         Assert.Equal(GrowthObstacleKind.InterfaceLimit, pool.Plan().Obstacle?.Kind);
         pool.Obstacles = GrowthObstacles.None with { Retried = Throttled with { MayEndAnyMoment = true } };
@@ -115,9 +117,13 @@ public sealed class WaitReasonTests
         pool.Obstacles = GrowthObstacles.None with
         {
             NewInterfaces = Throttled with { Until = pool.Now.AddSeconds(newInterfaces) },
-            Interfaces = new Dictionary<NetworkInterfaceId, GrowthObstacle>
+            Interfaces = new Dictionary<(NetworkInterfaceId, AddressFamily), GrowthObstacle>
             {
-                [Assert.Single(pool.View.Interfaces).Id] = new(GrowthObstacleKind.AddressLimit, pool.Now.AddSeconds(addresses), "full"),
+                [(Assert.Single(pool.View.Interfaces).Id, IpFamily.V4)] = new(
+                    GrowthObstacleKind.AddressLimit,
+                    pool.Now.AddSeconds(addresses),
+                    "full"
+                ),
             },
         };
         Assert.Equal(expected, pool.Plan().Obstacle?.Kind);

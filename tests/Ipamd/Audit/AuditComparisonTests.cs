@@ -461,7 +461,7 @@ public sealed class AuditComparisonTests
             "cloud-block",
             "10.0.0.9/32",
             true,
-            world => Replace(world.Cloud, item => item.DeviceIndex == 1, item => item with { Blocks = [.. item.Blocks.Skip(1)] })
+            world => Replace(world.Cloud, item => item.Slot == new Slot(0, 1), item => item with { Blocks = [.. item.Blocks.Skip(1)] })
         );
         yield return New(
             "ec2 has an address more",
@@ -471,7 +471,7 @@ public sealed class AuditComparisonTests
             world =>
                 Replace(
                     world.Cloud,
-                    item => item.DeviceIndex == 1,
+                    item => item.Slot == new Slot(0, 1),
                     item => item with { Blocks = [.. item.Blocks, IPNetwork.Parse("10.0.0.77/32")] }
                 )
         );
@@ -480,7 +480,7 @@ public sealed class AuditComparisonTests
             "cloud-interface-unknown",
             "eni-9",
             false,
-            world => world.Cloud.Add(world.Cloud[1] with { Id = new NetworkInterfaceId("eni-9"), DeviceIndex = 2 })
+            world => world.Cloud.Add(world.Cloud[1] with { Id = new NetworkInterfaceId("eni-9"), Slot = new Slot(0, 2) })
         );
     }
 
@@ -521,5 +521,5 @@ public sealed class AuditComparisonTests
         world.Sandboxes.RemoveAll(sandbox => sandbox.Path.EndsWith($"/{pod}", StringComparison.Ordinal));
     }
 
-    private static IPNetwork Host(string address) => AddressBlocks.Single(IPAddress.Parse(address));
+    private static IPNetwork Host(string address) => IpRanges.Single(IPAddress.Parse(address));
 }

@@ -63,7 +63,7 @@ internal sealed class AuditWorld : INodeView
         Cloud = [Described("eni-0", 0, "10.0.0.4", "10.0.0.5", "10.0.0.6"), Described("eni-1", 1, "10.0.0.8", "10.0.0.9", "10.0.0.10")];
     }
 
-    public IpLedger Ledger { get; } = new(TimeSpan.FromSeconds(30));
+    public IpLedger Ledger { get; } = new(TimeSpan.FromSeconds(30), PodFamilies.Ipv4, prefersPrefixes: false);
     public List<LinkInfo> Links { get; }
     public List<RouteInfo> Routes { get; }
     public List<RuleInfo> Rules { get; }
@@ -115,12 +115,11 @@ internal sealed class AuditWorld : INodeView
             new AttachmentKey("aws-cni", $"sandbox-{name}", "eth0"),
             new PodReference("default", name),
             $"/run/netns/{name}",
-            [AddressFamily.InterNetwork],
             Now - (ago ?? TimeSpan.FromMinutes(10))
         );
         var attachment = Assert(assigned);
         var (address, place) = (attachment.Addresses[0].Address, attachment.Addresses[0].Slot!.Value);
-        var (index, host) = (FirstPodLink + Links.Count, AddressBlocks.Single(address));
+        var (index, host) = (FirstPodLink + Links.Count, IpRanges.Single(address));
         Links.Add(
             new LinkInfo
             {
@@ -149,14 +148,14 @@ internal sealed class AuditWorld : INodeView
                 Destination = host,
             }
         );
-        if (place.DeviceIndex > 0)
+        if (place.Slot.DeviceIndex > 0)
             Rules.Add(
                 new RuleInfo
                 {
                     Family = AddressFamily.InterNetwork,
                     Priority = RulePriorities.FromPod,
                     Source = host,
-                    Table = place.DeviceIndex + 1,
+                    Table = place.Slot.DeviceIndex + 1,
                 }
             );
         Sandboxes.Add(new SandboxFacts($"/run/netns/{name}", [("eth0", address)], [MacOf(index)]));
@@ -200,10 +199,10 @@ internal sealed class AuditWorld : INodeView
         new()
         {
             Id = new NetworkInterfaceId(id),
-            DeviceIndex = device,
+            Slot = new Slot(0, device),
             PrimaryAddress = IPAddress.Parse(primary),
             SubnetId = "subnet-1",
-            Blocks = [.. addresses.Select(address => AddressBlocks.Single(IPAddress.Parse(address)))],
+            Blocks = [.. addresses.Select(address => IpRanges.Single(IPAddress.Parse(address)))],
         };
 
     private static CloudInterface Described(string id, int device, string primary, params string[] addresses) =>
@@ -214,11 +213,11 @@ internal sealed class AuditWorld : INodeView
             SubnetId = "subnet-1",
             SubnetRange = IPNetwork.Parse("10.0.0.0/24"),
             PrimaryAddress = IPAddress.Parse(primary),
-            Blocks = [.. addresses.Select(address => AddressBlocks.Single(IPAddress.Parse(address)))],
+            Blocks = [.. addresses.Select(address => IpRanges.Single(IPAddress.Parse(address)))],
             SecurityGroupIds = [],
             Tags = new Dictionary<string, string>(),
             State = CloudInterfaceState.InUse,
             AttachmentId = $"attach-{device}",
-            DeviceIndex = device,
+            Slot = new Slot(0, device),
         };
 }

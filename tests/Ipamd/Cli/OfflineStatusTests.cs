@@ -2,6 +2,7 @@
 using System.Net;
 using System.Security.Cryptography;
 using System.Text.Json;
+using VpcCni.Datapath;
 using VpcCni.Ipamd.Cli;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Ledger.Checkpoint;
@@ -134,7 +135,7 @@ public sealed class OfflineStatusTests : IDisposable
             Key = new AttachmentKey("aws-cni", "0123456789ab", "eth0"),
             Pod = new PodReference("default", "web-1"),
             AssignedAt = Written.AddHours(-1),
-            Addresses = [new AttachmentAddress(IPAddress.Parse("10.0.0.9"), new InterfaceSlot(first, 0, 0))],
+            Interfaces = [new AttachmentInterface("eth0", [IPAddress.Parse("10.0.0.9")], new InterfaceSlot(first, new Slot(0, 0)))],
         };
         CoolingAddress[] cooling = [new CoolingAddress(IPAddress.Parse("10.0.1.17"), Written.AddSeconds(-3))];
         File.WriteAllBytes(
@@ -145,8 +146,8 @@ public sealed class OfflineStatusTests : IDisposable
                     WrittenAt = new ClockReading(Written, TimeSpan.FromHours(2)),
                     Interfaces =
                     [
-                        new KnownInterface(first, 0, 0, IsExcluded: false, [IPNetwork.Parse("10.0.0.9/32")]),
-                        new KnownInterface(second, 1, 0, IsExcluded: false, [IPNetwork.Parse("10.0.1.16/28")]),
+                        new KnownInterface(first, new Slot(0, 0), IsExcluded: false, [IPNetwork.Parse("10.0.0.9/32")]),
+                        new KnownInterface(second, new Slot(0, 1), IsExcluded: false, [IPNetwork.Parse("10.0.1.16/28")]),
                     ],
                     Intents =
                     [
@@ -155,7 +156,7 @@ public sealed class OfflineStatusTests : IDisposable
                             Written,
                             second,
                             "attach-1",
-                            new InterfaceSlot(second, 1, 0),
+                            new InterfaceSlot(second, new Slot(0, 1)),
                             IPAddress.Parse("10.0.1.4")
                         ),
                     ],

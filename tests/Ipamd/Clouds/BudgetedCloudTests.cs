@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
+using VpcCni.Datapath;
 using VpcCni.Ipamd.Clouds;
+using VpcCni.Ipamd.Clouds.Aws.InstanceTypes;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Tests.Harness;
 using VpcCni.Tests.Shared;
@@ -17,7 +19,7 @@ public sealed class BudgetedCloudTests
         DateTimeOffset.UnixEpoch,
         "subnet-1",
         ["sg-1"],
-        new BlockRequest(BlockKind.Ipv4Address, 1)
+        [new BlockRequest(Shapes.Ipv4Address, 1)]
     );
 
     private readonly ApiRateLimiter _budget = new(new ApiBudgetOptions(), new ManualTimeProvider(), new Random(1));
@@ -59,7 +61,14 @@ public sealed class BudgetedCloudTests
         ),
         new("DescribeSubnets", cloud => cloud.DescribeSubnetsAsync(default), "Describe", 1, NoReleases: true, NoCalls: false),
         new("CreateInterface", cloud => cloud.CreateInterfaceAsync(Create, default), "Mutate", 3, NoReleases: true, NoCalls: false),
-        new("AttachInterface", cloud => cloud.AttachInterfaceAsync(Eni, 1, default), "Mutate", 0, NoReleases: true, NoCalls: false),
+        new(
+            "AttachInterface",
+            cloud => cloud.AttachInterfaceAsync(Eni, new Slot(0, 1), default),
+            "Mutate",
+            0,
+            NoReleases: true,
+            NoCalls: false
+        ),
         new(
             "SetDeleteOnTermination",
             cloud => cloud.SetDeleteOnTerminationAsync(Eni, "attach-0", default),
@@ -87,7 +96,7 @@ public sealed class BudgetedCloudTests
         ),
         new(
             "AssignBlocks",
-            cloud => cloud.AssignBlocksAsync(Eni, new BlockRequest(BlockKind.Ipv4Address, 1), default),
+            cloud => cloud.AssignBlocksAsync(Eni, new BlockRequest(Shapes.Ipv4Address, 1), default),
             "Assign",
             1,
             NoReleases: true,
@@ -165,7 +174,7 @@ public sealed class BudgetedCloudTests
     [Fact]
     public async Task Known_limits_cost_no_call()
     {
-        _fake.Known = new NodeLimits(3, 10, 10, SupportsPrefixes: true);
+        _fake.Known = Ec2Limits.Of(3, 10, 10, hasPrefixes: true);
         _budget.Access = CloudAccess.NoCalls;
 
         Assert.Equal(_fake.Known, _cloud.KnownLimits("m5.large"));
@@ -180,7 +189,7 @@ public sealed class BudgetedCloudTests
         _fake.FailNext("AssignBlocks", CloudErrorKind.Throttled);
 
         var failure = await Assert.ThrowsAsync<CloudException>(() =>
-            _cloud.AssignBlocksAsync(Eni, new BlockRequest(BlockKind.Ipv4Address, 1), default)
+            _cloud.AssignBlocksAsync(Eni, new BlockRequest(Shapes.Ipv4Address, 1), default)
         );
 
         Assert.Equal((CloudErrorKind.Throttled, "Throttled", null), (failure.Kind, failure.Code, failure.RetryAfter));

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
+using VpcCni.Datapath;
 using VpcCni.Ipamd.Clouds;
+using VpcCni.Ipamd.Clouds.Aws.InstanceTypes;
 using VpcCni.Ipamd.Ledger;
+using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.Tests.Harness;
 
@@ -53,7 +56,7 @@ internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface
             New("subnet-1", ["sg-1"], blocks) with
             {
                 AttachmentId = "attach-0",
-                DeviceIndex = 0,
+                Slot = Slot.Primary,
                 State = CloudInterfaceState.InUse,
             }
         );
@@ -145,7 +148,7 @@ internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface
     public NodeLimits? KnownLimits(string nodeType) => Known;
 
     public Task<NodeLimits> DescribeLimitsAsync(string nodeType, CancellationToken cancellationToken) =>
-        CallAsync("DescribeLimits", () => new NodeLimits(maxInterfaces, addressesPerInterface, 0, SupportsPrefixes: false));
+        CallAsync("DescribeLimits", () => Ec2Limits.Of(maxInterfaces, addressesPerInterface, 0, hasPrefixes: false));
 
     public Task<IReadOnlyList<CloudInterface>> DescribeAttachedInterfacesAsync(CancellationToken cancellationToken) =>
         CallAsync<IReadOnlyList<CloudInterface>>(
@@ -169,25 +172,26 @@ internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface
             {
                 if (_tokens.TryGetValue(request.IdempotencyToken, out var existing))
                     return _interfaces.Single(item => item.Id == existing);
-                TakeFrom(request.SubnetId, "CreateInterface", request.Blocks.Count, own: 1);
-                var created = New(request.SubnetId, request.SecurityGroupIds, request.Blocks.Count);
+                var blocks = request.Blocks.Sum(item => item.Count);
+                TakeFrom(request.SubnetId, "CreateInterface", blocks, own: 1);
+                var created = New(request.SubnetId, request.SecurityGroupIds, blocks);
                 _interfaces.Add(created);
                 _tokens[request.IdempotencyToken] = created.Id;
                 return created;
             }
         );
 
-    public Task<string> AttachInterfaceAsync(NetworkInterfaceId id, int deviceIndex, CancellationToken cancellationToken) =>
+    public Task<string> AttachInterfaceAsync(NetworkInterfaceId id, Slot slot, CancellationToken cancellationToken) =>
         CallAsync(
             "AttachInterface",
             () =>
             {
                 if (_interfaces.Count(item => item.AttachmentId is not null) >= maxInterfaces)
                     throw new CloudException(CloudErrorKind.InterfaceLimit, "AttachInterface", "AttachmentLimitExceeded", "full");
-                if (_interfaces.Any(item => item.DeviceIndex == deviceIndex))
+                if (_interfaces.Any(item => item.Slot == slot))
                     throw new CloudException(CloudErrorKind.Conflict, "AttachInterface", "InvalidParameterValue", "index in use");
                 var attachment = $"attach-{++_nextAttachment}";
-                Replace(id, item => item with { AttachmentId = attachment, DeviceIndex = deviceIndex, State = CloudInterfaceState.InUse });
+                Replace(id, item => item with { AttachmentId = attachment, Slot = slot, State = CloudInterfaceState.InUse });
                 return attachment;
             }
         );
@@ -198,7 +202,7 @@ internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface
     public Task DetachInterfaceAsync(NetworkInterfaceId id, string attachmentId, CancellationToken cancellationToken) =>
         CallAsync(
             "DetachInterface",
-            () => Replace(id, item => item with { AttachmentId = null, DeviceIndex = null, State = CloudInterfaceState.Available })
+            () => Replace(id, item => item with { AttachmentId = null, Slot = null, State = CloudInterfaceState.Available })
         );
 
     public Task DeleteInterfaceAsync(NetworkInterfaceId id, CancellationToken cancellationToken) =>
@@ -292,7 +296,7 @@ internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface
         CallAsync("FindSubnet", () => _subnets.GetValueOrDefault(subnetId));
 
     public Task<IReadOnlyList<string>> HintSecurityGroupsAsync(CancellationToken cancellationToken) =>
-        CallAsync("HintSecurityGroups", () => HintedGroups ?? _interfaces.Single(item => item.DeviceIndex == 0).SecurityGroupIds);
+        CallAsync("HintSecurityGroups", () => HintedGroups ?? _interfaces.Single(item => item.Slot == new Slot(0, 0)).SecurityGroupIds);
 
     public Task SetSecurityGroupsAsync(
         NetworkInterfaceId id,
@@ -357,13 +361,13 @@ internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface
     }
 
     private IPNetwork[] Blocks(string subnetId, int count) =>
-        [.. Enumerable.Range(0, count).Select(_ => AddressBlocks.Single(NextAddress(subnetId)))];
+        [.. Enumerable.Range(0, count).Select(_ => IpRanges.Single(NextAddress(subnetId)))];
 
     /// <summary>The cloud reserves the first four addresses of a subnet.</summary>
     private IPAddress NextAddress(string subnetId)
     {
         var next = _nextAddress.GetValueOrDefault(subnetId, 4);
         _nextAddress[subnetId] = next + 1;
-        return AddressBlocks.AddressAt(_subnets[subnetId].Range, next);
+        return IpRanges.AddressAt(_subnets[subnetId].Range, next);
     }
 }

@@ -33,7 +33,7 @@ internal sealed class PoolHarness
         Cloud = cloud;
         Budget = new ApiRateLimiter(budget ?? new ApiBudgetOptions(), Time, new Random(6));
         ICloud port = budget is null ? cloud : new BudgetedCloud(cloud, Budget);
-        Ledger = new IpLedger(TimeSpan.FromSeconds(30));
+        Ledger = new IpLedger(TimeSpan.FromSeconds(30), PodFamilies.Ipv4, prefersPrefixes: false);
         Pool.Subscribe(Published.Add);
         Writer = new CheckpointWriter(Ledger, File, Time, () => null, bootId: null)
         {
@@ -87,7 +87,13 @@ internal sealed class PoolHarness
             Ledger,
             new ReconcilerParts(Sync, Usage, actions, Waiting, Backoff, Placement, groups, Conditions, _signal) { Supply = Supply },
             targets ?? new PoolTargets(),
-            new PoolCapacity(maxInterfaces, blocksPerInterface, 100, Placement.UsesPrimary),
+            new PoolCapacity(
+                maxInterfaces,
+                new FamilyCapacity(Shapes.Ipv4Address, blocksPerInterface),
+                Other: null,
+                new PodLimit(Configured: null, Cluster: null, Default: 100),
+                Placement.UsesPrimary
+            ),
             new ReconcilerRules(provisioningDisabled, () => CloudAccess.Full, ManagesUnschedulable: false, new TargetChange(null, "")),
             Time
         )

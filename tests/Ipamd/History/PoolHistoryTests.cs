@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
+using VpcCni.Datapath;
 using VpcCni.Ipamd.Events;
 using VpcCni.Ipamd.History;
 using VpcCni.Ipamd.Ledger;
@@ -70,7 +71,7 @@ public sealed class PoolHistoryTests
                 PendingAdds = [],
                 Cooldown = TimeSpan.FromSeconds(30),
                 Since = Start,
-                View = new IpLedger(TimeSpan.FromSeconds(30)).View(Start),
+                View = new IpLedger(TimeSpan.FromSeconds(30), PodFamilies.Ipv4, prefersPrefixes: false).View(Start),
             }
         );
 
@@ -103,7 +104,7 @@ public sealed class PoolHistoryTests
     public void Growth_is_recorded_only_with_waiting_pods()
     {
         Served("served");
-        var under = new Intent.AssignBlocks(1, Start, new NetworkInterfaceId("eni-1"), new BlockRequest(BlockKind.Ipv4Address, 3));
+        var under = new Intent.AssignBlocks(1, Start, new NetworkInterfaceId("eni-1"), new BlockRequest(Shapes.Ipv4Address, 3));
         _history.Observe(new PoolEvent.ChangeBegan(Start, under, IsRepeated: false));
         _history.Observe(new PoolEvent.AddQueued(Start, Key("waits"), Pod("waits"), 0, Start.AddSeconds(20)));
         _history.Observe(new PoolEvent.ChangeEnded(Start.AddSeconds(1), under, TimeSpan.FromSeconds(1), null, ""));
@@ -165,7 +166,14 @@ public sealed class PoolHistoryTests
         {
             Key = Key(name),
             Pod = Pod(name),
-            Addresses = [new AttachmentAddress(IPAddress.Parse("10.0.0.5"), new InterfaceSlot(new NetworkInterfaceId("eni-1"), 0, 0))],
+            Interfaces =
+            [
+                new AttachmentInterface(
+                    "eth0",
+                    [IPAddress.Parse("10.0.0.5")],
+                    new InterfaceSlot(new NetworkInterfaceId("eni-1"), new Slot(0, 0))
+                ),
+            ],
             AssignedAt = Start,
         };
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
-using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
+using VpcCni.Datapath;
 using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Ipamd.Introspection;
 using VpcCni.Ipamd.Ledger;
@@ -18,7 +18,7 @@ namespace VpcCni.Ipamd.Tests.Introspection;
 public sealed class IntrospectionPagesTests
 {
     private readonly ManualTimeProvider _time = new();
-    private readonly IpLedger _ledger = new(TimeSpan.FromSeconds(30));
+    private readonly IpLedger _ledger = new(TimeSpan.FromSeconds(30), PodFamilies.Ipv4, prefersPrefixes: false);
     private readonly EniConfigSource _eniConfig = new();
     private readonly IntrospectionPages _pages;
 
@@ -31,7 +31,7 @@ public sealed class IntrospectionPagesTests
         var observed = new InterfaceObservation
         {
             Id = new NetworkInterfaceId("eni-1"),
-            DeviceIndex = 1,
+            Slot = new Slot(0, 1),
             PrimaryAddress = IPAddress.Parse("10.0.0.4"),
             SubnetId = "subnet-1",
             Blocks = [IPNetwork.Parse("10.0.0.5/32"), IPNetwork.Parse("10.0.1.16/28")],
@@ -123,13 +123,7 @@ public sealed class IntrospectionPagesTests
 
     private void Assign(string name) =>
         Assert.IsType<AssignOutcome.Assigned>(
-            _ledger.Assign(
-                Key(name),
-                new PodReference("default", name),
-                $"/run/netns/{name}",
-                [AddressFamily.InterNetwork],
-                _time.GetUtcNow()
-            )
+            _ledger.Assign(Key(name), new PodReference("default", name), $"/run/netns/{name}", _time.GetUtcNow())
         );
 
     private static AttachmentKey Key(string name) => new("aws-cni", $"{name}-id", "eth0");

@@ -215,7 +215,7 @@ public sealed class PodAnnotatorTests : IAsyncDisposable
         _addresses.TryGetValue(pod, out var address)
             ? (_served.GetValueOrDefault(pod) ?? Held(pod, address)) with
             {
-                Addresses = [new AttachmentAddress(IPAddress.Parse(address), null)],
+                Interfaces = [new AttachmentInterface("eth0", [IPAddress.Parse(address)], null)],
             }
             : null;
 
@@ -285,7 +285,7 @@ public sealed class PodAnnotatorTests : IAsyncDisposable
         {
             Key = Key,
             Pod = pod,
-            Addresses = [new AttachmentAddress(IPAddress.Parse(address), null)],
+            Interfaces = [new AttachmentInterface("eth0", [IPAddress.Parse(address)], null)],
             AssignedAt = _time.GetUtcNow(),
         };
 

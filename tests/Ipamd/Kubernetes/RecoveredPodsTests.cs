@@ -14,7 +14,7 @@ public sealed class RecoveredPodsTests : IAsyncDisposable
     private static readonly PodReference Web = new("default", "web");
 
     private readonly ManualTimeProvider _time = new();
-    private readonly IpLedger _ledger = new(TimeSpan.FromSeconds(30));
+    private readonly IpLedger _ledger = new(TimeSpan.FromSeconds(30), PodFamilies.Ipv4, prefersPrefixes: false);
     private readonly FakePods _pods = new();
     private readonly List<Attachment> _identified = [];
     private readonly List<ClusterErrorKind?> _failed = [];

@@ -45,7 +45,13 @@ public sealed class CheckpointFileTests : IDisposable
         var file = new CheckpointFile(File);
         Assert.Contains(reason, Assert.Throws<CheckpointFormatException>(() => file.Read()).Message, StringComparison.Ordinal);
 
-        CheckpointLoader.Load(new IpLedger(TimeSpan.Zero), file, new ManualTimeProvider(), bootId: null, NullLogger.Instance);
+        CheckpointLoader.Load(
+            new IpLedger(TimeSpan.Zero, PodFamilies.Ipv4, prefersPrefixes: false),
+            file,
+            new ManualTimeProvider(),
+            bootId: null,
+            NullLogger.Instance
+        );
         Assert.Single(Directory.GetFileSystemEntries(_folder.FullName, "ipam.json.corrupt-*"));
         file.Write("new"u8);
         Assert.Equal("new", Encoding.UTF8.GetString(file.Read()!));

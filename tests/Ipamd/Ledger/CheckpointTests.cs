@@ -3,6 +3,7 @@ using System.Net;
 using System.Text;
 using System.Text.Json;
 using Microsoft.Extensions.Logging.Abstractions;
+using VpcCni.Datapath;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Ledger.Checkpoint;
 using VpcCni.Ipamd.Tests.Harness;
@@ -20,14 +21,14 @@ public sealed class CheckpointTests
         var at = DateTimeOffset.UnixEpoch.AddDays(20_000);
         Intent[] intents =
         [
-            new Intent.AddInterface(1, at, "token", "subnet-1", ["sg-1", "sg-2"], 2, new BlockRequest(BlockKind.Ipv4Prefix, 3))
+            new Intent.AddInterface(1, at, "token", "subnet-1", ["sg-1", "sg-2"], new Slot(0, 2), [new BlockRequest(Shapes.Ipv4Prefix, 3)])
             {
                 Created = new NetworkInterfaceId("eni-2"),
                 AttachmentId = "attach-2",
                 IsUndoing = true,
                 Since = at.AddHours(-2),
             },
-            new Intent.AssignBlocks(2, at, new NetworkInterfaceId("eni-0"), new BlockRequest(BlockKind.Ipv4Address, 9)),
+            new Intent.AssignBlocks(2, at, new NetworkInterfaceId("eni-0"), new BlockRequest(Shapes.Ipv4Address, 9)),
             new Intent.ReleaseBlocks(
                 3,
                 at,
@@ -39,7 +40,7 @@ public sealed class CheckpointTests
                 at,
                 new NetworkInterfaceId("eni-1"),
                 "attach-1",
-                new InterfaceSlot(new NetworkInterfaceId("eni-1"), 1, 0),
+                new InterfaceSlot(new NetworkInterfaceId("eni-1"), new Slot(0, 1)),
                 System.Net.IPAddress.Parse("10.0.1.4")
             )
             {
@@ -68,6 +69,30 @@ public sealed class CheckpointTests
         Assert.Contains("borrowBlocks", Assert.Single(foreign.UnreadableIntents), StringComparison.Ordinal);
     }
 
+    /// <summary>What a daemon wrote before blocks had shapes and interfaces had slots.</summary>
+    [Fact]
+    public void Intents_of_an_earlier_version_are_read()
+    {
+        const string earlier = """
+            {"version":"vpc-cni-ipam/1","allocations":[
+              {"networkName":"aws-cni","containerID":"c","ifName":"eth0","ipv4":"10.0.0.10","allocationTimestamp":5,
+               "vpccni":{"places":[{"interface":"eni-1","deviceIndex":1,"networkCard":0}]}}],
+             "vpccni":{"intents":[
+               {"number":1,"kind":"addInterface","at":5,"token":"t","subnet":"subnet-1","deviceIndex":2,"blockKind":"Ipv4Prefix","count":3},
+               {"number":2,"kind":"assignBlocks","at":5,"interface":"eni-1","blockKind":"Ipv6Address","count":4},
+               {"number":3,"kind":"assignBlocks","at":5,"interface":"eni-1","blockKind":"Ipv9","count":4}]}}
+            """;
+
+        var record = CheckpointFormat.Read(Encoding.UTF8.GetBytes(earlier));
+
+        var add = Assert.IsType<Intent.AddInterface>(record.Intents[0]);
+        Assert.Equal(new Slot(0, 2), add.Slot);
+        Assert.Equal([new BlockRequest(Shapes.Ipv4Prefix, 3)], add.Blocks);
+        Assert.Equal(new BlockRequest(Shapes.Ipv6Address, 4), Assert.IsType<Intent.AssignBlocks>(record.Intents[1]).Blocks);
+        Assert.Contains("Ipv9", Assert.Single(record.UnreadableIntents));
+        Assert.Equal(new Slot(0, 1), Assert.Single(record.Attachments).Interfaces[0].Slot!.Value.Slot);
+    }
+
     [Fact]
     public void Record_round_trips()
     {
@@ -76,9 +101,18 @@ public sealed class CheckpointTests
                 Attachment("a", "10.0.0.10") with
                 {
                     NetnsPath = "/run/netns/a",
-                    Addresses =
+                    Interfaces =
                     [
-                        new AttachmentAddress(IPAddress.Parse("10.0.0.10"), new InterfaceSlot(new NetworkInterfaceId("eni-1"), 1, 0)),
+                        new AttachmentInterface(
+                            "eth0",
+                            [IPAddress.Parse("10.0.0.10"), IPAddress.Parse("2001:db8::10")],
+                            new InterfaceSlot(new NetworkInterfaceId("eni-1"), new Slot(0, 1))
+                        ),
+                        new AttachmentInterface(
+                            "mNicIf1",
+                            [IPAddress.Parse("10.0.3.10")],
+                            new InterfaceSlot(new NetworkInterfaceId("eni-9"), new Slot(1, 0))
+                        ),
                     ],
                 },
                 Attachment("b", "10.0.0.11"),
@@ -92,6 +126,7 @@ public sealed class CheckpointTests
         foreach (var (wrote, got) in record.Attachments.Zip(read.Attachments))
         {
             Assert.Equal(wrote.Addresses, got.Addresses);
+            Assert.Equal(wrote.Interfaces.Select(item => item.Name), got.Interfaces.Select(item => item.Name));
             Assert.Equal((wrote.Key, wrote.Pod, wrote.NetnsPath, wrote.AssignedAt), (got.Key, got.Pod, got.NetnsPath, got.AssignedAt));
         }
     }
@@ -177,7 +212,7 @@ public sealed class CheckpointTests
         var exception = Assert.Throws<CheckpointFormatException>(() => CheckpointFormat.Read(Encoding.UTF8.GetBytes(content)));
         Assert.Contains(expected, exception.Message, StringComparison.Ordinal);
         var file = new FakeCheckpointFile { Content = Encoding.UTF8.GetBytes(content) };
-        var ledger = new IpLedger(TimeSpan.FromSeconds(30));
+        var ledger = new IpLedger(TimeSpan.FromSeconds(30), PodFamilies.Ipv4, prefersPrefixes: false);
         CheckpointLoader.Load(ledger, file, new VpcCni.Tests.Shared.ManualTimeProvider(), bootId: null, NullLogger.Instance);
         Assert.Empty(ledger.Attachments());
         Assert.Equal(content, Encoding.UTF8.GetString(Assert.Single(file.Aside)));
@@ -231,7 +266,7 @@ public sealed class CheckpointTests
         {
             Key = new AttachmentKey("aws-cni", container, "eth0"),
             Pod = new PodReference("default", container),
-            Addresses = [new AttachmentAddress(IPAddress.Parse(address), null)],
+            Interfaces = [new AttachmentInterface("eth0", [IPAddress.Parse(address)], null)],
             AssignedAt = Start,
         };
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
-using System.Net.Sockets;
+using VpcCni.Datapath;
 using VpcCni.Ipamd.Ledger;
+using VpcCni.Netlink;
 using Xunit;
 
 namespace VpcCni.Ipamd.Tests.Ledger;
@@ -9,7 +10,7 @@ namespace VpcCni.Ipamd.Tests.Ledger;
 public sealed class IpLedgerTests
 {
     private static readonly DateTimeOffset Start = new(2026, 3, 1, 12, 0, 0, TimeSpan.Zero);
-    private readonly IpLedger _ledger = new(TimeSpan.FromSeconds(30));
+    private readonly IpLedger _ledger = new(TimeSpan.FromSeconds(30), PodFamilies.Ipv4, prefersPrefixes: false);
 
     [Fact]
     public void Same_key_gets_the_same_address_with_a_new_assignment_time()
@@ -20,7 +21,7 @@ public sealed class IpLedgerTests
         var later = Start.AddSeconds(9);
         _ledger.MarkUnused(new HashSet<AttachmentKey> { Key("a") }, TimeSpan.FromSeconds(10), Start.AddSeconds(1));
 
-        var again = Assert.IsType<AssignOutcome.Assigned>(_ledger.Assign(Key("a"), default, "", [AddressFamily.InterNetwork], later));
+        var again = Assert.IsType<AssignOutcome.Assigned>(_ledger.Assign(Key("a"), default, "", later));
 
         Assert.False(again.IsNew);
         Assert.Equal(first with { AssignedAt = later }, again.Attachment);
@@ -49,7 +50,7 @@ public sealed class IpLedgerTests
     {
         Observe(Primary("10.0.0.10/32", "10.0.0.11/32"));
         Assert.Equal(["10.0.0.10", "10.0.0.11"], new[] { Add("a"), Add("b") }.Select(AddressOf));
-        Assert.IsType<AssignOutcome.NoAddress>(_ledger.Assign(Key("c"), default, "", [AddressFamily.InterNetwork], Start));
+        Assert.IsType<AssignOutcome.NoAddress>(_ledger.Assign(Key("c"), default, "", Start));
     }
 
     [Fact]
@@ -58,9 +59,9 @@ public sealed class IpLedgerTests
         Observe(Primary("10.0.0.10/32"));
         Add("a");
         _ledger.Release(Key("a"), Start);
-        Assert.IsType<AssignOutcome.NoAddress>(_ledger.Assign(Key("b"), default, "", [AddressFamily.InterNetwork], Start.AddSeconds(29.9)));
+        Assert.IsType<AssignOutcome.NoAddress>(_ledger.Assign(Key("b"), default, "", Start.AddSeconds(29.9)));
         Assert.Equal(1, _ledger.View(Start.AddSeconds(29.9)).Cooling);
-        Assert.IsType<AssignOutcome.Assigned>(_ledger.Assign(Key("b"), default, "", [AddressFamily.InterNetwork], Start.AddSeconds(30)));
+        Assert.IsType<AssignOutcome.Assigned>(_ledger.Assign(Key("b"), default, "", Start.AddSeconds(30)));
     }
 
     [Fact]
@@ -82,24 +83,60 @@ public sealed class IpLedgerTests
     }
 
     [Fact]
-    public void Both_families_are_assigned_together_or_not_at_all()
+    public void Both_families_are_assigned_from_one_interface_or_not_at_all()
     {
-        Observe(Primary("10.0.0.10/32", "2001:db8:1::/80"));
-        var dual = Assert.IsType<AssignOutcome.Assigned>(
-            _ledger.Assign(Key("a"), default, "", [AddressFamily.InterNetwork, AddressFamily.InterNetworkV6], Start)
-        );
-        Assert.Equal(["10.0.0.10", "2001:db8:1::"], dual.Attachment.Addresses.Select(held => held.Address.ToString()));
-        Assert.IsType<AssignOutcome.NoAddress>(
-            _ledger.Assign(Key("b"), default, "", [AddressFamily.InterNetworkV6, AddressFamily.InterNetwork], Start)
-        );
-        Assert.Equal(
-            "2001:db8:1::1",
-            AddressOf(
-                Assert
-                    .IsType<AssignOutcome.Assigned>(_ledger.Assign(Key("c"), default, "", [AddressFamily.InterNetworkV6], Start))
-                    .Attachment
-            )
-        );
+        var dual = new IpLedger(TimeSpan.FromSeconds(30), PodFamilies.Dual, prefersPrefixes: false);
+        dual.Observe([Primary("10.0.0.10/32", "10.0.0.11/32"), Secondary(1, "10.0.1.10/32", "2001:db8:1::/80")], Start);
+
+        var first = Assert.IsType<AssignOutcome.Assigned>(dual.Assign(Key("a"), default, "", Start)).Attachment;
+
+        var pod = Assert.Single(first.Interfaces);
+        Assert.Equal(["10.0.1.10", "2001:db8:1::1"], pod.Addresses.Select(address => address.ToString()));
+        Assert.Equal(new Slot(0, 1), pod.Slot!.Value.Slot);
+        // The primary interface has IPv4 addresses alone.
+        Assert.IsType<AssignOutcome.NoAddress>(dual.Assign(Key("b"), default, "", Start));
+        Assert.Equal(1, dual.View(Start).Assigned);
+    }
+
+    [Fact]
+    public void Dual_stack_pod_whose_second_address_is_gone_is_an_orphan()
+    {
+        var dual = new IpLedger(TimeSpan.FromSeconds(30), PodFamilies.Dual, prefersPrefixes: false);
+        dual.Observe([Primary("10.0.0.10/32", "2001:db8:1::/80")], Start);
+        dual.Assign(Key("a"), default, "", Start);
+
+        dual.Observe([Primary("10.0.0.10/32")], Start.AddMinutes(2));
+
+        var orphan = Assert.Single(dual.View(Start.AddMinutes(2)).Orphans);
+        Assert.Equal((Key("a"), Slot.Primary), (orphan.Attachment.Key, orphan.LastSlot!.Value.Slot));
+    }
+
+    [Fact]
+    public void Both_addresses_of_a_released_pod_cool()
+    {
+        var dual = new IpLedger(TimeSpan.FromSeconds(30), PodFamilies.Dual, prefersPrefixes: false);
+        dual.Observe([Primary("10.0.0.10/32", "2001:db8:1::/80")], Start);
+        dual.Assign(Key("a"), default, "", Start);
+
+        dual.Release(Key("a"), Start);
+
+        var view = dual.View(Start);
+        Assert.Equal((1, 1), (view.CoolingOf(IpFamily.V4), view.CoolingOf(IpFamily.V6)));
+        Assert.Equal([Start.AddSeconds(30)], view.CooldownEnds);
+        Assert.IsType<AssignOutcome.NoAddress>(dual.Assign(Key("b"), default, "", Start.AddSeconds(29)));
+        Assert.IsType<AssignOutcome.Assigned>(dual.Assign(Key("b"), default, "", Start.AddSeconds(30)));
+    }
+
+    [Theory]
+    [InlineData("10.0.0.64/26", "10.0.0.65")]
+    [InlineData("10.0.0.0/24", "10.0.0.200")]
+    [InlineData("2001:db8:1:2:3::/96", "2001:db8:1:2:3::7")]
+    [InlineData("2001:db8::1/128", "2001:db8::1")]
+    public void Owner_of_an_address_is_found_in_a_block_of_any_length(string block, string address)
+    {
+        Observe(Primary("10.1.0.16/28", block));
+        var recovered = _ledger.Recover([("veth0", IPAddress.Parse(address))], TimeSpan.Zero, Start);
+        Assert.Equal(Slot.Primary, Assert.Single(recovered).Addresses[0].Slot!.Value.Slot);
     }
 
     [Fact]
@@ -114,7 +151,7 @@ public sealed class IpLedgerTests
         Assert.Single(_ledger.View(later).Orphans);
         _ledger.Observe([Primary("10.0.0.10/32")], later);
         Assert.Empty(_ledger.View(later).Orphans);
-        Assert.IsType<AssignOutcome.NoAddress>(_ledger.Assign(Key("b"), default, "", [AddressFamily.InterNetwork], later));
+        Assert.IsType<AssignOutcome.NoAddress>(_ledger.Assign(Key("b"), default, "", later));
     }
 
     [Fact]
@@ -127,7 +164,7 @@ public sealed class IpLedgerTests
         Assert.Equal(new NetworkInterfaceId("eni-1"), Assert.Single(changes.InterfacesLost));
         Assert.Single(changes.Orphaned);
         _ledger.Observe([Primary(), Secondary(1, "10.0.1.10/32")], later);
-        Assert.IsType<AssignOutcome.NoAddress>(_ledger.Assign(Key("b"), default, "", [AddressFamily.InterNetwork], later));
+        Assert.IsType<AssignOutcome.NoAddress>(_ledger.Assign(Key("b"), default, "", later));
     }
 
     [Fact]
@@ -139,7 +176,11 @@ public sealed class IpLedgerTests
             [IPNetwork.Parse("10.0.0.10/32")],
             Start
         );
-        _ledger.CompleteAdd(_ledger.BeginAdd("token", "subnet-1", [], 1, Addresses(1), Start), Secondary(1, "10.0.1.10/32"), Start);
+        _ledger.CompleteAdd(
+            _ledger.BeginAdd("token", "subnet-1", [], new Slot(0, 1), [Addresses(1)], Start),
+            Secondary(1, "10.0.1.10/32"),
+            Start
+        );
         Assert.False(_ledger.Observe([Primary()], Start.AddSeconds(59)).Any);
         Assert.Equal(2, _ledger.View(Start.AddSeconds(59)).Total);
         Assert.True(_ledger.Observe([Primary()], Start.AddSeconds(60)).Any);
@@ -172,7 +213,7 @@ public sealed class IpLedgerTests
             Start
         )!;
         Assert.Equal([IPNetwork.Parse("10.0.0.12/32")], accepted.Blocks);
-        Assert.IsType<AssignOutcome.NoAddress>(_ledger.Assign(Key("c"), default, "", [AddressFamily.InterNetwork], Start));
+        Assert.IsType<AssignOutcome.NoAddress>(_ledger.Assign(Key("c"), default, "", Start));
         _ledger.Abort(accepted, Start);
         Assert.Equal("10.0.0.12", AddressOf(Add("c")));
     }
@@ -186,7 +227,7 @@ public sealed class IpLedgerTests
         Assert.Null(_ledger.BeginRemove(new NetworkInterfaceId("eni-0"), "attach-0", Start));
         Assert.Null(_ledger.BeginRemove(new NetworkInterfaceId("eni-1"), "attach-1", Start));
         var removal = Assert.IsType<Intent.RemoveInterface>(_ledger.BeginRemove(new NetworkInterfaceId("eni-2"), "attach-2", Start));
-        Assert.IsType<AssignOutcome.NoAddress>(_ledger.Assign(Key("c"), default, "", [AddressFamily.InterNetwork], Start));
+        Assert.IsType<AssignOutcome.NoAddress>(_ledger.Assign(Key("c"), default, "", Start));
         _ledger.Abort(removal, Start);
         Assert.Equal("10.0.2.10", AddressOf(Add("c")));
     }
@@ -201,10 +242,10 @@ public sealed class IpLedgerTests
         Assert.Empty(_ledger.Restore(record, new ClockReading(Start, TimeSpan.Zero)));
         Assert.Null(_ledger.Find(Key("a"))!.Addresses[0].Slot);
         Observe(Primary("10.0.0.10/32", "10.0.0.11/32", "10.0.0.12/32"));
-        Assert.Equal(0, _ledger.Find(Key("a"))!.Addresses[0].Slot!.Value.DeviceIndex);
+        Assert.Equal(0, _ledger.Find(Key("a"))!.Addresses[0].Slot!.Value.Slot.DeviceIndex);
         Assert.Equal("10.0.0.12", AddressOf(Add("b")));
-        Assert.IsType<AssignOutcome.NoAddress>(_ledger.Assign(Key("c"), default, "", [AddressFamily.InterNetwork], Start.AddSeconds(19)));
-        Assert.IsType<AssignOutcome.Assigned>(_ledger.Assign(Key("c"), default, "", [AddressFamily.InterNetwork], Start.AddSeconds(20)));
+        Assert.IsType<AssignOutcome.NoAddress>(_ledger.Assign(Key("c"), default, "", Start.AddSeconds(19)));
+        Assert.IsType<AssignOutcome.Assigned>(_ledger.Assign(Key("c"), default, "", Start.AddSeconds(20)));
     }
 
     [Theory]
@@ -219,7 +260,7 @@ public sealed class IpLedgerTests
         _ledger.Release(Key("a"), Start);
         // Negative after a reboot: ten seconds is all that is known to have passed.
         var written = new ClockReading(Start, TimeSpan.FromSeconds(100));
-        var next = new IpLedger(TimeSpan.FromSeconds(30));
+        var next = new IpLedger(TimeSpan.FromSeconds(30), PodFamilies.Ipv4, prefersPrefixes: false);
         var now = Start.AddSeconds(10 + clockSetBySeconds);
         next.Restore(
             _ledger.Record().Record with
@@ -337,7 +378,7 @@ public sealed class IpLedgerTests
         Observe(Primary("10.0.0.32/32", "10.0.0.40/32", "10.0.0.99/32"));
         var id = new NetworkInterfaceId("eni-0");
         _ledger.CompleteAssign(
-            _ledger.BeginAssign(id, new BlockRequest(BlockKind.Ipv4Prefix, 1), Start)!,
+            _ledger.BeginAssign(id, new BlockRequest(Shapes.Ipv4Prefix, 1), Start)!,
             [IPNetwork.Parse("10.0.0.32/28")],
             Start
         );
@@ -359,7 +400,7 @@ public sealed class IpLedgerTests
             Start
         );
         _ledger.Observe([Primary("10.0.0.10/32"), Secondary(1)], Start.AddSeconds(5));
-        Assert.Equal(1, Add("a").Addresses[0].Slot!.Value.DeviceIndex);
+        Assert.Equal(1, Add("a").Addresses[0].Slot!.Value.Slot.DeviceIndex);
     }
 
     [Fact]
@@ -411,7 +452,7 @@ public sealed class IpLedgerTests
         Observe(Primary(), Secondary(1, "10.0.1.10/32"));
         Assert.Single(_ledger.View(Start).Interfaces);
         _ledger.CompleteRemove(removal, Start);
-        var next = new IpLedger(TimeSpan.FromSeconds(30));
+        var next = new IpLedger(TimeSpan.FromSeconds(30), PodFamilies.Ipv4, prefersPrefixes: false);
         next.Restore(_ledger.Record().Record, new ClockReading(Start.AddSeconds(10), TimeSpan.Zero));
         next.Observe([Primary(), Secondary(1, "10.0.1.10/32")], Start.AddSeconds(10));
         Assert.Single(next.View(Start).Interfaces);
@@ -424,7 +465,7 @@ public sealed class IpLedgerTests
     {
         Observe(Primary("10.0.0.10/32", "10.0.0.11/32"));
         _ledger.BeginRelease(new NetworkInterfaceId("eni-0"), [IPNetwork.Parse("10.0.0.10/32"), IPNetwork.Parse("10.0.0.11/32")], Start);
-        var next = new IpLedger(TimeSpan.FromSeconds(30));
+        var next = new IpLedger(TimeSpan.FromSeconds(30), PodFamilies.Ipv4, prefersPrefixes: false);
         next.Restore(_ledger.Record().Record, new ClockReading(Start, TimeSpan.Zero));
         next.Observe([Primary("10.0.0.10/32", "10.0.0.11/32")], Start);
         Assert.Equal(0, next.View(Start).Free);
@@ -443,17 +484,13 @@ public sealed class IpLedgerTests
     [Fact]
     public void Preferred_kind_of_block_is_filled_first()
     {
-        var byPrefixes = new IpLedger(TimeSpan.FromSeconds(30), prefersPrefixes: true);
+        var byPrefixes = new IpLedger(TimeSpan.FromSeconds(30), PodFamilies.Ipv4, prefersPrefixes: true);
         foreach (var (ledger, expected) in new[] { (byPrefixes, "10.0.0.32"), (_ledger, "10.0.0.10") })
         {
             ledger.Observe([Primary("10.0.0.10/32", "10.0.0.32/28")], Start);
             Assert.Equal(
                 expected,
-                AddressOf(
-                    Assert
-                        .IsType<AssignOutcome.Assigned>(ledger.Assign(Key("a"), default, "", [AddressFamily.InterNetwork], Start))
-                        .Attachment
-                )
+                AddressOf(Assert.IsType<AssignOutcome.Assigned>(ledger.Assign(Key("a"), default, "", Start)).Attachment)
             );
         }
     }
@@ -478,7 +515,7 @@ public sealed class IpLedgerTests
         Assert.True(Matches(Primary("10.0.0.10/32"), Secondary(1, "10.0.1.10/32")));
     }
 
-    private static BlockRequest Addresses(int count) => new(BlockKind.Ipv4Address, count);
+    private static BlockRequest Addresses(int count) => new(Shapes.Ipv4Address, count);
 
     /// <summary>The next start without the cloud uses the checkpoint.</summary>
     [Theory]
@@ -496,9 +533,7 @@ public sealed class IpLedgerTests
 
     private Attachment Add(string container) =>
         Assert
-            .IsType<AssignOutcome.Assigned>(
-                _ledger.Assign(Key(container), new PodReference("default", container), "/run/netns/x", [AddressFamily.InterNetwork], Start)
-            )
+            .IsType<AssignOutcome.Assigned>(_ledger.Assign(Key(container), new PodReference("default", container), "/run/netns/x", Start))
             .Attachment;
 
     private void Observe(params InterfaceObservation[] interfaces) => _ledger.Observe(interfaces, Start);
@@ -509,7 +544,7 @@ public sealed class IpLedgerTests
         new()
         {
             Id = new NetworkInterfaceId($"eni-{deviceIndex}"),
-            DeviceIndex = deviceIndex,
+            Slot = new Slot(0, deviceIndex),
             PrimaryAddress = IPAddress.Parse($"10.0.{deviceIndex}.4"),
             SubnetId = "subnet-1",
             Blocks = [.. blocks.Select(IPNetwork.Parse)],
@@ -520,7 +555,7 @@ public sealed class IpLedgerTests
         {
             Key = Key(container),
             Pod = new PodReference("default", container),
-            Addresses = [new AttachmentAddress(IPAddress.Parse(address), null)],
+            Interfaces = [new AttachmentInterface("eth0", [IPAddress.Parse(address)], null)],
             AssignedAt = Start.AddMinutes(-1),
         };
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using Microsoft.Extensions.Logging.Abstractions;
+using VpcCni.Datapath;
 using VpcCni.Ipamd.Allocation;
 using VpcCni.Ipamd.Clouds;
 using VpcCni.Ipamd.Events;
@@ -337,7 +338,7 @@ public sealed class DaemonMetricsTests
         {
             Key = PoolHarness.Key("a"),
             Pod = default,
-            Addresses = [],
+            Interfaces = [],
             AssignedAt = default,
         };
         var served = new PoolEvent.AddServed(
@@ -392,7 +393,7 @@ public sealed class DaemonMetricsTests
         new()
         {
             Id = new NetworkInterfaceId("eni-primary"),
-            DeviceIndex = 0,
+            Slot = Slot.Primary,
             PrimaryAddress = System.Net.IPAddress.Parse("10.0.0.10"),
             SubnetId = "subnet-1",
             Blocks = [],

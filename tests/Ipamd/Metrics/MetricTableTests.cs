@@ -100,7 +100,7 @@ public sealed partial class MetricTableTests
     public void Every_row_of_the_table_has_an_instrument()
     {
         var time = new ManualTimeProvider();
-        var ledger = new IpLedger(TimeSpan.FromSeconds(30));
+        var ledger = new IpLedger(TimeSpan.FromSeconds(30), PodFamilies.Ipv4, prefersPrefixes: false);
         using var metrics = new DaemonMetrics(
             new MetricSources(
                 new DaemonState("1", time),

@@ -253,13 +253,7 @@ public sealed class IntakeTests : IDisposable
     {
         await AddAsync("other");
         var key = new AttachmentKey("_migrated-from-cri", "a", "unknown");
-        _pool.Ledger.Assign(
-            key,
-            new PodReference("default", "a"),
-            "",
-            [System.Net.Sockets.AddressFamily.InterNetwork],
-            _pool.Time.GetUtcNow()
-        );
+        _pool.Ledger.Assign(key, new PodReference("default", "a"), "", _pool.Time.GetUtcNow());
         Pass(1);
         _notes.Leave(NoteOf("a"));
         var running = Start();

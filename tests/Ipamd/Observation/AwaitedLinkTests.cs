@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+using VpcCni.Datapath;
 using VpcCni.Ipamd.Allocation;
 using VpcCni.Ipamd.Clouds;
 using VpcCni.Ipamd.Ledger;
@@ -102,10 +103,10 @@ public sealed class AwaitedLinkTests
         var cloud = new FakeCloud().WithPrimary(3);
         var pool = new PoolHarness(cloud, maxInterfaces: 2, addWait: addWait);
         var second = await cloud.CreateInterfaceAsync(
-            new CreateInterfaceRequest("t", DateTimeOffset.UnixEpoch, "subnet-1", [], new BlockRequest(BlockKind.Ipv4Address, 3)),
+            new CreateInterfaceRequest("t", DateTimeOffset.UnixEpoch, "subnet-1", [], [new BlockRequest(Shapes.Ipv4Address, 3)]),
             default
         );
-        await cloud.AttachInterfaceAsync(second.Id, 1, default);
+        await cloud.AttachInterfaceAsync(second.Id, new Slot(0, 1), default);
         pool.Host.Broken.Add(second.Mac);
         await pool.StepAsync();
         Assert.Equal(3, pool.View.Free);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using Microsoft.Extensions.Logging.Abstractions;
+using VpcCni.Datapath;
 using VpcCni.Ipamd.Allocation;
 using VpcCni.Ipamd.Clouds;
 using VpcCni.Ipamd.Ledger;
@@ -107,7 +108,7 @@ public sealed class LateDescriptionTests
             new()
             {
                 Id = new NetworkInterfaceId($"eni-{index}"),
-                DeviceIndex = index,
+                Slot = new Slot(0, index),
                 PrimaryAddress = System.Net.IPAddress.Parse($"10.0.9.{index + 10}"),
                 SubnetId = "subnet-0",
                 Blocks = [],
@@ -139,7 +140,7 @@ public sealed class LateDescriptionTests
         var cloud = new FakeCloud().WithPrimary(3);
         var pool = new PoolHarness(cloud);
         var leaked = await cloud.CreateInterfaceAsync(
-            new CreateInterfaceRequest("t", DateTimeOffset.UnixEpoch, "subnet-1", [], default),
+            new CreateInterfaceRequest("t", DateTimeOffset.UnixEpoch, "subnet-1", [], []),
             default
         );
         cloud.Change(leaked.Id, item => Old(item, pool.Time.GetUtcNow().AddHours(5)));
@@ -162,7 +163,7 @@ public sealed class LateDescriptionTests
         var first = cleanup.RunAsync(everywhere: false, stop.Token);
         pool.Time.Advance(LeakedInterfaces.OwnDelay);
         await Assert.ThrowsAsync<InvalidOperationException>(() => first);
-        var request = new CreateInterfaceRequest("new", pool.Time.GetUtcNow(), "subnet-1", [], new BlockRequest(BlockKind.Ipv4Address, 1));
+        var request = new CreateInterfaceRequest("new", pool.Time.GetUtcNow(), "subnet-1", [], [new BlockRequest(Shapes.Ipv4Address, 1)]);
         var made = await cloud.CreateInterfaceAsync(request, CancellationToken.None);
         cloud.Change(made.Id, item => Old(item, pool.Time.GetUtcNow()));
         var leftover = await cloud.CreateInterfaceAsync(request with { IdempotencyToken = "old" }, CancellationToken.None);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+using VpcCni.Datapath;
 using VpcCni.Ipamd.Events;
 using VpcCni.Ipamd.Planning;
 using VpcCni.Ipamd.Tests.Harness;
@@ -23,7 +24,7 @@ public sealed class LinkLossTests
 
         pool.Time.Advance(TimeSpan.FromMinutes(2));
         await pool.StepAsync();
-        var second = cloud.Interfaces.First(item => item.DeviceIndex == 1);
+        var second = cloud.Interfaces.First(item => item.Slot == new Slot(0, 1));
         cloud.Change(second.Id, _ => null);
         pool.Sync.LinkLost(second.Mac);
         pool.Time.Advance(PoolLimits.FirstObserveRetry);

@@ -91,7 +91,6 @@ public sealed class OptionBinderTests
             { "NETWORK_POLICY_ENFORCING_MODE", "loose" },
             { "NETWORK_POLICY_ENFORCING_MODE", "strict" },
             { "ENABLE_IPv4", "false" },
-            { "ENABLE_IPv6", "true" },
             { "ENABLE_POD_ENI", "true" },
             { "AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS", "10.0.0.0" },
             { "AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS", "10.0.0.0/33" },
@@ -189,7 +188,57 @@ public sealed class OptionBinderTests
 
     [Fact]
     public void All_problems_are_reported_together() =>
-        Assert.Equal(3, Bind(("IP_COOLDOWN_PERIOD", "a"), ("MANAGE_UNTAGGED_ENI", "b"), ("ENABLE_IPv6", "true")).Problems.Count);
+        Assert.Equal(3, Bind(("IP_COOLDOWN_PERIOD", "a"), ("MANAGE_UNTAGGED_ENI", "b"), ("ENABLE_POD_ENI", "true")).Problems.Count);
+
+    [Theory]
+    [InlineData("true", "false", "IPv4")]
+    [InlineData("false", "true", "IPv6")]
+    [InlineData("true", "true", "IPv4 and IPv6")]
+    public void Families_of_the_pods_are_those_enabled(string ipv4, string ipv6, string families)
+    {
+        var bound = Bind(("ENABLE_IPv4", ipv4), ("ENABLE_IPv6", ipv6), ("ENABLE_PREFIX_DELEGATION", "true"));
+
+        Assert.Empty(bound.Problems);
+        Assert.Equal(families, bound.Options.Families.ToString());
+    }
+
+    [Theory]
+    [InlineData("ENABLE_PREFIX_DELEGATION", "false")]
+    [InlineData("AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG", "true")]
+    [InlineData("AWS_VPC_ENI_MTU", "1279")]
+    [InlineData("POD_MTU", "1279")]
+    public void Ipv6_rejects_what_its_pods_cannot_have(string name, string value)
+    {
+        var variables = new Dictionary<string, string>
+        {
+            ["ENABLE_IPv4"] = "false",
+            ["ENABLE_IPv6"] = "true",
+            ["ENABLE_PREFIX_DELEGATION"] = "true",
+            ["CLUSTER_ENDPOINT"] = "https://10.0.0.1",
+            ["MY_NODE_NAME"] = "n",
+            [name] = value,
+        };
+
+        var problem = Assert.Single(OptionBinder.Bind(variables).Problems);
+
+        Assert.StartsWith($"{name}='{value}': expected ", problem, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Warm_targets_without_meaning_for_ipv6_warn_once()
+    {
+        var bound = Bind(
+            ("ENABLE_IPv4", "false"),
+            ("ENABLE_IPv6", "true"),
+            ("ENABLE_PREFIX_DELEGATION", "true"),
+            ("WARM_IP_TARGET", "5"),
+            ("MINIMUM_IP_TARGET", "10"),
+            ("WARM_PREFIX_TARGET", "2"),
+            ("WARM_ENI_TARGET", "2")
+        );
+
+        Assert.Contains("no effect", Assert.Single(bound.Warnings));
+    }
 
     [Fact]
     public void Empty_variable_counts_as_unset() => Assert.Empty(Bind(("WARM_IP_TARGET", ""), ("AWS_EC2_ENDPOINT", "")).Problems);

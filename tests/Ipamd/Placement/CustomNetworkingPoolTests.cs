@@ -7,6 +7,7 @@ using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Placement;
 using VpcCni.Ipamd.Planning;
 using VpcCni.Ipamd.Tests.Harness;
+using VpcCni.Netlink;
 using Xunit;
 
 namespace VpcCni.Ipamd.Tests.Placement;
@@ -174,7 +175,7 @@ public sealed class CustomNetworkingPoolTests
         await pool.StepAsync();
         pool.Usage.ReserveInUse();
         await RunAsync(pool, TimeSpan.FromMinutes(2));
-        Assert.Equal([AddressBlocks.Single(own)], pool.Cloud.Interfaces[0].Blocks);
+        Assert.Equal([IpRanges.Single(own)], pool.Cloud.Interfaces[0].Blocks);
         Assert.True(Pods.Contains(await PodAsync(pool, "new")));
     }
 
@@ -246,7 +247,7 @@ public sealed class CustomNetworkingPoolTests
         pool.Host.Addresses.Add(new LinkAddress("eth0", own));
         SetEniConfig(pool, "subnet-pods");
         await RunAsync(pool, TimeSpan.FromMinutes(5));
-        Assert.Equal([AddressBlocks.Single(own)], pool.Cloud.Interfaces[0].Blocks);
+        Assert.Equal([IpRanges.Single(own)], pool.Cloud.Interfaces[0].Blocks);
         pool.Host.Addresses.Clear();
         await RunAsync(pool, TimeSpan.FromMinutes(5));
         Assert.Empty(pool.Cloud.Interfaces[0].Blocks);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+using VpcCni.Datapath;
 using VpcCni.Ipamd.Clouds;
 using VpcCni.Ipamd.Placement;
 using VpcCni.Ipamd.Planning;
@@ -53,7 +54,7 @@ public sealed class CustomNetworkingTests
         Assert.Equal([new SubnetCandidate("subnet-pods", 200)], custom.Candidates());
         Assert.Equal(["sg-pods"], custom.GroupsForNew("subnet-pods", Primary)!);
         Assert.Null(custom.GroupsForNew("subnet-1", Primary));
-        Assert.True(custom.IsExcluded(Interface("subnet-pods") with { DeviceIndex = 0 }));
+        Assert.True(custom.IsExcluded(Interface("subnet-pods") with { Slot = Slot.Primary }));
     }
 
     [Fact]
@@ -201,5 +202,11 @@ public sealed class CustomNetworkingTests
 
     private CloudInterface Primary => _cloud.Interfaces[0];
 
-    private CloudInterface Interface(string subnet) => Primary with { SubnetId = subnet, DeviceIndex = 1, SecurityGroupIds = ["sg-x"] };
+    private CloudInterface Interface(string subnet) =>
+        Primary with
+        {
+            SubnetId = subnet,
+            Slot = new Slot(0, 1),
+            SecurityGroupIds = ["sg-x"],
+        };
 }

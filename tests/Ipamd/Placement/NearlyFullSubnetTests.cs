@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+using System.Net.Sockets;
 using VpcCni.Ipamd.Allocation;
 using VpcCni.Ipamd.Clouds;
 using VpcCni.Ipamd.Ledger;
@@ -7,6 +8,7 @@ using VpcCni.Ipamd.Planning;
 using VpcCni.Ipamd.Provisioning;
 using VpcCni.Ipamd.Tests.Harness;
 using VpcCni.Ipamd.Tests.Planning;
+using VpcCni.Netlink;
 using Xunit;
 
 namespace VpcCni.Ipamd.Tests.Placement;
@@ -117,11 +119,11 @@ public sealed class NearlyFullSubnetTests
     {
         var time = new VpcCni.Tests.Shared.ManualTimeProvider();
         var backoff = new GrowthBackoff(new SubnetSupply(time), time, new Random(1));
-        backoff.Failed(Full(), target: null, Subnet, new BlockRequest(BlockKind.Ipv4Address, 9), () => false);
+        backoff.Failed(Full(), target: null, Subnet, new BlockRequest(Shapes.Ipv4Address, 9), () => false);
         var view = backoff.View();
-        Assert.Equal(5, view.Subnets[Subnet].AddressesAtOnce);
-        Assert.Null(view.ObstacleFor(Subnet, BlockKind.Ipv4Address, isNew: true));
-        Assert.Null(view.ObstacleFor(Subnet, BlockKind.Ipv4Address, isNew: false));
+        Assert.Equal(5, view.Subnets[(Subnet, IpFamily.V4)].AddressesAtOnce);
+        Assert.Null(view.ObstacleFor(Subnet, Shapes.Ipv4Address, isNew: true));
+        Assert.Null(view.ObstacleFor(Subnet, Shapes.Ipv4Address, isNew: false));
     }
 
     [Fact]
@@ -130,11 +132,11 @@ public sealed class NearlyFullSubnetTests
         var time = new VpcCni.Tests.Shared.ManualTimeProvider();
         var backoff = new GrowthBackoff(new SubnetSupply(time), time, new Random(1));
         var eni = new NetworkInterfaceId("eni-1");
-        backoff.Failed(Full(), eni, Subnet, new BlockRequest(BlockKind.Ipv4Prefix, 3), () => false);
-        Assert.Null(backoff.View().ObstacleFor(Subnet, BlockKind.Ipv4Prefix, isNew: false));
-        backoff.Failed(Full(), eni, Subnet, new BlockRequest(BlockKind.Ipv4Prefix, 1), () => false);
-        Assert.NotNull(backoff.View().ObstacleFor(Subnet, BlockKind.Ipv4Prefix, isNew: false));
-        Assert.Null(backoff.View().ObstacleFor(Subnet, BlockKind.Ipv4Address, isNew: false));
+        backoff.Failed(Full(), eni, Subnet, new BlockRequest(Shapes.Ipv4Prefix, 3), () => false);
+        Assert.Null(backoff.View().ObstacleFor(Subnet, Shapes.Ipv4Prefix, isNew: false));
+        backoff.Failed(Full(), eni, Subnet, new BlockRequest(Shapes.Ipv4Prefix, 1), () => false);
+        Assert.NotNull(backoff.View().ObstacleFor(Subnet, Shapes.Ipv4Prefix, isNew: false));
+        Assert.Null(backoff.View().ObstacleFor(Subnet, Shapes.Ipv4Address, isNew: false));
     }
 
     [Fact]
@@ -144,9 +146,9 @@ public sealed class NearlyFullSubnetTests
         pool.Waiting = 40;
         pool.Obstacles = GrowthObstacles.None with
         {
-            Subnets = new Dictionary<string, SubnetObstacle>
+            Subnets = new Dictionary<(string, AddressFamily), SubnetObstacle>
             {
-                [Subnet] = new(
+                [(Subnet, IpFamily.V4)] = new(
                     null,
                     int.MaxValue,
                     new GrowthObstacle(GrowthObstacleKind.SubnetExhausted, pool.Now.AddMinutes(2), "no three")
@@ -157,7 +159,7 @@ public sealed class NearlyFullSubnetTests
             },
         };
         var plan = pool.Plan();
-        Assert.Equal(new BlockRequest(BlockKind.Ipv4Prefix, 2), Assert.IsType<PoolAction.AssignBlocks>(Assert.Single(plan.Actions)).Blocks);
+        Assert.Equal(new BlockRequest(Shapes.Ipv4Prefix, 2), Assert.IsType<PoolAction.AssignBlocks>(Assert.Single(plan.Actions)).Blocks);
     }
 
     [Fact]

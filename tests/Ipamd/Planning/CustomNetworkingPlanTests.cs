@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+using System.Net.Sockets;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Planning;
+using VpcCni.Netlink;
 using Xunit;
 
 namespace VpcCni.Ipamd.Tests.Planning;
@@ -113,9 +115,9 @@ public sealed class CustomNetworkingPlanTests
         var until = pool.Now + TimeSpan.FromSeconds(10);
         pool.Obstacles = GrowthObstacles.None with
         {
-            Subnets = new Dictionary<string, SubnetObstacle>
+            Subnets = new Dictionary<(string, AddressFamily), SubnetObstacle>
             {
-                ["subnet-1"] = new(new GrowthObstacle(GrowthObstacleKind.SubnetExhausted, until, "full"), 0, null),
+                [("subnet-1", IpFamily.V4)] = new(new GrowthObstacle(GrowthObstacleKind.SubnetExhausted, until, "full"), 0, null),
             },
         };
         pool.NoPlace = NoPlace with { MayEndAnyMoment = mayEndAnyMoment };
@@ -134,9 +136,9 @@ public sealed class CustomNetworkingPlanTests
         pool.Settle();
         pool.Obstacles = GrowthObstacles.None with
         {
-            Subnets = new Dictionary<string, SubnetObstacle>
+            Subnets = new Dictionary<(string, AddressFamily), SubnetObstacle>
             {
-                ["subnet-1"] = new(
+                [("subnet-1", IpFamily.V4)] = new(
                     null,
                     int.MaxValue,
                     new GrowthObstacle(GrowthObstacleKind.SubnetExhausted, pool.Now.AddHours(1), "no contiguous prefix")
@@ -146,7 +148,7 @@ public sealed class CustomNetworkingPlanTests
         pool.NoPlace = NoPlace;
         pool.Waiting = 17;
         var action = Assert.IsType<PoolAction.AssignBlocks>(Assert.Single(pool.Plan().Actions));
-        Assert.Equal(new BlockRequest(BlockKind.Ipv4Address, 2), action.Blocks);
+        Assert.Equal(new BlockRequest(Shapes.Ipv4Address, 2), action.Blocks);
     }
 
     [Fact]

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
-using System.Net.Sockets;
+using VpcCni.Datapath;
+using VpcCni.Ipamd.Clouds.Aws.InstanceTypes;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Planning;
+using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.Tests.Planning;
 
@@ -15,10 +17,15 @@ internal sealed class PoolFixture(
     int blocksPerInterface,
     PoolTargets targets,
     int? maxPods = null,
-    bool usesPrimary = true
+    bool usesPrimary = true,
+    PodFamilies? families = null,
+    int? ipv6PerInterface = null
 )
 {
+    private readonly PodFamilies _families = families ?? PodFamilies.Ipv4;
+
     private static readonly IPNetwork Subnet = IPNetwork.Parse("10.0.0.0/16");
+    private static readonly IPNetwork Subnet6 = IPNetwork.Parse("2001:db8:0:1::/64");
     private static readonly IPNetwork Prefixes = IPNetwork.Parse("10.1.0.0/16");
     private int _nextAddress = 10;
     private int _nextPrefix;
@@ -26,7 +33,7 @@ internal sealed class PoolFixture(
     private int _nextPod;
     private DateTimeOffset _lastRelease = DateTimeOffset.UnixEpoch;
 
-    public IpLedger Ledger { get; } = new(TimeSpan.FromSeconds(30), targets.UsesPrefixes);
+    public IpLedger Ledger { get; } = new(TimeSpan.FromSeconds(30), families ?? PodFamilies.Ipv4, targets.UsesPrefixes);
     public DateTimeOffset Now { get; set; } = DateTimeOffset.UnixEpoch.AddDays(1);
     public int Waiting { get; set; }
     public GrowthObstacles Obstacles { get; set; } = GrowthObstacles.None;
@@ -54,7 +61,7 @@ internal sealed class PoolFixture(
                     .Interfaces.Select(item => new InterfaceObservation
                     {
                         Id = item.Id,
-                        DeviceIndex = item.DeviceIndex,
+                        Slot = item.Slot,
                         PrimaryAddress = item.PrimaryAddress,
                         SubnetId = item.SubnetId,
                         Blocks = [.. item.Blocks.Select(block => block.Range)],
@@ -72,10 +79,13 @@ internal sealed class PoolFixture(
                 Ledger = View,
                 Waiting = [.. Enumerable.Range(0, Waiting).Select(number => new PendingAdd(number, Now + TimeSpan.FromSeconds(20)))],
                 Subnets = Subnets,
-                Capacity = new PoolCapacity(
-                    maxInterfaces,
-                    blocksPerInterface,
-                    maxPods ?? PoolCapacity.DefaultMaxPods(usesPrimary ? maxInterfaces : maxInterfaces - 1, blocksPerInterface + 1),
+                Capacity = PoolCapacity.Of(
+                    Ec2Limits.Of(maxInterfaces, blocksPerInterface + 1, ipv6PerInterface ?? blocksPerInterface + 1, hasPrefixes: true),
+                    targets with
+                    {
+                        MaxPods = maxPods,
+                    },
+                    _families,
                     usesPrimary
                 ),
                 Obstacles = Obstacles,
@@ -109,13 +119,42 @@ internal sealed class PoolFixture(
         }
     }
 
+    /// <summary>Adds pods until the plan adds an interface.</summary>
+    public PoolAction.AddInterface FirstAddition()
+    {
+        for (var pods = 0; pods < 1000; pods++)
+        {
+            var plan = Plan();
+            if (plan.Actions.OfType<PoolAction.AddInterface>().FirstOrDefault() is { } add)
+                return add;
+            foreach (var action in plan.Actions)
+                Act(action);
+            if (View.Free > 0)
+                AddPod();
+            Now += TimeSpan.FromSeconds(2);
+        }
+
+        throw new InvalidOperationException("the plan adds no interface");
+    }
+
+    /// <summary>Observes the primary interface with these blocks.</summary>
+    public void Observe(params string[] blocks) =>
+        Ledger.Observe(
+            [
+                Interface(deviceIndex: 0, "subnet-1", [.. blocks.Select(block => IPNetwork.Parse(block))]) with
+                {
+                    Id = new NetworkInterfaceId("eni-1"),
+                },
+            ],
+            Now
+        );
+
     public Attachment AddPod()
     {
         var outcome = Ledger.Assign(
             new AttachmentKey("aws-cni", $"c{_nextPod}", "eth0"),
             new PodReference("default", $"p{_nextPod++}"),
             "",
-            [AddressFamily.InterNetwork],
             Now
         );
         return outcome is AssignOutcome.Assigned held ? held.Attachment : throw new InvalidOperationException("the pool is empty");
@@ -130,8 +169,8 @@ internal sealed class PoolFixture(
                 break;
             case PoolAction.AddInterface add:
                 Ledger.CompleteAdd(
-                    Ledger.BeginAdd("token", add.SubnetId, [], add.DeviceIndex, add.Blocks, Now),
-                    Interface(add.DeviceIndex, add.SubnetId, Blocks(add.Blocks)),
+                    Ledger.BeginAdd("token", add.SubnetId, [], add.Slot, add.Blocks, Now),
+                    Interface(add.Slot.DeviceIndex, add.SubnetId, [.. add.Blocks.SelectMany(Blocks)]),
                     Now
                 );
                 break;
@@ -152,8 +191,8 @@ internal sealed class PoolFixture(
         new()
         {
             Id = new NetworkInterfaceId($"eni-{_nextInterface++}"),
-            DeviceIndex = deviceIndex,
-            PrimaryAddress = AddressBlocks.AddressAt(Subnet, _nextAddress++),
+            Slot = new Slot(0, deviceIndex),
+            PrimaryAddress = IpRanges.AddressAt(Subnet, _nextAddress++),
             SubnetId = subnet,
             Blocks = blocks,
         };
@@ -163,9 +202,14 @@ internal sealed class PoolFixture(
             .. Enumerable
                 .Range(0, request.Count)
                 .Select(_ =>
-                    request.Kind == BlockKind.Ipv4Prefix
-                        ? new IPNetwork(AddressBlocks.AddressAt(Prefixes, 16 * _nextPrefix++), 28)
-                        : AddressBlocks.Single(AddressBlocks.AddressAt(Subnet, _nextAddress++))
+                    request.Shape.IsSingle
+                        ? IpRanges.Single(IpRanges.AddressAt(request.Shape.Family == IpFamily.V4 ? Subnet : Subnet6, _nextAddress++))
+                        : NextPrefix(request.Shape)
                 ),
         ];
+
+    private IPNetwork NextPrefix(BlockShape shape) =>
+        shape.Family == IpFamily.V4
+            ? new IPNetwork(IpRanges.AddressAt(Prefixes, 16 * _nextPrefix++), 28)
+            : IPNetwork.Parse($"2001:db8:0:1:{++_nextPrefix:x}::/80");
 }

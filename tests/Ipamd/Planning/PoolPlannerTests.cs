@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Planning;
 using Xunit;
 
@@ -79,7 +80,7 @@ public sealed class PoolPlannerTests
         Assert.Equal(
             [14, 14, 13],
             plan.Actions.Select(action =>
-                action is PoolAction.AssignBlocks assign ? assign.Blocks.Count : ((PoolAction.AddInterface)action).Blocks.Count
+                action is PoolAction.AssignBlocks assign ? assign.Blocks.Count : ((PoolAction.AddInterface)action).Blocks[0].Count
             )
         );
         Assert.Empty(plan.Unservable);
@@ -97,7 +98,7 @@ public sealed class PoolPlannerTests
             pool.AddPod();
         pool.Subnets = [new SubnetCandidate("subnet-1", free)];
         var plan = pool.Plan();
-        Assert.Equal(expected, plan.Actions.OfType<PoolAction.AddInterface>().Sum(add => add.Blocks.Count));
+        Assert.Equal(expected, plan.Actions.OfType<PoolAction.AddInterface>().Sum(add => Assert.Single(add.Blocks).Count));
         Assert.Equal(expected == 0 ? GrowthObstacleKind.SubnetExhausted : null, plan.Actions.Count == 0 ? plan.Obstacle?.Kind : null);
     }
 
@@ -272,7 +273,7 @@ public sealed class PoolPlannerTests
             pool.AddPod();
         // One is missing and three are ahead: the new interface takes three, and no other is added for the fourth.
         var add = Assert.IsType<PoolAction.AddInterface>(Assert.Single(pool.Plan().Actions));
-        Assert.Equal(3, add.Blocks.Count);
+        Assert.Equal([new BlockRequest(Shapes.Ipv4Address, 3)], add.Blocks);
     }
 
     /// <summary>An interface takes seconds, and costs the same whatever it carries.</summary>

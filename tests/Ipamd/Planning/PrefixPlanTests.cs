@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+using System.Net.Sockets;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Planning;
+using VpcCni.Netlink;
 using Xunit;
 
 namespace VpcCni.Ipamd.Tests.Planning;
@@ -132,7 +134,7 @@ public sealed class PrefixPlanTests
         pool.Subnets = [new SubnetCandidate("subnet-1", 4000), new SubnetCandidate("subnet-2", 100)];
         pool.Obstacles = NoPrefixes("subnet-1");
         var action = Assert.IsType<PoolAction.AddInterface>(Assert.Single(pool.Plan().Actions));
-        Assert.Equal(("subnet-2", new BlockRequest(BlockKind.Ipv4Prefix, 1)), (action.SubnetId, action.Blocks));
+        Assert.Equal(("subnet-2", new BlockRequest(Shapes.Ipv4Prefix, 1)), (action.SubnetId, Assert.Single(action.Blocks)));
     }
 
     [Theory]
@@ -179,15 +181,15 @@ public sealed class PrefixPlanTests
         var pool = Pool(new PoolTargets { UsesPrefixes = true, WarmIpTarget = 1 });
         pool.Waiting = 40;
         var action = Assert.IsType<PoolAction.AssignBlocks>(Assert.Single(pool.Plan().Actions));
-        Assert.Equal(new BlockRequest(BlockKind.Ipv4Prefix, 3), action.Blocks);
+        Assert.Equal(new BlockRequest(Shapes.Ipv4Prefix, 3), action.Blocks);
     }
 
     private static GrowthObstacles NoPrefixes(string subnet) =>
         GrowthObstacles.None with
         {
-            Subnets = new Dictionary<string, SubnetObstacle>
+            Subnets = new Dictionary<(string, AddressFamily), SubnetObstacle>
             {
-                [subnet] = new(
+                [(subnet, IpFamily.V4)] = new(
                     null,
                     int.MaxValue,
                     new GrowthObstacle(GrowthObstacleKind.SubnetExhausted, DateTimeOffset.UnixEpoch.AddYears(100), "no contiguous prefix")

@@ -12,7 +12,7 @@ namespace VpcCni.Ipamd.Tests.Provisioning;
 public sealed class GrowthBackoffTests
 {
     private static readonly NetworkInterfaceId Eni = new("eni-1");
-    private static readonly BlockRequest Blocks = new(BlockKind.Ipv4Address, 2);
+    private static readonly BlockRequest Blocks = new(Shapes.Ipv4Address, 2);
 
     private readonly ManualTimeProvider _time = new();
     private readonly SubnetSupply _supply;

@@ -189,7 +189,7 @@ public sealed class LostDeleteTests
         {
             Key = PoolHarness.Key(container),
             Pod = new PodReference("default", container),
-            Addresses = [new AttachmentAddress(IPAddress.Parse(address), null)],
+            Interfaces = [new AttachmentInterface("eth0", [IPAddress.Parse(address)], null)],
             AssignedAt = assignedAt,
         };
 }

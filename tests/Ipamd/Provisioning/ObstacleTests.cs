@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+using VpcCni.Datapath;
 using VpcCni.Ipamd.Allocation;
 using VpcCni.Ipamd.Clouds;
 using VpcCni.Ipamd.Ledger;
@@ -104,10 +105,10 @@ public sealed class ObstacleTests
         var cloud = new FakeCloud().WithPrimary(3);
         var pool = new PoolHarness(cloud);
         var operators = await cloud.CreateInterfaceAsync(
-            new CreateInterfaceRequest("t", DateTimeOffset.UnixEpoch, "subnet-1", [], new BlockRequest(BlockKind.Ipv4Address, 1)),
+            new CreateInterfaceRequest("t", DateTimeOffset.UnixEpoch, "subnet-1", [], [new BlockRequest(Shapes.Ipv4Address, 1)]),
             default
         );
-        await cloud.AttachInterfaceAsync(operators.Id, 1, default);
+        await cloud.AttachInterfaceAsync(operators.Id, new Slot(0, 1), default);
         cloud.Change(
             operators.Id,
             item =>
@@ -119,7 +120,7 @@ public sealed class ObstacleTests
         );
         await pool.StepAsync();
         Assert.False(cloud.Interfaces.Single(item => item.Id == operators.Id).DeleteOnTermination);
-        cloud.Change(operators.Id, item => item with { AttachmentId = null, DeviceIndex = null });
+        cloud.Change(operators.Id, item => item with { AttachmentId = null, Slot = null });
         using var stop = new CancellationTokenSource();
         var leaked = new LeakedInterfaces(
             cloud,

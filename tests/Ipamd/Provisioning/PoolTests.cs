@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
+using VpcCni.Datapath;
 using VpcCni.Ipamd.Allocation;
 using VpcCni.Ipamd.Clouds;
 using VpcCni.Ipamd.HostNetwork;
@@ -22,7 +23,7 @@ public sealed class PoolTests
         var calls = pool.Cloud.Calls.Count;
         var assigned = Assert.IsType<AddOutcome.Assigned>(await pool.AddAsync("a"));
         Assert.Equal(calls, pool.Cloud.Calls.Count);
-        Assert.Equal(0, assigned.Attachment.Addresses[0].Slot!.Value.DeviceIndex);
+        Assert.Equal(0, assigned.Attachment.Addresses[0].Slot!.Value.Slot.DeviceIndex);
         Assert.Equal(PoolHarness.Key("a"), Assert.Single(CheckpointFormat.Read(pool.File.Content).Attachments).Key);
     }
 
@@ -248,10 +249,10 @@ public sealed class PoolTests
         var cloud = new FakeCloud().WithPrimary(3);
         var pool = new PoolHarness(cloud, provisioningDisabled: true);
         var second = await cloud.CreateInterfaceAsync(
-            new CreateInterfaceRequest("t", DateTimeOffset.UnixEpoch, "subnet-1", [], new BlockRequest(BlockKind.Ipv4Address, 3)),
+            new CreateInterfaceRequest("t", DateTimeOffset.UnixEpoch, "subnet-1", [], [new BlockRequest(Shapes.Ipv4Address, 3)]),
             default
         );
-        await cloud.AttachInterfaceAsync(second.Id, 1, default);
+        await cloud.AttachInterfaceAsync(second.Id, new Slot(0, 1), default);
         pool.Host.Broken.Add(second.Mac);
         await pool.StepAsync();
         Assert.Equal(3, pool.View.Free);
@@ -424,13 +425,7 @@ public sealed class PoolTests
     {
         var pool = new PoolHarness(new FakeCloud().WithPrimary(3));
         await pool.StepAsync();
-        pool.Ledger.Assign(
-            new AttachmentKey("_migrated-from-cri", "a", "unknown"),
-            default,
-            "",
-            [System.Net.Sockets.AddressFamily.InterNetwork],
-            pool.Time.GetUtcNow()
-        );
+        pool.Ledger.Assign(new AttachmentKey("_migrated-from-cri", "a", "unknown"), default, "", pool.Time.GetUtcNow());
         Assert.NotNull(await pool.DeleteAsync("a"));
         Assert.Equal(0, pool.View.Assigned);
     }
@@ -629,10 +624,10 @@ public sealed class PoolTests
         var cloud = new FakeCloud().WithPrimary(3);
         var pool = new PoolHarness(cloud);
         var second = await cloud.CreateInterfaceAsync(
-            new CreateInterfaceRequest("t", DateTimeOffset.UnixEpoch, "subnet-1", [], new BlockRequest(BlockKind.Ipv4Address, 1)),
+            new CreateInterfaceRequest("t", DateTimeOffset.UnixEpoch, "subnet-1", [], [new BlockRequest(Shapes.Ipv4Address, 1)]),
             default
         );
-        await cloud.AttachInterfaceAsync(second.Id, 1, default);
+        await cloud.AttachInterfaceAsync(second.Id, new Slot(0, 1), default);
         cloud.Change(
             second.Id,
             item =>
@@ -701,7 +696,7 @@ public sealed class PoolTests
         Assert.False(add.IsCompleted);
         await pool.StepAsync();
         var assigned = Assert.IsType<AddOutcome.Assigned>(await add).Attachment.Addresses[0];
-        Assert.Equal((address, 0), (assigned.Address, assigned.Slot!.Value.DeviceIndex));
+        Assert.Equal((address, 0), (assigned.Address, assigned.Slot!.Value.Slot.DeviceIndex));
     }
 
     [Fact]

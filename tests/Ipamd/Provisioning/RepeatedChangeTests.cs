@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+using VpcCni.Datapath;
 using VpcCni.Ipamd.Clouds;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Planning;
@@ -87,7 +88,7 @@ public sealed class RepeatedChangeTests
             {
                 cloud.Change(
                     cloud.Interfaces[1].Id,
-                    item => item with { AttachmentId = null, DeviceIndex = null, State = CloudInterfaceState.Available }
+                    item => item with { AttachmentId = null, Slot = null, State = CloudInterfaceState.Available }
                 );
                 return new CloudException(CloudErrorKind.Transient, "DetachInterface", "NoAnswer", "the answer is lost");
             }
@@ -136,7 +137,7 @@ public sealed class RepeatedChangeTests
         var pool = new PoolHarness(cloud);
         var clock = ClockReading.Of(pool.Time);
         var at = clock.Now.AddHours(recordedHoursAhead);
-        var intent = new Intent.AddInterface(1, at, "token", "subnet-1", [], 1, new BlockRequest(BlockKind.Ipv4Address, 2))
+        var intent = new Intent.AddInterface(1, at, "token", "subnet-1", [], new Slot(0, 1), [new BlockRequest(Shapes.Ipv4Address, 2)])
         {
             Created = new NetworkInterfaceId("eni-deleted"),
         };

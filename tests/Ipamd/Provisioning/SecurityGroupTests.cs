@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+using VpcCni.Datapath;
 using VpcCni.Ipamd.Clouds;
 using VpcCni.Ipamd.Events;
 using VpcCni.Ipamd.Ledger;
@@ -64,19 +65,19 @@ public sealed class SecurityGroupTests
     {
         var pool = await PoolWithTwoAsync(maxInterfaces: 4);
         var created = await pool.Cloud.CreateInterfaceAsync(
-            new CreateInterfaceRequest("t", pool.Time.GetUtcNow(), "subnet-1", ["sg-own"], new BlockRequest(BlockKind.Ipv4Address, 1)),
+            new CreateInterfaceRequest("t", pool.Time.GetUtcNow(), "subnet-1", ["sg-own"], [new BlockRequest(Shapes.Ipv4Address, 1)]),
             CancellationToken.None
         );
-        await pool.Cloud.AttachInterfaceAsync(created.Id, 2, CancellationToken.None);
+        await pool.Cloud.AttachInterfaceAsync(created.Id, new Slot(0, 2), CancellationToken.None);
         pool.Cloud.Change(
             created.Id,
             item => item with { Tags = new Dictionary<string, string> { [InterfacePolicy.UnmanagedTag] = "true" } }
         );
         var trunk = await pool.Cloud.CreateInterfaceAsync(
-            new CreateInterfaceRequest("u", pool.Time.GetUtcNow(), "subnet-1", ["sg-trunk"], new BlockRequest(BlockKind.Ipv4Address, 1)),
+            new CreateInterfaceRequest("u", pool.Time.GetUtcNow(), "subnet-1", ["sg-trunk"], [new BlockRequest(Shapes.Ipv4Address, 1)]),
             CancellationToken.None
         );
-        await pool.Cloud.AttachInterfaceAsync(trunk.Id, 3, CancellationToken.None);
+        await pool.Cloud.AttachInterfaceAsync(trunk.Id, new Slot(0, 3), CancellationToken.None);
         pool.Cloud.Change(trunk.Id, item => item with { InterfaceType = "trunk" });
         ChangePrimary(pool, "sg-2");
         pool.Sync.RequestAt(pool.Time.GetUtcNow());
@@ -139,10 +140,10 @@ public sealed class SecurityGroupTests
     {
         var cloud = new FakeCloud().WithPrimary(1);
         var created = await cloud.CreateInterfaceAsync(
-            new CreateInterfaceRequest("t", default, "subnet-1", ["sg-own"], new BlockRequest(BlockKind.Ipv4Address, 1)),
+            new CreateInterfaceRequest("t", default, "subnet-1", ["sg-own"], [new BlockRequest(Shapes.Ipv4Address, 1)]),
             CancellationToken.None
         );
-        await cloud.AttachInterfaceAsync(created.Id, 1, CancellationToken.None);
+        await cloud.AttachInterfaceAsync(created.Id, new Slot(0, 1), CancellationToken.None);
         var pool = new PoolHarness(cloud, provisioningDisabled: true);
         await pool.StepAsync();
         Assert.Equal((2, 0), (pool.View.Interfaces.Count, Calls(pool, "SetSecurityGroups")));
@@ -161,7 +162,7 @@ public sealed class SecurityGroupTests
     private static void ChangePrimary(PoolHarness pool, params string[] groups) =>
         pool.Cloud.Change(pool.Cloud.Interfaces[0].Id, item => item with { SecurityGroupIds = groups });
 
-    private static CloudInterface Secondary(PoolHarness pool) => pool.Cloud.Interfaces.Single(item => item.DeviceIndex == 1);
+    private static CloudInterface Secondary(PoolHarness pool) => pool.Cloud.Interfaces.Single(item => item.Slot == new Slot(0, 1));
 
     private static int Calls(PoolHarness pool, string operation) => pool.Cloud.Calls.Count(call => call == operation);
 

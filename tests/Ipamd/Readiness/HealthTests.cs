@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+using VpcCni.Datapath;
 using VpcCni.Ipamd.Cli;
 using VpcCni.Ipamd.Clouds;
 using VpcCni.Ipamd.Events;
@@ -131,7 +132,7 @@ public sealed class HealthTests
             await node.Pool.StepAsync();
         }
 
-        var second = cloud.Interfaces.First(item => item.DeviceIndex == 1).Id;
+        var second = cloud.Interfaces.First(item => item.Slot == new Slot(0, 1)).Id;
         node.Pool.Time.Advance(TimeSpan.FromMinutes(2));
         cloud.Change(second, _ => null);
         node.Pool.Sync.RequestAt(node.Pool.Time.GetUtcNow());

@@ -11,6 +11,9 @@ namespace VpcCni.Simulation.Tests.Comparison;
 /// </summary>
 public sealed class ReferencePoolTests
 {
+    /// <summary>Addresses of a /28.</summary>
+    private const int PrefixSize = 16;
+
     /// <summary>Call time of the EC2 that the steps were measured on.</summary>
     private static readonly TimeSpan FastCalls = TimeSpan.FromMilliseconds(5);
 
@@ -122,8 +125,8 @@ public sealed class ReferencePoolTests
         if (StopsServing(row) && reference.Pods >= int.Parse(row.Environment["MINIMUM_IP_TARGET"]))
         {
             Assert.True(
-                ours.Addresses + (ours.Prefixes * PoolTargets.PrefixSize)
-                    >= reference.Addresses + (reference.Prefixes * PoolTargets.PrefixSize),
+                ours.Addresses + (ours.Prefixes * PrefixSize)
+                    >= reference.Addresses + (reference.Prefixes * PrefixSize),
                 where
             );
             Assert.True(

@@ -24,6 +24,7 @@ internal sealed class InstanceMetadata(ImdsClient client)
             Zone = await _reader.WordAsync("placement/availability-zone", "", cancellationToken),
             NetworkId = await _reader.WordAsync(primary + "vpc-id", "vpc-", cancellationToken),
             PrimaryAddress = await _reader.AddressAsync("local-ipv4", cancellationToken),
+            Ipv6Address = await _reader.TryAddressAsync("ipv6", cancellationToken),
             PrimaryMac = mac,
             PrimaryInterface = new NetworkInterfaceId(await _reader.WordAsync(primary + "interface-id", "eni-", cancellationToken)),
             PrimarySubnetId = await _reader.WordAsync(primary + "subnet-id", "subnet-", cancellationToken),

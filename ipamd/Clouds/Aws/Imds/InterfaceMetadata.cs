@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
+using VpcCni.Datapath;
 using VpcCni.Ipamd.Ledger;
+using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.Clouds.Aws.Imds;
 
@@ -33,7 +35,7 @@ internal sealed class InterfaceMetadata(ImdsClient client, TimeProvider time)
     /// Reads the blocks of each interface. Omits an interface that changes during the reading: a missing hint causes an observation, like
     /// one that differs.
     /// </summary>
-    public Task<IReadOnlyList<InterfaceHint>> ReadHintsAsync(CancellationToken cancellationToken) =>
+    public Task<IReadOnlyList<InterfaceHint>> ReadHintsAsync(NodeIdentity node, CancellationToken cancellationToken) =>
         WithDeadlineAsync(
             async token =>
             {
@@ -43,7 +45,7 @@ internal sealed class InterfaceMetadata(ImdsClient client, TimeProvider time)
                     if (
                         await ListKeysAsync(mac, token) is not { } keys
                         || await ReadIdAsync(mac, keys, token) is not { } id
-                        || await ReadAddressesAsync(mac, keys, token) is not { } addresses
+                        || await ReadAddressesAsync(node, mac, keys, token) is not { } addresses
                     )
                         continue;
                     hints.Add(new InterfaceHint(id, addresses.Blocks));
@@ -60,13 +62,13 @@ internal sealed class InterfaceMetadata(ImdsClient client, TimeProvider time)
     /// </summary>
     /// <exception cref="CloudException">Kind <see cref="CloudErrorKind.Transient"/> when the interfaces changed during every
     /// reading.</exception>
-    public Task<IReadOnlyList<CloudInterface>> ReadAllAsync(string primaryMac, CancellationToken cancellationToken) =>
+    public Task<IReadOnlyList<CloudInterface>> ReadAllAsync(NodeIdentity node, CancellationToken cancellationToken) =>
         WithDeadlineAsync(
             async token =>
             {
                 for (var reading = 1; reading <= MaxReadings; reading++)
                 {
-                    if (await TryReadAllAsync(primaryMac, token) is { } interfaces)
+                    if (await TryReadAllAsync(node, token) is { } interfaces)
                         return interfaces;
                 }
 
@@ -104,28 +106,28 @@ internal sealed class InterfaceMetadata(ImdsClient client, TimeProvider time)
 
     private static IPNetwork? First(IReadOnlyList<IPNetwork> ranges) => ranges.Count > 0 ? ranges[0] : null;
 
-    private async Task<IReadOnlyList<CloudInterface>?> TryReadAllAsync(string primaryMac, CancellationToken cancellationToken)
+    private async Task<IReadOnlyList<CloudInterface>?> TryReadAllAsync(NodeIdentity node, CancellationToken cancellationToken)
     {
         var macs = await ListMacsAsync(cancellationToken);
         List<CloudInterface> interfaces = [];
         foreach (var mac in macs)
         {
-            if (await TryReadAsync(mac, cancellationToken) is not { } item)
+            if (await TryReadAsync(node, mac, cancellationToken) is not { } item)
                 return null;
             interfaces.Add(item);
         }
 
         var after = await ListMacsAsync(cancellationToken);
-        return after.SequenceEqual(macs, StringComparer.Ordinal) ? DeviceIndexes.WithPrimaryFirst(interfaces, primaryMac) : null;
+        return after.SequenceEqual(macs, StringComparer.Ordinal) ? DeviceIndexes.WithPrimaryFirst(interfaces, node.PrimaryMac) : null;
     }
 
     /// <summary>Reads one interface; null when a listed key is missing.</summary>
-    private async Task<CloudInterface?> TryReadAsync(string mac, CancellationToken cancellationToken)
+    private async Task<CloudInterface?> TryReadAsync(NodeIdentity node, string mac, CancellationToken cancellationToken)
     {
         if (
             await ListKeysAsync(mac, cancellationToken) is not { } keys
             || await ReadIdAsync(mac, keys, cancellationToken) is not { } id
-            || await ReadAddressesAsync(mac, keys, cancellationToken) is not { } addresses
+            || await ReadAddressesAsync(node, mac, keys, cancellationToken) is not { } addresses
             || await ValueAsync(mac, keys, "device-number", cancellationToken) is not { Length: > 0 } device
             || await ValueAsync(mac, keys, "subnet-id", cancellationToken) is not { Length: > 0 } subnet
             || await ValueAsync(mac, keys, "subnet-ipv4-cidr-block", cancellationToken) is not { } ipv4Range
@@ -135,10 +137,7 @@ internal sealed class InterfaceMetadata(ImdsClient client, TimeProvider time)
                 is not { } card
         )
             return null;
-        var ranges = MetadataReader.ToRanges(
-            mac,
-            addresses.Primary is { AddressFamily: System.Net.Sockets.AddressFamily.InterNetworkV6 } ? ipv6Range : ipv4Range
-        );
+        var ranges = MetadataReader.ToRanges(mac, addresses.Primary is { AddressFamily: IpFamily.V6 } ? ipv6Range : ipv4Range);
         return new CloudInterface
         {
             Id = id,
@@ -154,10 +153,13 @@ internal sealed class InterfaceMetadata(ImdsClient client, TimeProvider time)
             Tags = new Dictionary<string, string>(),
             State = CloudInterfaceState.InUse,
             AttachmentId = UnknownAttachment,
-            DeviceIndex = MetadataReader.ToNumber(Macs + mac + "/device-number", device),
-
-            // Absent on types with one card.
-            NetworkCard = card.Length == 0 ? 0 : MetadataReader.ToNumber(Macs + mac + "/network-card", card),
+            Slot = new Slot(
+                // Absent on types with one card.
+                card.Length == 0
+                    ? 0
+                    : MetadataReader.ToNumber(Macs + mac + "/network-card", card),
+                MetadataReader.ToNumber(Macs + mac + "/device-number", device)
+            ),
             InterfaceType = addresses.Primary is null ? "efa-only" : "interface",
         };
     }
@@ -197,7 +199,12 @@ internal sealed class InterfaceMetadata(ImdsClient client, TimeProvider time)
     /// Reads an interface's addresses. The first is its primary address; in an IPv6-only subnet, the first IPv6 address. Null when they
     /// changed during the reading.
     /// </summary>
-    private async Task<Addresses?> ReadAddressesAsync(string mac, HashSet<string> keys, CancellationToken cancellationToken)
+    private async Task<Addresses?> ReadAddressesAsync(
+        NodeIdentity node,
+        string mac,
+        HashSet<string> keys,
+        CancellationToken cancellationToken
+    )
     {
         if (
             await ValueAsync(mac, keys, "local-ipv4s", cancellationToken) is not { } ipv4
@@ -214,7 +221,7 @@ internal sealed class InterfaceMetadata(ImdsClient client, TimeProvider time)
         return new Addresses(
             all.FirstOrDefault(),
             [
-                .. all.Skip(1).Select(AddressBlocks.Single),
+                .. all.Skip(1).Where(address => !address.Equals(node.Ipv6Address)).Select(IpRanges.Single),
                 .. MetadataReader.ToRanges($"{Macs}{mac}/ipv4-prefix", ipv4Prefixes),
                 .. MetadataReader.ToRanges($"{Macs}{mac}/ipv6-prefix", ipv6Prefixes),
             ]

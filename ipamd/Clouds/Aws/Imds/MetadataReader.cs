@@ -27,11 +27,12 @@ internal sealed class MetadataReader(ImdsClient client)
     public async Task<string> WordAsync(string key, string prefix, CancellationToken cancellationToken) =>
         ToWord(key, await GetAsync(key, cancellationToken), prefix);
 
-    public async Task<IPAddress> AddressAsync(string key, CancellationToken cancellationToken)
-    {
-        var text = (await GetAsync(key, cancellationToken)).Trim();
-        return IPAddress.TryParse(text, out var address) ? address : throw Malformed(key, text, "an IP address");
-    }
+    public async Task<IPAddress> AddressAsync(string key, CancellationToken cancellationToken) =>
+        ToAddress(key, await GetAsync(key, cancellationToken));
+
+    /// <summary>Reads an address; null when the service lacks the key.</summary>
+    public async Task<IPAddress?> TryAddressAsync(string key, CancellationToken cancellationToken) =>
+        await TryGetAsync(key, cancellationToken) is { } text ? ToAddress(key, text) : null;
 
     /// <summary>Reads a MAC address, in lower case.</summary>
     public async Task<string> MacAsync(string key, CancellationToken cancellationToken)
@@ -43,6 +44,9 @@ internal sealed class MetadataReader(ImdsClient client)
     /// <summary>Reads ranges; none when the service lacks the key.</summary>
     public async Task<IReadOnlyList<IPNetwork>> RangesAsync(string key, CancellationToken cancellationToken) =>
         await TryGetAsync(key, cancellationToken) is { } text ? ToRanges(key, text) : [];
+
+    private static IPAddress ToAddress(string key, string text) =>
+        IPAddress.TryParse(text.Trim(), out var address) ? address : throw Malformed(key, text.Trim(), "an IP address");
 
     public static string ToWord(string key, string text, string prefix)
     {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Buffers.Text;
 using System.Text;
+using VpcCni.Ipamd.Ledger;
 
 namespace VpcCni.Ipamd.Clouds.Aws.InstanceTypes;
 
@@ -22,7 +23,7 @@ internal sealed record InstanceTypeRow(
     int NetworkCards
 )
 {
-    public NodeLimits Limits => new(CardInterfaces, Ipv4PerInterface, Ipv6PerInterface, SupportsPrefixes: Hypervisor != "xen");
+    public NodeLimits Limits => Ec2Limits.Of(CardInterfaces, Ipv4PerInterface, Ipv6PerInterface, hasPrefixes: Hypervisor != "xen");
 }
 
 /// <summary>

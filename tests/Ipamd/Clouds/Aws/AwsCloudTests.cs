@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
+using VpcCni.Datapath;
 using VpcCni.Ipamd.Clouds;
 using VpcCni.Ipamd.Clouds.Aws;
+using VpcCni.Ipamd.Clouds.Aws.InstanceTypes;
 using VpcCni.Ipamd.Ledger;
 using Xunit;
 
@@ -31,7 +33,7 @@ public sealed class AwsCloudTests
         new DateTimeOffset(2026, 1, 2, 3, 4, 5, TimeSpan.Zero),
         "subnet-1",
         ["sg-1", "sg-2"],
-        new BlockRequest(BlockKind.Ipv4Address, 3)
+        [new BlockRequest(Shapes.Ipv4Address, 3)]
     );
 
     [Fact]
@@ -48,7 +50,7 @@ public sealed class AwsCloudTests
             test.Calls("DescribeNetworkInterfaces")
         );
         Assert.Equal(["SubnetId.1=subnet-1"], test.Calls("DescribeSubnets"));
-        Assert.Equal([0, 1], interfaces.Select(eni => eni.DeviceIndex!.Value));
+        Assert.Equal([0, 1], interfaces.Select(eni => eni.Slot!.Value.DeviceIndex));
         var second = interfaces[1];
         Assert.Equal(
             ("eni-2", "02:00:00:00:00:0a", "subnet-1", "10.0.0.20"),
@@ -60,8 +62,8 @@ public sealed class AwsCloudTests
             second.Blocks.Select(block => block.ToString())
         );
         Assert.Equal(
-            (CloudInterfaceState.Attaching, "attach-2", 1, 0, false),
-            (second.State, second.AttachmentId, second.DeviceIndex, second.NetworkCard, second.DeleteOnTermination)
+            (CloudInterfaceState.Attaching, "attach-2", (Slot?)new Slot(0, 1), false),
+            (second.State, second.AttachmentId, second.Slot, second.DeleteOnTermination)
         );
         Assert.Equal("v", second.Tags["k"]);
         Assert.Equal(
@@ -115,7 +117,7 @@ public sealed class AwsCloudTests
             ],
             test.Calls("DescribeNetworkInterfaces")
         );
-        Assert.Equal((CloudInterfaceState.Available, null, null), (left.State, left.AttachmentId, left.DeviceIndex));
+        Assert.Equal((CloudInterfaceState.Available, null, null), (left.State, left.AttachmentId, left.Slot));
     }
 
     [Theory]
@@ -282,7 +284,7 @@ public sealed class AwsCloudTests
         await using var test = await CloudUnderTest.StartAsync();
         test.On("CreateNetworkInterface", $"<XResponse><networkInterface>{Members(Secondary)}</networkInterface></XResponse>");
 
-        await test.Cloud.CreateInterfaceAsync(Create with { Blocks = new BlockRequest(Enum.Parse<BlockKind>(kind), 3) }, default);
+        await test.Cloud.CreateInterfaceAsync(Create with { Blocks = [new BlockRequest(Shapes.Of(kind), 3)] }, default);
 
         Assert.Contains(expected, Assert.Single(test.Calls("CreateNetworkInterface")).Split('&'));
         Assert.Single(
@@ -324,7 +326,7 @@ public sealed class AwsCloudTests
         );
 
         var failure = await Assert.ThrowsAsync<CloudException>(() =>
-            test.Cloud.AssignBlocksAsync(Eni, new BlockRequest(BlockKind.Ipv4Address, 2), default)
+            test.Cloud.AssignBlocksAsync(Eni, new BlockRequest(Shapes.Ipv4Address, 2), default)
         );
 
         Assert.Equal(CloudErrorKind.Transient, failure.Kind);
@@ -341,11 +343,9 @@ public sealed class AwsCloudTests
                     + "assignedPrivateIpAddressesSet></XResponse>"
             )
             .On("AssignPrivateIpAddresses", Reply.Lost);
-        await test.Cloud.AssignBlocksAsync(Eni, new BlockRequest(BlockKind.Ipv4Address, 1), default);
+        await test.Cloud.AssignBlocksAsync(Eni, new BlockRequest(Shapes.Ipv4Address, 1), default);
 
-        await Assert.ThrowsAsync<CloudException>(() =>
-            test.Cloud.AssignBlocksAsync(Eni, new BlockRequest(BlockKind.Ipv4Address, 1), default)
-        );
+        await Assert.ThrowsAsync<CloudException>(() => test.Cloud.AssignBlocksAsync(Eni, new BlockRequest(Shapes.Ipv4Address, 1), default));
 
         Assert.Equal(2, test.Calls("AssignPrivateIpAddresses").Count);
     }
@@ -390,7 +390,7 @@ public sealed class AwsCloudTests
         await using var test = await CloudUnderTest.StartAsync();
         test.On(action, $"<XResponse>{answer}</XResponse>");
 
-        var blocks = await test.Cloud.AssignBlocksAsync(Eni, new BlockRequest(Enum.Parse<BlockKind>(kind), 1), default);
+        var blocks = await test.Cloud.AssignBlocksAsync(Eni, new BlockRequest(Shapes.Of(kind), 1), default);
 
         Assert.Equal([expectedBlock], blocks.Select(block => block.ToString()));
         Assert.Equal([expectedCall], test.Calls(action));
@@ -407,7 +407,7 @@ public sealed class AwsCloudTests
         );
 
         var failure = await Assert.ThrowsAsync<CloudException>(() =>
-            test.Cloud.AssignBlocksAsync(Eni, new BlockRequest(BlockKind.Ipv4Address, 2), default)
+            test.Cloud.AssignBlocksAsync(Eni, new BlockRequest(Shapes.Ipv4Address, 2), default)
         );
 
         Assert.Equal(Ec2ErrorCodes.UnreadableAnswer, failure.Code);
@@ -482,13 +482,13 @@ public sealed class AwsCloudTests
         test.On("AttachNetworkInterface", "<XResponse><attachmentId>attach-9</attachmentId></XResponse>")
             .On("AttachNetworkInterface", Reply.Lost);
 
-        Assert.Equal("attach-9", await test.Cloud.AttachInterfaceAsync(Eni, 2, default));
+        Assert.Equal("attach-9", await test.Cloud.AttachInterfaceAsync(Eni, new Slot(0, 2), default));
         Assert.Equal(
             ["DeviceIndex=2&InstanceId=i-0123456789abcdef0&NetworkCardIndex=0&NetworkInterfaceId=eni-2"],
             test.Calls("AttachNetworkInterface")
         );
 
-        await Assert.ThrowsAsync<CloudException>(() => test.Cloud.AttachInterfaceAsync(Eni, 2, default));
+        await Assert.ThrowsAsync<CloudException>(() => test.Cloud.AttachInterfaceAsync(Eni, new Slot(0, 2), default));
         Assert.Equal(2, test.Calls("AttachNetworkInterface").Count);
     }
 
@@ -705,7 +705,7 @@ public sealed class AwsCloudTests
                 + $"{ipv6}</networkInfo></item></instanceTypeSet></XResponse>"
         );
 
-        Assert.Equal(new NodeLimits(3, 10, ipv6Addresses, prefixes), await test.Cloud.DescribeLimitsAsync("m99.large", default));
+        Assert.Equal(Ec2Limits.Of(3, 10, ipv6Addresses, prefixes), await test.Cloud.DescribeLimitsAsync("m99.large", default));
         Assert.Equal(["InstanceType.1=m99.large"], test.Calls("DescribeInstanceTypes"));
     }
 
@@ -731,8 +731,8 @@ public sealed class AwsCloudTests
     {
         await using var test = await CloudUnderTest.StartAsync();
 
-        Assert.Equal(new NodeLimits(3, 10, 10, SupportsPrefixes: true), await test.Cloud.DescribeLimitsAsync("m5.large", default));
-        Assert.Equal(new NodeLimits(3, 10, 10, SupportsPrefixes: true), test.Cloud.KnownLimits("m5.large"));
+        Assert.Equal(Ec2Limits.Of(3, 10, 10, hasPrefixes: true), await test.Cloud.DescribeLimitsAsync("m5.large", default));
+        Assert.Equal(Ec2Limits.Of(3, 10, 10, hasPrefixes: true), test.Cloud.KnownLimits("m5.large"));
         Assert.Null(test.Cloud.KnownLimits("m99.large"));
         Assert.Empty(test.Ec2.Requests);
         Assert.Empty(test.Imds.Requests);
@@ -785,7 +785,7 @@ public sealed class AwsCloudTests
         test.On("AssignPrivateIpAddresses", CloudUnderTest.Error("RequestLimitExceeded", "Request limit exceeded.", 503));
 
         var failure = await Assert.ThrowsAsync<CloudException>(() =>
-            test.Cloud.AssignBlocksAsync(Eni, new BlockRequest(BlockKind.Ipv4Address, 1), default)
+            test.Cloud.AssignBlocksAsync(Eni, new BlockRequest(Shapes.Ipv4Address, 1), default)
         );
 
         Assert.Equal(
@@ -805,7 +805,7 @@ public sealed class AwsCloudTests
         await using var test = await CloudUnderTest.StartAsync(options => options with { Endpoint = url });
 
         var failure = await Assert.ThrowsAsync<CloudException>(() =>
-            test.Cloud.AssignBlocksAsync(Eni, new BlockRequest(BlockKind.Ipv4Address, 1), default)
+            test.Cloud.AssignBlocksAsync(Eni, new BlockRequest(Shapes.Ipv4Address, 1), default)
         );
 
         Assert.Equal((CloudErrorKind.Transient, Ec2ErrorCodes.NoConnection), (failure.Kind, failure.Code));

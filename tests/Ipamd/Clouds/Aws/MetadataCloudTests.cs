@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
+using VpcCni.Datapath;
 using VpcCni.Ipamd.Clouds;
 using VpcCni.Ipamd.Clouds.Aws;
 using VpcCni.Ipamd.Clouds.Aws.Imds;
+using VpcCni.Ipamd.Clouds.Aws.InstanceTypes;
 using VpcCni.Ipamd.Ledger;
 using Xunit;
 
@@ -17,7 +19,7 @@ public sealed class MetadataCloudTests : IAsyncLifetime
         DateTimeOffset.UnixEpoch,
         "subnet-1",
         ["sg-1"],
-        new BlockRequest(BlockKind.Ipv4Address, 1)
+        [new BlockRequest(Shapes.Ipv4Address, 1)]
     );
 
     private FakeImds _imds = null!;
@@ -44,10 +46,7 @@ public sealed class MetadataCloudTests : IAsyncLifetime
         Assert.Equal("i-0123456789abcdef0", (await _cloud.IdentifyNodeAsync(default)).NodeId);
         Assert.Equal([IPNetwork.Parse("10.0.0.0/16"), IPNetwork.Parse("100.64.0.0/16")], await _cloud.DescribeNetworkRangesAsync(default));
         var primary = Assert.Single(await _cloud.DescribeAttachedInterfacesAsync(default));
-        Assert.Equal(
-            (Eni, 0, 0, IPAddress.Parse("10.0.0.10")),
-            (primary.Id, primary.DeviceIndex, primary.NetworkCard, primary.PrimaryAddress)
-        );
+        Assert.Equal((Eni, (Slot?)Slot.Primary, IPAddress.Parse("10.0.0.10")), (primary.Id, primary.Slot, primary.PrimaryAddress));
         Assert.Equal([IPNetwork.Parse("10.0.0.11/32")], primary.Blocks);
         Assert.Equal(primary.Blocks, Assert.Single(await _cloud.HintAttachedInterfacesAsync(default)).Blocks);
         Assert.Equal(1, _imds.Count("meta-data/instance-id"));
@@ -56,7 +55,7 @@ public sealed class MetadataCloudTests : IAsyncLifetime
     [Fact]
     public async Task Limits_come_from_the_table_and_an_unknown_type_has_a_hint()
     {
-        Assert.Equal(new NodeLimits(3, 10, 10, SupportsPrefixes: true), await _cloud.DescribeLimitsAsync("m5.large", default));
+        Assert.Equal(Ec2Limits.Of(3, 10, 10, hasPrefixes: true), await _cloud.DescribeLimitsAsync("m5.large", default));
 
         var failure = await Assert.ThrowsAsync<CloudException>(() => _cloud.DescribeLimitsAsync("m99.large", default));
         Assert.Equal((CloudErrorKind.Disabled, "MetadataOnly"), (failure.Kind, failure.Code));
@@ -79,11 +78,11 @@ public sealed class MetadataCloudTests : IAsyncLifetime
         (string Operation, Func<Task> Call)[] changes =
         [
             ("CreateInterface", () => _cloud.CreateInterfaceAsync(Create, default)),
-            ("AttachInterface", () => _cloud.AttachInterfaceAsync(Eni, 1, default)),
+            ("AttachInterface", () => _cloud.AttachInterfaceAsync(Eni, new Slot(0, 1), default)),
             ("SetDeleteOnTermination", () => _cloud.SetDeleteOnTerminationAsync(Eni, "a", default)),
             ("DetachInterface", () => _cloud.DetachInterfaceAsync(Eni, "a", default)),
             ("DeleteInterface", () => _cloud.DeleteInterfaceAsync(Eni, default)),
-            ("AssignBlocks", () => _cloud.AssignBlocksAsync(Eni, new BlockRequest(BlockKind.Ipv4Address, 1), default)),
+            ("AssignBlocks", () => _cloud.AssignBlocksAsync(Eni, new BlockRequest(Shapes.Ipv4Address, 1), default)),
             ("UnassignBlocks", () => _cloud.UnassignBlocksAsync(Eni, [], default)),
             ("TagInterface", () => _cloud.TagInterfaceAsync(Eni, null, default)),
         ];

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+using VpcCni.Datapath;
 using VpcCni.Ipamd.Clouds;
 using VpcCni.Ipamd.Ledger;
 using Xunit;
@@ -23,11 +24,11 @@ public sealed class PrimaryInterfaceTests
             )
             .On("AttachNetworkInterface", "<XResponse><attachmentId>eni-attach-1</attachmentId></XResponse>");
         var interfaces = await test.Cloud.DescribeAttachedInterfacesAsync(Token);
-        Assert.Equal([("eni-7", 0), ("eni-8", 1), ("eni-9", 2)], interfaces.Select(item => (item.Id.Value, item.DeviceIndex!.Value)));
+        Assert.Equal([("eni-7", 0), ("eni-8", 1), ("eni-9", 2)], interfaces.Select(item => (item.Id.Value, item.Slot!.Value.DeviceIndex)));
 
         // And in the other direction: the daemon's 1 is EC2's 0.
-        await test.Cloud.AttachInterfaceAsync(new NetworkInterfaceId("eni-10"), 1, Token);
-        await test.Cloud.AttachInterfaceAsync(new NetworkInterfaceId("eni-11"), 3, Token);
+        await test.Cloud.AttachInterfaceAsync(new NetworkInterfaceId("eni-10"), new Slot(0, 1), Token);
+        await test.Cloud.AttachInterfaceAsync(new NetworkInterfaceId("eni-11"), new Slot(0, 3), Token);
         Assert.Equal(
             ["0", "3"],
             test.Ec2.Requests.Where(request => request.Form["Action"] == "AttachNetworkInterface")

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Collections.Concurrent;
+using System.Net;
+using VpcCni.Ipamd.Clouds;
+using VpcCni.Ipamd.Ledger;
 
 namespace VpcCni.Ipamd.Tests.Clouds.Aws;
 
@@ -10,6 +13,21 @@ namespace VpcCni.Ipamd.Tests.Clouds.Aws;
 internal sealed class FakeImds : IAsyncDisposable
 {
     public const string Mac = "02:00:00:00:00:01";
+
+    /// <summary>The identity of the node in <see cref="StartAsync"/>.</summary>
+    public static readonly NodeIdentity Node = new()
+    {
+        NodeId = "i-0123456789abcdef0",
+        NodeType = "m5.large",
+        Region = "eu-west-1",
+        Zone = "eu-west-1a",
+        NetworkId = "vpc-1",
+        PrimaryAddress = IPAddress.Parse("10.0.0.10"),
+        PrimaryMac = Mac,
+        PrimaryInterface = new NetworkInterfaceId("eni-00000000000000001"),
+        PrimarySubnetId = "subnet-1",
+    };
+
     private readonly ConcurrentDictionary<string, byte> _tokens = new();
     private ScriptedHttpServer _server = null!;
     private int _issued;

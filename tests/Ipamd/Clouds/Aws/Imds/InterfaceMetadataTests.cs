@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
+using VpcCni.Datapath;
 using VpcCni.Ipamd.Clouds;
 using VpcCni.Ipamd.Clouds.Aws.Imds;
 using VpcCni.Tests.Shared;
@@ -39,7 +40,7 @@ public sealed class InterfaceMetadataTests : IAsyncLifetime
     [Fact]
     public async Task Hints_are_all_blocks_of_both_families_without_the_primary_address()
     {
-        var hints = await _interfaces.ReadHintsAsync(default);
+        var hints = await _interfaces.ReadHintsAsync(FakeImds.Node, default);
 
         Assert.Equal(["eni-1", "eni-2"], hints.Select(hint => hint.Id.Value));
         Assert.Empty(hints[0].Blocks);
@@ -52,7 +53,7 @@ public sealed class InterfaceMetadataTests : IAsyncLifetime
     [Fact]
     public async Task Missing_keys_are_not_requested()
     {
-        await _interfaces.ReadHintsAsync(default);
+        await _interfaces.ReadHintsAsync(FakeImds.Node, default);
 
         Assert.DoesNotContain(
             _imds.Requests,
@@ -71,7 +72,7 @@ public sealed class InterfaceMetadataTests : IAsyncLifetime
     {
         VanishWhenRequested(asked, times: 1);
 
-        Assert.Equal(["eni-1"], (await _interfaces.ReadHintsAsync(default)).Select(hint => hint.Id.Value));
+        Assert.Equal(["eni-1"], (await _interfaces.ReadHintsAsync(FakeImds.Node, default)).Select(hint => hint.Id.Value));
     }
 
     [Fact]
@@ -79,13 +80,13 @@ public sealed class InterfaceMetadataTests : IAsyncLifetime
     {
         _imds.SetInterface(Second, "network-card", "1");
 
-        var all = await _interfaces.ReadAllAsync(FakeImds.Mac, default);
+        var all = await _interfaces.ReadAllAsync(FakeImds.Node, default);
 
         Assert.Equal(2, all.Count);
         var (first, second) = (all[0], all[1]);
         Assert.Equal(
-            ("eni-1", FakeImds.Mac, "subnet-1", IPAddress.Parse("10.0.0.10"), 0, 0),
-            (first.Id.Value, first.Mac, first.SubnetId, first.PrimaryAddress, first.DeviceIndex, first.NetworkCard)
+            ("eni-1", FakeImds.Mac, "subnet-1", IPAddress.Parse("10.0.0.10"), (Slot?)Slot.Primary),
+            (first.Id.Value, first.Mac, first.SubnetId, first.PrimaryAddress, first.Slot)
         );
         Assert.Equal(
             (IPNetwork.Parse("10.0.0.0/24"), CloudInterfaceState.InUse, "interface", "not-in-instance-metadata"),
@@ -93,10 +94,7 @@ public sealed class InterfaceMetadataTests : IAsyncLifetime
         );
         Assert.Equal(["sg-1", "sg-2"], first.SecurityGroupIds);
         Assert.Empty(first.Tags);
-        Assert.Equal(
-            ("eni-2", 1, 1, IPAddress.Parse("10.0.0.20")),
-            (second.Id.Value, second.DeviceIndex, second.NetworkCard, second.PrimaryAddress)
-        );
+        Assert.Equal(("eni-2", (Slot?)new Slot(1, 1), IPAddress.Parse("10.0.0.20")), (second.Id.Value, second.Slot, second.PrimaryAddress));
         Assert.Equal(
             ["10.0.0.21/32", "10.0.0.22/32", "2600::5/128", "10.0.0.32/28", "10.0.0.48/28", "2600:1f13:a:b:1::/80"],
             second.Blocks.Select(block => block.ToString())
@@ -108,7 +106,7 @@ public sealed class InterfaceMetadataTests : IAsyncLifetime
     {
         _imds.SetInterface(Second, "network-card-index", "3");
 
-        Assert.Equal([0, 3], (await _interfaces.ReadAllAsync(FakeImds.Mac, default)).Select(item => item.NetworkCard));
+        Assert.Equal([0, 3], (await _interfaces.ReadAllAsync(FakeImds.Node, default)).Select(item => item.Slot!.Value.NetworkCard));
     }
 
     [Fact]
@@ -116,10 +114,10 @@ public sealed class InterfaceMetadataTests : IAsyncLifetime
     {
         Add(Third, "eni-3", device: 2, addresses: null);
 
-        var efa = (await _interfaces.ReadAllAsync(FakeImds.Mac, default)).Single(item => item.Id.Value == "eni-3");
-        Assert.Equal((IPAddress.Any, "efa-only", 2), (efa.PrimaryAddress, efa.InterfaceType, efa.DeviceIndex));
+        var efa = (await _interfaces.ReadAllAsync(FakeImds.Node, default)).Single(item => item.Id.Value == "eni-3");
+        Assert.Equal((IPAddress.Any, "efa-only", (Slot?)new Slot(0, 2)), (efa.PrimaryAddress, efa.InterfaceType, efa.Slot));
         Assert.Empty(efa.Blocks);
-        Assert.Empty((await _interfaces.ReadHintsAsync(default)).Single(hint => hint.Id.Value == "eni-3").Blocks);
+        Assert.Empty((await _interfaces.ReadHintsAsync(FakeImds.Node, default)).Single(hint => hint.Id.Value == "eni-3").Blocks);
     }
 
     [Fact]
@@ -129,7 +127,7 @@ public sealed class InterfaceMetadataTests : IAsyncLifetime
         _imds.SetInterface(Third, "ipv6s", "2600::7\n2600::8");
         _imds.SetInterface(Third, "subnet-ipv6-cidr-blocks", "2600::/64");
 
-        var item = (await _interfaces.ReadAllAsync(FakeImds.Mac, default)).Single(item => item.Id.Value == "eni-3");
+        var item = (await _interfaces.ReadAllAsync(FakeImds.Node, default)).Single(item => item.Id.Value == "eni-3");
 
         Assert.Equal(
             (IPAddress.Parse("2600::7"), IPNetwork.Parse("2600::/64"), "interface"),
@@ -147,7 +145,7 @@ public sealed class InterfaceMetadataTests : IAsyncLifetime
     {
         VanishWhenRequested(asked, times: 1);
 
-        Assert.Equal(["eni-1"], (await _interfaces.ReadAllAsync(FakeImds.Mac, default)).Select(item => item.Id.Value));
+        Assert.Equal(["eni-1"], (await _interfaces.ReadAllAsync(FakeImds.Node, default)).Select(item => item.Id.Value));
     }
 
     [Fact]
@@ -160,7 +158,7 @@ public sealed class InterfaceMetadataTests : IAsyncLifetime
             return Task.FromResult<Reply?>(null);
         };
 
-        Assert.Equal(["eni-1", "eni-2", "eni-3"], (await _interfaces.ReadAllAsync(FakeImds.Mac, default)).Select(item => item.Id.Value));
+        Assert.Equal(["eni-1", "eni-2", "eni-3"], (await _interfaces.ReadAllAsync(FakeImds.Node, default)).Select(item => item.Id.Value));
     }
 
     [Fact]
@@ -168,10 +166,10 @@ public sealed class InterfaceMetadataTests : IAsyncLifetime
     {
         _imds.Values.TryRemove($"meta-data/network/interfaces/macs/{Second}/interface-id", out _);
 
-        var failure = await Assert.ThrowsAsync<CloudException>(() => _interfaces.ReadAllAsync(FakeImds.Mac, default));
+        var failure = await Assert.ThrowsAsync<CloudException>(() => _interfaces.ReadAllAsync(FakeImds.Node, default));
 
         Assert.Equal((CloudErrorKind.Transient, "MetadataChanging"), (failure.Kind, failure.Code));
-        Assert.Equal(["eni-1"], (await _interfaces.ReadHintsAsync(default)).Select(hint => hint.Id.Value));
+        Assert.Equal(["eni-1"], (await _interfaces.ReadHintsAsync(FakeImds.Node, default)).Select(hint => hint.Id.Value));
     }
 
     [Theory]
@@ -187,7 +185,7 @@ public sealed class InterfaceMetadataTests : IAsyncLifetime
 
         Assert.Equal(
             "MetadataMalformed",
-            (await Assert.ThrowsAsync<CloudException>(() => _interfaces.ReadAllAsync(FakeImds.Mac, default))).Code
+            (await Assert.ThrowsAsync<CloudException>(() => _interfaces.ReadAllAsync(FakeImds.Node, default))).Code
         );
     }
 
@@ -198,7 +196,7 @@ public sealed class InterfaceMetadataTests : IAsyncLifetime
     {
         _imds.Set("network/interfaces/macs/", $"{FakeImds.Mac}/\n{listed}/");
 
-        var failure = await Assert.ThrowsAsync<CloudException>(() => _interfaces.ReadHintsAsync(default));
+        var failure = await Assert.ThrowsAsync<CloudException>(() => _interfaces.ReadHintsAsync(FakeImds.Node, default));
 
         Assert.Equal("MetadataMalformed", failure.Code);
         Assert.DoesNotContain(_imds.Requests, request => request.Path.Contains("user-data", StringComparison.Ordinal));
@@ -211,7 +209,7 @@ public sealed class InterfaceMetadataTests : IAsyncLifetime
 
         Assert.Contains(
             "at most 128 interfaces",
-            (await Assert.ThrowsAsync<CloudException>(() => _interfaces.ReadHintsAsync(default))).Message,
+            (await Assert.ThrowsAsync<CloudException>(() => _interfaces.ReadHintsAsync(FakeImds.Node, default))).Message,
             StringComparison.Ordinal
         );
     }
@@ -234,7 +232,7 @@ public sealed class InterfaceMetadataTests : IAsyncLifetime
             return never.Task;
         };
 
-        var reading = new InterfaceMetadata(patient, _time).ReadHintsAsync(default);
+        var reading = new InterfaceMetadata(patient, _time).ReadHintsAsync(FakeImds.Node, default);
         await asked.Task.WaitAsync(Eventually.DefaultDeadline);
         _time.Advance(InterfaceMetadata.Deadline);
 
@@ -249,7 +247,7 @@ public sealed class InterfaceMetadataTests : IAsyncLifetime
         using var cancellation = new CancellationTokenSource();
         await cancellation.CancelAsync();
 
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => _interfaces.ReadHintsAsync(cancellation.Token));
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => _interfaces.ReadHintsAsync(FakeImds.Node, cancellation.Token));
     }
 
     private void Add(string mac, string id, int device, string? addresses)

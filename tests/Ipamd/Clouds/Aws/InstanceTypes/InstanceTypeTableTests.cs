@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Text;
-using VpcCni.Ipamd.Clouds;
 using VpcCni.Ipamd.Clouds.Aws.InstanceTypes;
+using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Planning;
 using Xunit;
 
@@ -19,7 +19,7 @@ public sealed class InstanceTypeTableTests
     {
         var limits = InstanceTypeTable.Find(name)!.Limits;
 
-        Assert.Equal(pods, PoolCapacity.DefaultMaxPods(limits.MaxInterfaces, limits.Ipv4AddressesPerInterface));
+        Assert.Equal(pods, PoolCapacity.Of(limits, new PoolTargets(), PodFamilies.Ipv4, usesPrimary: true).MaxPods);
     }
 
     [Theory]
@@ -33,7 +33,7 @@ public sealed class InstanceTypeTableTests
     [InlineData("p3.2xlarge", 4, 15, 15, false)]
     [InlineData("cr1.8xlarge", 8, 30, 0, false)]
     public void Limits_are_those_of_network_card_0(string name, int interfaces, int ipv4, int ipv6, bool prefixes) =>
-        Assert.Equal(new NodeLimits(interfaces, ipv4, ipv6, prefixes), InstanceTypeTable.Find(name)!.Limits);
+        Assert.Equal(Ec2Limits.Of(interfaces, ipv4, ipv6, prefixes), InstanceTypeTable.Find(name)!.Limits);
 
     [Theory]
     [InlineData("")]

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+using VpcCni.Ipamd.Ledger;
+using VpcCni.Netlink;
+
+namespace VpcCni.Ipamd.Planning;
+
+/// <summary>
+/// Plans the other family of dual stack: an address of it for each address of the lead family, on the same interface, since both addresses
+/// of a pod leave the node by one interface. New interfaces come with both; here, existing ones get what they lack.
+/// </summary>
+internal sealed class PairingPlan
+{
+    private readonly List<PoolAction> _actions = [];
+
+    private PairingPlan() { }
+
+    /// <summary>No other family.</summary>
+    public static readonly PairingPlan None = new() { Supply = int.MaxValue };
+
+    public IReadOnlyList<PoolAction> Actions => _actions;
+
+    /// <summary>Number of addresses of the other family that are free, pending or planned; unlimited without dual stack.</summary>
+    public int Supply { get; private set; }
+
+    /// <summary>Why an interface does not get what it lacks; null when each does.</summary>
+    public GrowthObstacle? Obstacle { get; private set; }
+
+    /// <param name="snapshot">The state.</param>
+    /// <param name="counts">The lead family in numbers.</param>
+    /// <param name="lead">What is planned for the lead family.</param>
+    /// <param name="now">The time now.</param>
+    public static PairingPlan Plan(PoolSnapshot snapshot, PoolCounts counts, IReadOnlyList<PoolAction> lead, DateTimeOffset now)
+    {
+        if (snapshot.Capacity.Other is not { } other)
+            return None;
+        var plan = new PairingPlan
+        {
+            Supply =
+                counts.Usable.Sum(item => item.FreeOf(other.Shape.Family))
+                + PoolCounts.PendingRequests(snapshot, other.Shape.Family, now).Sum(request => request.Addresses)
+                + lead.OfType<PoolAction.AddInterface>()
+                    .SelectMany(add => add.Blocks)
+                    .Where(request => request.Shape.Family == other.Shape.Family)
+                    .Sum(request => request.Addresses),
+        };
+        HashSet<NetworkInterfaceId> busy =
+        [
+            .. snapshot.Ledger.Intents.Select(open => open.Intent.InterfaceId).OfType<NetworkInterfaceId>(),
+            .. lead.OfType<PoolAction.AssignBlocks>().Select(assign => assign.Interface),
+        ];
+        foreach (var item in counts.Usable)
+            plan.Pair(snapshot, item, other, busy.Contains(item.Id));
+        if (snapshot.Obstacles.Everything is not { } everything || plan._actions.Count == 0)
+            return plan;
+        plan.Obstacle = everything;
+        plan.Supply -= plan._actions.OfType<PoolAction.AssignBlocks>().Sum(assign => assign.Blocks.Addresses);
+        plan._actions.Clear();
+        return plan;
+    }
+
+    /// <summary>Number of addresses of the other family that the interface has too few; negative when it has too many.</summary>
+    private static int Missing(PoolCapacity capacity, FamilyCapacity other, InterfaceView item) =>
+        Math.Min(Capacity(item, capacity.Lead), BlockShape.MaxSize) - Capacity(item, other);
+
+    private static int Capacity(InterfaceView item, FamilyCapacity family) =>
+        item.Blocks.Where(block => !block.IsReleasing && PoolCounts.Counts(block, family.Shape)).Sum(block => block.Capacity);
+
+    /// <summary>Unused single addresses of the other family beyond those of the lead family.</summary>
+    public static IEnumerable<BlockView> Unpaired(PoolCapacity capacity, InterfaceView item)
+    {
+        if (capacity.Other is not { } other)
+            return [];
+        return item
+            .Blocks.Reverse()
+            .Where(block => block.Family == other.Shape.Family && block.IsSingle && block.IsUnused)
+            .Take(Math.Max(-Missing(capacity, other, item), 0));
+    }
+
+    private void Pair(PoolSnapshot snapshot, InterfaceView item, FamilyCapacity other, bool isBusy)
+    {
+        var wanted = other.Shape.CountFor(Missing(snapshot.Capacity, other, item));
+        if (wanted == 0)
+            return;
+        var slots = other.BlocksPerInterface - item.Blocks.Count(block => block.Family == other.Shape.Family);
+        var count = Math.Min(wanted, slots);
+        var obstacle =
+            snapshot.Obstacles.Interfaces.GetValueOrDefault((item.Id, other.Shape.Family))
+            ?? snapshot.Obstacles.ObstacleFor(item.SubnetId, other.Shape, isNew: false);
+        if (obstacle is not null)
+        {
+            Refuse(obstacle);
+            return;
+        }
+
+        if (count < wanted)
+        {
+            var name = IpFamily.Name(other.Shape.Family);
+            Refuse(
+                new GrowthObstacle(
+                    GrowthObstacleKind.AddressLimit,
+                    null,
+                    other.BlocksPerInterface <= 0
+                        ? $"this instance type has no {name} addresses"
+                        : $"{item.Id} has all {other.BlocksPerInterface} {name} blocks that it can have"
+                )
+            );
+        }
+
+        if (snapshot.Obstacles.Subnets.GetValueOrDefault((item.SubnetId, other.Shape.Family)) is { } refused)
+            count = Math.Min(count, other.Shape.IsSingle ? refused.AddressesAtOnce : refused.PrefixesAtOnce);
+        // A busy interface is paired when its change has ended.
+        if (count <= 0 || isBusy)
+            return;
+        var request = new BlockRequest(other.Shape, count);
+        _actions.Add(new PoolAction.AssignBlocks(item.Id, item.SubnetId, request));
+        Supply += request.Addresses;
+    }
+
+    /// <summary>Keeps the obstacle that ends first: it says when a retry may help.</summary>
+    private void Refuse(GrowthObstacle obstacle)
+    {
+        if (Obstacle is null || obstacle.EndsBefore(Obstacle))
+            Obstacle = obstacle;
+    }
+}

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+using VpcCni.Ipamd.Ledger;
+using VpcCni.Ipamd.Planning;
+using VpcCni.Netlink;
+using Xunit;
+
+namespace VpcCni.Ipamd.Tests.Planning;
+
+/// <summary>The plan for pods with addresses of another family than IPv4, or of both.</summary>
+public sealed class DualStackPlanTests
+{
+    private static readonly PoolTargets Prefixes = new() { UsesPrefixes = true };
+
+    [Fact]
+    public void Ipv6_pods_get_one_prefix_on_the_primary_interface_whatever_the_targets()
+    {
+        foreach (var warm in new[] { 0, 1, 5 })
+        {
+            var pool = Pool(
+                PodFamilies.Ipv6,
+                Prefixes with
+                {
+                    WarmPrefixTarget = Math.Min(warm, 1),
+                    WarmIpTarget = warm,
+                    MinimumIpTarget = warm,
+                }
+            );
+            pool.Settle();
+            for (var pods = 0; pods < 100; pods++)
+            {
+                var pod = Assert.Single(pool.AddPod().Interfaces);
+                Assert.Equal(IpFamily.V6, Assert.Single(pod.Addresses).AddressFamily);
+                pool.Settle();
+            }
+
+            var primary = Assert.Single(pool.View.Interfaces);
+            Assert.Equal(Shapes.Ipv6Prefix, Assert.Single(primary.Blocks).Shape);
+        }
+    }
+
+    [Fact]
+    public void Ipv6_prefix_without_pods_is_kept()
+    {
+        var pool = Pool(PodFamilies.Ipv6, Prefixes);
+        pool.Settle();
+        pool.Now += TimeSpan.FromHours(1);
+
+        Assert.Empty(pool.Plan().Actions);
+        Assert.Single(pool.View.Interfaces[0].Blocks);
+    }
+
+    [Fact]
+    public void New_interface_of_dual_stack_is_created_with_both_families()
+    {
+        var pool = new PoolFixture(3, 2, Prefixes, maxPods: 110, families: PodFamilies.Dual).WithPrimary();
+        var add = pool.FirstAddition();
+
+        Assert.Equal([new BlockRequest(Shapes.Ipv4Prefix, 1), new BlockRequest(Shapes.Ipv6Prefix, 1)], add.Blocks);
+    }
+
+    [Fact]
+    public void Dual_stack_without_prefixes_pairs_single_addresses()
+    {
+        var pool = Pool(PodFamilies.Dual, new PoolTargets { WarmIpTarget = 3, MinimumIpTarget = 5 });
+        pool.Settle();
+
+        var primary = Assert.Single(pool.View.Interfaces);
+        Assert.Equal((5, 5), (primary.TotalOf(IpFamily.V4), primary.TotalOf(IpFamily.V6)));
+        for (var pods = 0; pods < 5; pods++)
+            Assert.Equal(2, Assert.Single(pool.AddPod().Interfaces).Addresses.Count);
+    }
+
+    [Fact]
+    public void Interface_of_an_ipv4_node_gets_a_prefix_when_dual_stack_is_enabled()
+    {
+        var before = Pool(PodFamilies.Ipv4, Prefixes);
+        before.Settle();
+        var pod = before.AddPod();
+        var pool = new PoolFixture(3, 9, Prefixes, maxPods: 110, families: PodFamilies.Dual);
+        pool.Adopt(before.Ledger);
+
+        pool.Settle();
+
+        Assert.Equal(pod.Addresses, pool.Ledger.Find(pod.Key)!.Addresses);
+        // The first pod's ADD is repeated.
+        Assert.Single(pool.AddPod().Addresses);
+        Assert.Equal(2, Assert.Single(pool.AddPod().Interfaces).Addresses.Count);
+    }
+
+    [Fact]
+    public void Single_addresses_without_a_pair_are_released()
+    {
+        var targets = new PoolTargets { WarmIpTarget = 1, MinimumIpTarget = 6 };
+        var before = Pool(PodFamilies.Dual, targets);
+        before.Settle();
+        var pool = new PoolFixture(3, 9, targets with { MinimumIpTarget = 2 }, families: PodFamilies.Dual);
+        pool.Adopt(before.Ledger);
+
+        for (var minutes = 0; minutes < 60; minutes++)
+        {
+            pool.Now += TimeSpan.FromMinutes(1);
+            pool.Settle();
+        }
+
+        var primary = Assert.Single(pool.View.Interfaces);
+        Assert.Equal((2, 2), (primary.TotalOf(IpFamily.V4), primary.TotalOf(IpFamily.V6)));
+    }
+
+    /// <summary>A subnet without an IPv6 range, or an exhausted one: the pods' error names it.</summary>
+    [Fact]
+    public void Refused_ipv6_prefix_makes_pending_ADDs_unservable()
+    {
+        var pool = Pool(PodFamilies.Dual, Prefixes);
+        pool.Obstacles = GrowthObstacles.None with
+        {
+            Subnets = new Dictionary<(string, System.Net.Sockets.AddressFamily), SubnetObstacle>
+            {
+                [("subnet-1", IpFamily.V6)] = new(
+                    null,
+                    int.MaxValue,
+                    new GrowthObstacle(GrowthObstacleKind.SubnetExhausted, pool.Now.AddMinutes(2), "no IPv6")
+                ),
+            },
+        };
+        pool.Settle();
+        pool.Waiting = 2;
+
+        var plan = pool.Plan();
+
+        Assert.Equal([0, 1], plan.Unservable);
+        Assert.Equal("no IPv6", plan.Obstacle!.Detail);
+    }
+
+    [Fact]
+    public void Instance_type_without_ipv6_is_an_obstacle_of_dual_stack()
+    {
+        var pool = new PoolFixture(3, 9, Prefixes, maxPods: 110, families: PodFamilies.Dual, ipv6PerInterface: 0).WithPrimary();
+        pool.Settle();
+        pool.Waiting = 1;
+
+        var plan = pool.Plan();
+
+        Assert.Equal(
+            (GrowthObstacleKind.AddressLimit, "this instance type has no IPv6 addresses"),
+            (plan.Obstacle!.Kind, plan.Obstacle.Detail)
+        );
+        Assert.Single(plan.Unservable);
+    }
+
+    [Fact]
+    public void Ipv4_plan_leaves_ipv6_blocks_alone()
+    {
+        var pool = Pool(PodFamilies.Ipv4, new PoolTargets { WarmIpTarget = 1 });
+        pool.Observe("10.0.0.9/32", "2001:db8:0:1::5/128", "2001:db8:0:1:7::/80");
+
+        for (var minutes = 0; minutes < 60; minutes++)
+        {
+            pool.Settle();
+            pool.Now += TimeSpan.FromMinutes(1);
+        }
+
+        Assert.Equal(3, Assert.Single(pool.View.Interfaces).Blocks.Count);
+        Assert.Equal((1, 1), (pool.View.Total, pool.View.Free));
+    }
+
+    private static PoolFixture Pool(PodFamilies families, PoolTargets targets) =>
+        new PoolFixture(3, 9, targets, maxPods: 110, families: families).WithPrimary();
+}
