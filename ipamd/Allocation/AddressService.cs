@@ -29,9 +29,17 @@ internal abstract record AddOutcome
     internal sealed record NotObserved(Attachment Attachment, string Reason) : AddOutcome;
 }
 
+/// <summary>What an ADD may have to wait for, besides an address.</summary>
+/// <param name="Observed">
+/// Completes with the first observation of the attached interfaces. From then on every attached address has a known interface.
+/// </param>
+/// <param name="Start">Returns what the start waits for; null when the daemon has started.</param>
+/// <param name="Growth">Returns the obstacle that delays the pending ADDs; null when none is known.</param>
+internal sealed record AddressObstacles(Task Observed, Func<string?> Start, Func<GrowthObstacle?> Growth);
+
 /// <summary>
 /// ADD and DEL, the hot path: memory and one grouped write to disk. When the pool is empty, an ADD waits for a bounded time, and the
-/// planner counts it as demand.
+/// planner counts it as demand. Publishes the outcome of every ADD and DEL.
 /// </summary>
 internal sealed partial class AddressService(
     IpLedger ledger,
@@ -39,26 +47,14 @@ internal sealed partial class AddressService(
     PendingAddQueue pending,
     KernelUsage usage,
     PoolSignal signal,
+    PoolEvents events,
+    AddressObstacles obstacles,
+    TimeSpan addWait,
     TimeProvider time,
-    TimeSpan addWait
+    ILogger<AddressService> logger
 )
 {
     private readonly KeyedLock _attachmentLock = new();
-
-    /// <summary>
-    /// Completes with the first observation of the attached interfaces. From then on every attached address has a known interface.
-    /// </summary>
-    public required Task Observed { get; init; }
-    public required ILogger<AddressService> Logger { get; init; }
-
-    /// <summary>Publishes the outcome of every ADD and DEL.</summary>
-    public PoolEvents Events { get; init; } = new();
-
-    /// <summary>Returns what the start waits for; null when the daemon has started.</summary>
-    public Func<string?> StartObstacle { get; init; } = () => null;
-
-    /// <summary>Returns the obstacle that delays the pending ADDs; null when none is known.</summary>
-    public Func<GrowthObstacle?> CurrentObstacle { get; init; } = () => pending.Obstacle;
 
     /// <exception cref="OperationCanceledException">The client went away. A new assignment is rolled back.</exception>
     /// <exception cref="IOException">The checkpoint could not be written. A new assignment is rolled back.</exception>
@@ -77,7 +73,7 @@ internal sealed partial class AddressService(
                 exception is OperationCanceledException
                     ? (AddFailureKind.ClientGone, "the client went away before it was answered")
                     : (AddFailureKind.NotDurable, $"the checkpoint could not be written: {exception.Message}");
-            Events.Publish(new PoolEvent.AddFailed(time.GetUtcNow(), key, pod, kind, Obstacle: null, reason, time.GetElapsedTime(started)));
+            events.Publish(new PoolEvent.AddFailed(time.GetUtcNow(), key, pod, kind, Obstacle: null, reason, time.GetElapsedTime(started)));
             throw;
         }
     }
@@ -120,7 +116,7 @@ internal sealed partial class AddressService(
         var attachment = await WithInterfacesAsync(served.Attachment, cancellationToken);
         AddOutcome answer =
             attachment.Addresses.All(item => item.Slot is not null) ? new AddOutcome.Assigned(attachment)
-            : Observed.IsCompleted ? new AddOutcome.Orphaned(attachment)
+            : obstacles.Observed.IsCompleted ? new AddOutcome.Orphaned(attachment)
             : new AddOutcome.NotObserved(
                 attachment,
                 $"it holds {attachment.Addresses[0].Address}, and the interface of that address is unknown until EC2 has "
@@ -145,7 +141,7 @@ internal sealed partial class AddressService(
         {
             case AddOutcome.Assigned { Attachment: var attachment }:
                 Log.Added(
-                    Logger,
+                    logger,
                     pod,
                     key,
                     attachment.Addresses[0].Address,
@@ -153,7 +149,7 @@ internal sealed partial class AddressService(
                     timing.IsNew,
                     timing.Took.TotalMilliseconds
                 );
-                Events.Publish(
+                events.Publish(
                     new PoolEvent.AddServed(now, attachment, timing.IsNew, timing.Waited, timing.Took, timing.ReusedAfter)
                     {
                         Durable = timing.Durable,
@@ -161,18 +157,18 @@ internal sealed partial class AddressService(
                 );
                 break;
             case AddOutcome.NoAddress failed:
-                Log.Refused(Logger, pod, key, failed.Reason, failed.Kind, timing.Waited.TotalMilliseconds);
-                Events.Publish(new PoolEvent.AddFailed(now, key, pod, AddFailureKind.NoAddress, failed.Kind, failed.Reason, timing.Took));
+                Log.Refused(logger, pod, key, failed.Reason, failed.Kind, timing.Waited.TotalMilliseconds);
+                events.Publish(new PoolEvent.AddFailed(now, key, pod, AddFailureKind.NoAddress, failed.Kind, failed.Reason, timing.Took));
                 break;
             case AddOutcome.NotObserved unknown:
-                Log.RefusedUnobserved(Logger, pod, key, unknown.Reason);
-                Events.Publish(
+                Log.RefusedUnobserved(logger, pod, key, unknown.Reason);
+                events.Publish(
                     new PoolEvent.AddFailed(now, key, pod, AddFailureKind.NotObserved, Obstacle: null, unknown.Reason, timing.Took)
                 );
                 break;
             case AddOutcome.Orphaned { Attachment: var orphaned }:
-                Log.RefusedOrphan(Logger, pod, key, orphaned.Addresses[0].Address);
-                Events.Publish(
+                Log.RefusedOrphan(logger, pod, key, orphaned.Addresses[0].Address);
+                events.Publish(
                     new PoolEvent.AddFailed(
                         now,
                         key,
@@ -203,7 +199,7 @@ internal sealed partial class AddressService(
             is not { } released
         )
         {
-            Events.Publish(new PoolEvent.Deleted(time.GetUtcNow(), key, Released: null, time.GetElapsedTime(started)));
+            events.Publish(new PoolEvent.Deleted(time.GetUtcNow(), key, Released: null, time.GetElapsedTime(started)));
             return null;
         }
 
@@ -213,17 +209,17 @@ internal sealed partial class AddressService(
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            Log.DeleteNotDurable(Logger, key, exception);
+            Log.DeleteNotDurable(logger, key, exception);
         }
         finally
         {
             // Also when the client went away: the addresses are released regardless.
             pending.Serve();
             signal.Raise();
-            Events.Publish(new PoolEvent.Deleted(time.GetUtcNow(), key, released, time.GetElapsedTime(started)));
+            events.Publish(new PoolEvent.Deleted(time.GetUtcNow(), key, released, time.GetElapsedTime(started)));
         }
 
-        Log.Deleted(Logger, released.Pod, key, released.Addresses[0].Address);
+        Log.Deleted(logger, released.Pod, key, released.Addresses[0].Address);
         return released;
     }
 
@@ -240,7 +236,7 @@ internal sealed partial class AddressService(
         var deadline = time.GetUtcNow() + addWait;
         try
         {
-            Events.Publish(new PoolEvent.AddQueued(time.GetUtcNow(), request.Key, request.Pod, pending.Demand, deadline));
+            events.Publish(new PoolEvent.AddQueued(time.GetUtcNow(), request.Key, request.Pod, pending.Demand, deadline));
             var wait = pending.WaitAsync(request, deadline, either.Token);
             signal.Raise();
             return await wait;
@@ -281,7 +277,7 @@ internal sealed partial class AddressService(
             return attachment;
         try
         {
-            await Observed.WaitAsync(addWait, time, cancellationToken);
+            await obstacles.Observed.WaitAsync(addWait, time, cancellationToken);
         }
         catch (TimeoutException)
         {
@@ -304,7 +300,7 @@ internal sealed partial class AddressService(
         {
             WaitOutcome.TimedOut => new AddOutcome.NoAddress(
                 $"{pool}; none became free within {addWait.TotalSeconds:0.#} s{Because()}",
-                CurrentObstacle()?.Kind
+                obstacles.Growth()?.Kind
             ),
             WaitOutcome.Refused => new AddOutcome.NoAddress($"{pool}; {PoolLimits.MaxWaiting} ADDs are already pending", null),
             WaitOutcome.Unservable { Obstacle: var obstacle } => new AddOutcome.NoAddress($"{pool}; {Describe(obstacle)}", obstacle.Kind),
@@ -313,8 +309,8 @@ internal sealed partial class AddressService(
     }
 
     private string Because() =>
-        StartObstacle() is { } start ? $"; the daemon is starting: {start}"
-        : CurrentObstacle() is { } obstacle ? $"; {Describe(obstacle)}"
+        obstacles.Start() is { } start ? $"; the daemon is starting: {start}"
+        : obstacles.Growth() is { } obstacle ? $"; {Describe(obstacle)}"
         : "";
 
     private static string Describe(GrowthObstacle obstacle) =>

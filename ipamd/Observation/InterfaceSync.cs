@@ -13,12 +13,26 @@ namespace VpcCni.Ipamd.Observation;
 /// frequently read instance metadata hints at a difference. A hint that an observation refuted is followed again only at growing intervals,
 /// since the observation may have been late.
 /// </summary>
+/// <param name="cloud">Describes interfaces and subnets.</param>
+/// <param name="interfaces">The observed interfaces.</param>
+/// <param name="usage">Addresses in use by the kernel.</param>
+/// <param name="placement">Depends on descriptions of subnets.</param>
+/// <param name="supply">Tracks descriptions of the subnets.</param>
+/// <param name="signal">Wakes the pool's loop.</param>
+/// <param name="events">Gets every observation.</param>
+/// <param name="observed">Called after every successful observation.</param>
+/// <param name="time">The clock.</param>
+/// <param name="random">Source of jitter.</param>
+/// <param name="logger">The log.</param>
 internal sealed partial class InterfaceSync(
     ICloud cloud,
     InterfaceInventory interfaces,
     KernelUsage usage,
     InterfacePlacement placement,
+    SubnetSupply supply,
     PoolSignal signal,
+    PoolEvents events,
+    Action observed,
     TimeProvider time,
     Random random,
     ILogger<InterfaceSync> logger
@@ -26,15 +40,6 @@ internal sealed partial class InterfaceSync(
 {
     /// <summary>Error code for a cloud that may still answer: the observation is retried at once.</summary>
     public const string NoFirstAnswer = "NoAnswerYet";
-
-    /// <summary>Publishes every observation.</summary>
-    public PoolEvents Events { get; init; } = new();
-
-    /// <summary>Called after every successful observation.</summary>
-    public Action Observed { get; init; } = () => { };
-
-    /// <summary>Tracks descriptions of the subnets.</summary>
-    public required SubnetSupply Supply { get; init; }
 
     private readonly Lock _lock = new();
     private Task _syncing = Task.CompletedTask;
@@ -319,9 +324,9 @@ internal sealed partial class InterfaceSync(
         try
         {
             var changes = await interfaces.ObserveAsync(cancellationToken);
-            Events.Publish(new PoolEvent.Observed(time.GetUtcNow(), changes, time.GetElapsedTime(started)));
+            events.Publish(new PoolEvent.Observed(time.GetUtcNow(), changes, time.GetElapsedTime(started)));
             foreach (var loss in changes.Losses)
-                Events.Publish(new PoolEvent.AddressesLost(time.GetUtcNow(), loss));
+                events.Publish(new PoolEvent.AddressesLost(time.GetUtcNow(), loss));
             bool isFirst;
             lock (_lock)
             {
@@ -333,7 +338,7 @@ internal sealed partial class InterfaceSync(
                 _notObserved = null;
             }
 
-            Observed();
+            observed();
             if (isFirst)
                 ConfirmSlots();
             if (interfaces.IsAnyDetaching)
@@ -348,7 +353,7 @@ internal sealed partial class InterfaceSync(
             // ADDs are served from the known state; operators see the age of the last observation.
             Failed(exception);
             Log.ObserveFailed(logger, exception);
-            Events.Publish(new PoolEvent.ObserveFailed(time.GetUtcNow(), exception.Kind, exception.Message));
+            events.Publish(new PoolEvent.ObserveFailed(time.GetUtcNow(), exception.Kind, exception.Message));
             if (LastObservedAt is null)
                 await ApplyHintAsync(cancellationToken);
             return false;
@@ -485,16 +490,16 @@ internal sealed partial class InterfaceSync(
         RecordSubnetsDescribed();
         lock (_lock)
             _isDescribing = true;
-        Supply.BeginDescription();
+        supply.BeginDescription();
         var failures = 0;
         try
         {
             await placement.DescribeAsync(cloud, cancellationToken);
-            Supply.Described(placement.Candidates());
+            supply.Described(placement.Candidates());
         }
         catch (CloudException exception)
         {
-            Supply.RecordFailedDescription();
+            supply.RecordFailedDescription();
             Log.SubnetsNotDescribed(logger, exception);
             lock (_lock)
                 failures = _failedDescriptions + 1;

@@ -11,9 +11,15 @@ namespace VpcCni.Ipamd.Observation;
 /// <summary>
 /// Compares the ledger with the kernel. An address routed to a pod is in use whatever the ledger says (after a lost checkpoint or a failed
 /// teardown), and is reserved until the route is gone. So is an address on a link of the host, or routed to a link of no pod, which is
-/// never attributed to a pod. An attachment without route, veth and namespace has lost its DEL, and its address is released.
+/// never attributed to a pod. Publishes recovered and released addresses. An attachment without route, veth and namespace has lost its DEL, and its address is released.
 /// </summary>
-internal sealed partial class KernelUsage(IpLedger ledger, IHostNetwork host, TimeProvider time, ILogger<KernelUsage> logger)
+internal sealed partial class KernelUsage(
+    IpLedger ledger,
+    IHostNetwork host,
+    PoolEvents events,
+    TimeProvider time,
+    ILogger<KernelUsage> logger
+)
 {
     /// <summary>
     /// Age below which an attachment counts as in use: the kernel shows nothing of it between the reply to the ADD and the end of the
@@ -25,9 +31,6 @@ internal sealed partial class KernelUsage(IpLedger ledger, IHostNetwork host, Ti
     /// How long an attachment must be unused before it is released: longer than another program takes to replace what it removed.
     /// </summary>
     public static readonly TimeSpan Confirmation = TimeSpan.FromSeconds(10);
-
-    /// <summary>Publishes recovered and released addresses.</summary>
-    public PoolEvents Events { get; init; } = new();
 
     /// <summary>
     /// Reserves addresses that are routed to a pod, or configured on a link of the host, and not assigned. Called before the first
@@ -47,7 +50,7 @@ internal sealed partial class KernelUsage(IpLedger ledger, IHostNetwork host, Ti
         )
         {
             Log.Reserved(logger, attachment.Addresses[0].Address, attachment.Key.ContainerId);
-            Events.Publish(new PoolEvent.Recovered(time.GetUtcNow(), attachment));
+            events.Publish(new PoolEvent.Recovered(time.GetUtcNow(), attachment));
         }
 
         foreach (
@@ -277,7 +280,7 @@ internal sealed partial class KernelUsage(IpLedger ledger, IHostNetwork host, Ti
         }
 
         Log.Released(logger, attachment.Pod, attachment.Key, attachment.Addresses[0].Address);
-        Events.Publish(new PoolEvent.LostDelete(time.GetUtcNow(), attachment));
+        events.Publish(new PoolEvent.LostDelete(time.GetUtcNow(), attachment));
     }
 
     private static partial class Log

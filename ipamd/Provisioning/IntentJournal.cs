@@ -9,12 +9,16 @@ namespace VpcCni.Ipamd.Provisioning;
 /// <summary>
 /// Makes intents durable: before the first call of a change, after each stage, and when its outcome is certain. Only the first write must
 /// succeed. The next daemon run recovers from a lost later write, since every stage can be repeated or looked up.
+/// Publishes every completed stage.
 /// </summary>
-internal sealed partial class IntentJournal(IpLedger ledger, CheckpointWriter checkpoint, TimeProvider time, ILogger<IntentJournal> logger)
+internal sealed partial class IntentJournal(
+    IpLedger ledger,
+    CheckpointWriter checkpoint,
+    PoolEvents events,
+    TimeProvider time,
+    ILogger<IntentJournal> logger
+)
 {
-    /// <summary>Publishes every completed stage.</summary>
-    public PoolEvents Events { get; init; } = new();
-
     /// <summary>Writes a new intent.</summary>
     /// <exception cref="CloudException">The intent is not durable and was aborted, so the change must not start.</exception>
     public async Task RecordAsync(Intent intent, CancellationToken cancellationToken)
@@ -42,7 +46,7 @@ internal sealed partial class IntentJournal(IpLedger ledger, CheckpointWriter ch
     {
         ledger.Advance(progressed, time.GetUtcNow());
         await PersistAsync(cancellationToken);
-        Events.Publish(new PoolEvent.ChangeAdvanced(time.GetUtcNow(), progressed));
+        events.Publish(new PoolEvent.ChangeAdvanced(time.GetUtcNow(), progressed));
         return progressed;
     }
 

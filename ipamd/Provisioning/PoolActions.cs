@@ -23,8 +23,11 @@ namespace VpcCni.Ipamd.Provisioning;
 /// <param name="usage">Addresses in use by the kernel.</param>
 /// <param name="addition">Adds interfaces.</param>
 /// <param name="detachment">Removes interfaces.</param>
+/// <param name="supply">Tracks the addresses that changes take from subnets and release to them.</param>
+/// <param name="events">Gets the start and the end of every change.</param>
 /// <param name="time">The clock.</param>
 /// <param name="random">Source of idempotency tokens.</param>
+/// <param name="logger">The log.</param>
 internal sealed partial class PoolActions(
     ICloud cloud,
     IpLedger ledger,
@@ -34,18 +37,13 @@ internal sealed partial class PoolActions(
     KernelUsage usage,
     InterfaceAddition addition,
     InterfaceDetachment detachment,
+    SubnetSupply supply,
+    PoolEvents events,
     TimeProvider time,
-    Random random
+    Random random,
+    ILogger<PoolActions> logger
 )
 {
-    public required ILogger<PoolActions> Logger { get; init; }
-
-    /// <summary>Tracks the addresses that changes take from subnets and release to them.</summary>
-    public required SubnetSupply Supply { get; init; }
-
-    /// <summary>Publishes the start and the end of every change.</summary>
-    public PoolEvents Events { get; init; } = new();
-
     /// <summary>Starts a change and executes it to its end.</summary>
     /// <exception cref="CloudException">The cloud rejected the change or did not answer. The change is aborted, or its intent is
     /// open.</exception>
@@ -56,7 +54,7 @@ internal sealed partial class PoolActions(
             return;
         var (subnet, addresses) = AffectedAddresses(intent);
         if (subnet is not null && intent.IsGrowth)
-            Supply.Begin(subnet, addresses);
+            supply.Begin(subnet, addresses);
         var hasSucceeded = false;
         try
         {
@@ -91,11 +89,11 @@ internal sealed partial class PoolActions(
         if (!ledger.MayRepeat(intent))
         {
             ledger.Pause(intent, isOutcomeUnknown: false, time.GetUtcNow());
-            Log.InUse(Logger, intent.Description);
+            Log.InUse(logger, intent.Description);
             return;
         }
 
-        Log.Resumed(Logger, intent.Description);
+        Log.Resumed(logger, intent.Description);
         await ExecuteAsync(intent, isRepeated: true, cancellationToken);
     }
 
@@ -137,7 +135,7 @@ internal sealed partial class PoolActions(
         var isOutcomeUnknown = true;
         var started = time.GetTimestamp();
         (CloudErrorKind? Kind, string Reason) failure = (CloudErrorKind.Unknown, "interrupted");
-        Events.Publish(new PoolEvent.ChangeBegan(time.GetUtcNow(), intent, isRepeated));
+        events.Publish(new PoolEvent.ChangeBegan(time.GetUtcNow(), intent, isRepeated));
         try
         {
             await (
@@ -167,7 +165,7 @@ internal sealed partial class PoolActions(
         {
             // If the intent is still open, its rest failed or its progress is unknown.
             ledger.Pause(intent, isOutcomeUnknown, time.GetUtcNow());
-            Events.Publish(new PoolEvent.ChangeEnded(time.GetUtcNow(), intent, time.GetElapsedTime(started), failure.Kind, failure.Reason));
+            events.Publish(new PoolEvent.ChangeEnded(time.GetUtcNow(), intent, time.GetElapsedTime(started), failure.Kind, failure.Reason));
         }
     }
 
@@ -201,11 +199,11 @@ internal sealed partial class PoolActions(
         if (intent.IsGrowth)
         {
             var isOpen = ledger.OpenIntents().Any(open => open.Intent.Number == intent.Number);
-            Supply.End(subnet, addresses, mayHaveTaken: hasSucceeded || isOpen);
+            supply.End(subnet, addresses, mayHaveTaken: hasSucceeded || isOpen);
         }
         else if (hasSucceeded)
         {
-            Supply.Released(subnet, addresses);
+            supply.Released(subnet, addresses);
         }
     }
 
@@ -217,7 +215,7 @@ internal sealed partial class PoolActions(
             var added = await cloud.AssignBlocksAsync(intent.Interface, intent.Blocks, cancellationToken);
             ledger.CompleteAssign(intent, added, time.GetUtcNow());
             await journal.PersistAsync(cancellationToken);
-            Log.Assigned(Logger, intent.Interface, added.Count, intent.Blocks.Shape, time.GetElapsedTime(started).TotalMilliseconds);
+            Log.Assigned(logger, intent.Interface, added.Count, intent.Blocks.Shape, time.GetElapsedTime(started).TotalMilliseconds);
         }
         catch (CloudException exception) when (!InterfaceDetachment.IsOutcomeUnknown(exception))
         {
@@ -244,7 +242,7 @@ internal sealed partial class PoolActions(
 
         ledger.CompleteRelease(intent, time.GetUtcNow());
         await journal.PersistAsync(cancellationToken);
-        Log.Released(Logger, intent.Interface, intent.Blocks.Count);
+        Log.Released(logger, intent.Interface, intent.Blocks.Count);
     }
 
     private async Task RemoveAsync(Intent.RemoveInterface intent, bool isRepeated, CancellationToken cancellationToken)
@@ -267,7 +265,7 @@ internal sealed partial class PoolActions(
         await detachment.DeleteAsync(intent.Slot, intent.PrimaryAddress, cancellationToken);
         ledger.CompleteRemove(intent, time.GetUtcNow());
         await journal.PersistAsync(cancellationToken);
-        Log.InterfaceRemoved(Logger, intent.Interface);
+        Log.InterfaceRemoved(logger, intent.Interface);
     }
 
     /// <summary>126 bits of randomness as hexadecimal digits: unique among this account's recent calls.</summary>

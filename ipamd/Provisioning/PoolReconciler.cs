@@ -25,13 +25,11 @@ internal sealed record ReconcilerParts(
     GrowthBackoff Backoff,
     InterfacePlacement Placement,
     SecurityGroups Groups,
+    SubnetSupply Supply,
     NodeConditions Conditions,
-    PoolSignal Signal
-)
-{
-    /// <summary>Free addresses of the subnets.</summary>
-    public required SubnetSupply Supply { get; init; }
-}
+    PoolSignal Signal,
+    PoolEvents Events
+);
 
 /// <summary>What the reconciler may change.</summary>
 /// <param name="ProvisioningDisabled">Whether the cloud must not be changed.</param>
@@ -58,7 +56,8 @@ internal sealed partial class PoolReconciler(
     PoolTargets targets,
     PoolCapacity capacity,
     ReconcilerRules rules,
-    TimeProvider time
+    TimeProvider time,
+    ILogger<PoolReconciler> logger
 )
 {
     private volatile PoolSize _size = new(targets, capacity);
@@ -85,11 +84,6 @@ internal sealed partial class PoolReconciler(
     private DateTimeOffset? _shortageSince;
     private DateTimeOffset? _observedAt;
     private int _failedReleases;
-
-    /// <summary>Publishes every plan with actions or a new obstacle.</summary>
-    public PoolEvents Events { get; init; } = new();
-
-    public required ILogger<PoolReconciler> Logger { get; init; }
 
     /// <summary>The last plan; null before the first step.</summary>
     public PoolPlan? LastPlan { get; private set; }
@@ -159,7 +153,7 @@ internal sealed partial class PoolReconciler(
         )
             plan = plan with { Obstacle = exhausted with { MayEndAnyMoment = true } };
         if (plan.Actions.Count > 0 || plan.Obstacle?.Kind != LastPlan?.Obstacle?.Kind)
-            Events.Publish(new PoolEvent.Planned(time.GetUtcNow(), plan));
+            parts.Events.Publish(new PoolEvent.Planned(time.GetUtcNow(), plan));
         LastPlan = plan;
         _shortageSince = plan.Shortage > 0 ? _shortageSince ?? time.GetUtcNow() : null;
         if (IsSettled(snapshot, plan))
@@ -260,7 +254,7 @@ internal sealed partial class PoolReconciler(
                     exception.Message,
                     innerException: exception
                 );
-            Log.ActionFailed(Logger, action.Description, failure);
+            Log.ActionFailed(logger, action.Description, failure);
             failed = true;
             if (isGrowth)
                 parts.Backoff.Failed(failure, target, subnet, blocks, parts.Sync.RequestSubnetsNow);
@@ -329,7 +323,7 @@ internal sealed partial class PoolReconciler(
         }
         catch (Exception exception) when (exception is CloudException or HostNetworkException)
         {
-            Log.ResumeFailed(Logger, intent.Description, exception);
+            Log.ResumeFailed(logger, intent.Description, exception);
             if (exception is CloudException failure)
                 RequestResync(failure);
         }
@@ -377,7 +371,7 @@ internal sealed partial class PoolReconciler(
         catch (HostNetworkException exception)
         {
             // An address is not assigned while it is unknown whether it is in use.
-            Log.KernelCheckFailed(Logger, exception);
+            Log.KernelCheckFailed(logger, exception);
             ledger.ExtendCooldowns(now + PoolLimits.KernelCheckLead);
             return now + PoolLimits.KernelCheckRetry;
         }

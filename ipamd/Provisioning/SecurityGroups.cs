@@ -10,12 +10,13 @@ namespace VpcCni.Ipamd.Provisioning;
 /// <summary>
 /// Sets the security groups of the interfaces that pods use: those of the primary interface, or with custom networking those of the
 /// ENIConfig. Compares with the last description, calls only for interfaces that differ, one after the other, and retries with growing
-/// pauses. Never changes unmanaged interfaces or the primary interface itself.
+/// pauses. Never changes unmanaged interfaces or the primary interface itself. Publishes every change and every rejection.
 /// </summary>
 internal sealed partial class SecurityGroups(
     ICloud cloud,
     InterfaceInventory interfaces,
     PoolSignal signal,
+    PoolEvents events,
     TimeProvider time,
     Random random,
     ILogger<SecurityGroups> logger
@@ -24,9 +25,6 @@ internal sealed partial class SecurityGroups(
     private readonly Lock _lock = new();
     private readonly Dictionary<NetworkInterfaceId, (string Wanted, DateTimeOffset Until, int Failures)> _failed = [];
     private Task _running = Task.CompletedTask;
-
-    /// <summary>Publishes every change and every rejection.</summary>
-    public required PoolEvents Events { get; init; }
 
     public Task IdleAsync()
     {
@@ -96,7 +94,7 @@ internal sealed partial class SecurityGroups(
             Log.Set(logger, id, string.Join(',', before), string.Join(',', groups));
             lock (_lock)
                 _failed.Remove(id);
-            Events.Publish(
+            events.Publish(
                 new PoolEvent.GroupsChanged(time.GetUtcNow(), id, before, groups, time.GetElapsedTime(started), Failure: null, "")
             );
         }
@@ -109,7 +107,7 @@ internal sealed partial class SecurityGroups(
                 _failed[id] = (Text(groups), time.GetUtcNow() + Pause(failures), failures);
             }
 
-            Events.Publish(
+            events.Publish(
                 new PoolEvent.GroupsChanged(
                     time.GetUtcNow(),
                     id,

@@ -12,20 +12,12 @@ namespace VpcCni.Ipamd.Startup;
 /// <summary>Result of the node's start.</summary>
 /// <param name="Identity">Identity from the instance metadata.</param>
 /// <param name="Limits">Limits of its type; null when they are unknown and pods can be served without them.</param>
-/// <param name="Interfaces">The interfaces, observed or taken from checkpoint and metadata.</param>
-/// <param name="Placement">Placement of new interfaces.</param>
+/// <param name="Pool">The parts of the pool, with the interfaces observed or taken from checkpoint and metadata.</param>
 /// <param name="IsDescribed">Whether the subnets have been described.</param>
 /// <param name="NotObserved">
 /// Why the cloud has not been observed, so that interfaces are those of checkpoint and metadata; null when it has.
 /// </param>
-internal sealed record StartedNode(
-    NodeIdentity Identity,
-    NodeLimits? Limits,
-    InterfaceInventory Interfaces,
-    InterfacePlacement Placement,
-    bool IsDescribed,
-    CloudException? NotObserved
-);
+internal sealed record StartedNode(NodeIdentity Identity, NodeLimits? Limits, NodePool Pool, bool IsDescribed, CloudException? NotObserved);
 
 /// <summary>
 /// Starts the node: identifies it, describes its subnets, observes its interfaces and configures their links, and reads its limits. The
@@ -49,11 +41,7 @@ internal sealed partial class NodeStartup(
 
     /// <summary>Runs the start, with retries.</summary>
     /// <exception cref="CloudException">The cloud did not answer within <see cref="Deadline"/>.</exception>
-    public async Task<StartedNode> RunAsync(
-        Func<NodeIdentity, InterfacePlacement> placementFor,
-        Func<NodeIdentity, InterfacePlacement, InterfaceInventory> interfacesFor,
-        CancellationToken cancellationToken
-    )
+    public async Task<StartedNode> RunAsync(Func<NodeIdentity, NodePool> poolFor, CancellationToken cancellationToken)
     {
         var giveUpAt = time.GetUtcNow() + Deadline;
         var identity = await RetryAsync("identify this node (instance metadata)", cloud.IdentifyNodeAsync, giveUpAt, cancellationToken);
@@ -67,8 +55,8 @@ internal sealed partial class NodeStartup(
                 cancellationToken
             )
         );
-        var placement = placementFor(identity);
-        var interfaces = interfacesFor(identity, placement);
+        var pool = poolFor(identity);
+        var (placement, interfaces) = (pool.Placement, pool.Interfaces);
 
         // When pods can be served, waits only briefly for the cloud's first answer; the pool retries it in the background.
         using var firstAnswer = new CancellationTokenSource(
@@ -92,7 +80,7 @@ internal sealed partial class NodeStartup(
             either.Token,
             cancellationToken
         );
-        return new StartedNode(identity, limits, interfaces, placement, isDescribed && placement.IsDescribed, notObserved);
+        return new StartedNode(identity, limits, pool, isDescribed && placement.IsDescribed, notObserved);
     }
 
     /// <returns>Why the cloud could not be observed, so that checkpoint and metadata are used; null when it was.</returns>

@@ -2,19 +2,23 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using VpcCni.Ipamd.Allocation;
 using VpcCni.Ipamd.Clouds;
+using VpcCni.Ipamd.Clouds.Aws.InstanceTypes;
 using VpcCni.Ipamd.Events;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Ledger.Checkpoint;
 using VpcCni.Ipamd.Observation;
+using VpcCni.Ipamd.Options;
 using VpcCni.Ipamd.Placement;
 using VpcCni.Ipamd.Planning;
 using VpcCni.Ipamd.Provisioning;
+using VpcCni.Ipamd.Readiness;
+using VpcCni.Ipamd.Startup;
 using VpcCni.Tests.Shared;
 
 namespace VpcCni.Ipamd.Tests.Harness;
 
 /// <summary>
-/// The daemon's whole pool in memory and in virtual time: real ledger, queue, planner and reconciler on a fake cloud, kernel and disk.
+/// The daemon's whole pool in memory and in virtual time, composed as the daemon composes it, on a fake cloud, kernel and disk.
 /// </summary>
 internal sealed class PoolHarness
 {
@@ -30,115 +34,67 @@ internal sealed class PoolHarness
         ApiBudgetOptions? budget = null
     )
     {
-        Cloud = cloud;
-        Budget = new ApiRateLimiter(budget ?? new ApiBudgetOptions(), Time, new Random(6));
-        ICloud port = budget is null ? cloud : new BudgetedCloud(cloud, Budget);
-        Ledger = new IpLedger(TimeSpan.FromSeconds(30), PodFamilies.Ipv4, prefersPrefixes: false);
-        Pool.Subscribe(Published.Add);
-        Writer = new CheckpointWriter(Ledger, File, Time, () => null, bootId: null)
+        (Cloud, Limits) = (cloud, Ec2Limits.Of(maxInterfaces, blocksPerInterface + 1, ipv6PerInterface: 0, hasPrefixes: false));
+        _state = new DaemonState("test", Time);
+        var ports = new PoolPorts(cloud, Host, File, new FakeMissedDels(), Time, new Random(1), NullLoggerFactory.Instance)
         {
-            Written = (took, failure) => Pool.Publish(new PoolEvent.CheckpointWritten(Time.GetUtcNow(), took, failure?.Message)),
+            Budget = budget ?? Unlimited,
         };
-        Waiting = new PendingAddQueue(Ledger, Time);
-        Usage = new KernelUsage(Ledger, Host, Time, NullLogger<KernelUsage>.Instance) { Events = Pool };
-        var policy = new InterfacePolicy(("owner", "i-1"), OwnDescription: "ours", ManageUntagged: true, Mtu: 9001);
-        Placement = customNetworking
-            ? new CustomNetworking(EniConfig, cloud.Identity, mayChange: !provisioningDisabled)
-            : new Subnets(discoversSubnets, clusterName: null, "subnet-1");
-        Interfaces = new InterfaceInventory(
-            port,
-            Host,
-            Ledger,
-            policy,
-            Placement,
-            mayChange: !provisioningDisabled,
-            Time,
-            NullLogger<InterfaceInventory>.Instance
+        _engine = new PoolEngine(
+            ports,
+            new IpamdOptions
+            {
+                Targets = targets ?? new PoolTargets(),
+                AddWait = addWait ?? TimeSpan.FromSeconds(20),
+                ProvisioningDisabled = provisioningDisabled,
+                CustomNetworking = customNetworking,
+                SubnetDiscovery = discoversSubnets,
+            },
+            _state
         );
-        Supply = new SubnetSupply(Time);
-        Backoff = new GrowthBackoff(Supply, Time, new Random(1));
-        var journal = new IntentJournal(Ledger, Writer, Time, NullLogger<IntentJournal>.Instance) { Events = Pool };
-        var detachment = new InterfaceDetachment(port, Host, Interfaces, Time, NullLogger<InterfaceDetachment>.Instance);
-        var addition = new InterfaceAddition(port, journal, Interfaces, detachment, Time, NullLogger<InterfaceAddition>.Instance);
-        var actions = new PoolActions(port, Ledger, journal, Interfaces, Placement, Usage, addition, detachment, Time, new Random(2))
-        {
-            Events = Pool,
-            Logger = NullLogger<PoolActions>.Instance,
-            Supply = Supply,
-        };
-        Sync = new InterfaceSync(port, Interfaces, Usage, Placement, _signal, Time, new Random(3), NullLogger<InterfaceSync>.Instance)
-        {
-            Events = Pool,
-            Supply = Supply,
-        };
-        EniConfig.Changed = Sync.PlacementChanged;
-        Host.LinkSeen = Interfaces.Awaited.Seen;
-        Interfaces.Awaited.Watch(at =>
-        {
-            Sync.RequestAt(at);
-            _signal.Raise();
-        });
-        var groups = new SecurityGroups(port, Interfaces, _signal, Time, new Random(4), NullLogger<SecurityGroups>.Instance)
-        {
-            Events = Pool,
-        };
-        GroupWatch = new SecurityGroupWatch(port, Interfaces, Sync, _signal, Time, new Random(5), NullLogger<SecurityGroupWatch>.Instance);
-        Reconciler = new PoolReconciler(
-            Ledger,
-            new ReconcilerParts(Sync, Usage, actions, Waiting, Backoff, Placement, groups, Conditions, _signal) { Supply = Supply },
-            targets ?? new PoolTargets(),
-            new PoolCapacity(
-                maxInterfaces,
-                new FamilyCapacity(Shapes.Ipv4Address, blocksPerInterface),
-                Other: null,
-                new PodLimit(Configured: null, Cluster: null, Default: 100),
-                Placement.UsesPrimary
-            ),
-            new ReconcilerRules(provisioningDisabled, () => CloudAccess.Full, ManagesUnschedulable: false, new TargetChange(null, "")),
-            Time
-        )
-        {
-            Events = Pool,
-            Logger = NullLogger<PoolReconciler>.Instance,
-        };
-        Service = new AddressService(Ledger, Writer, Waiting, Usage, _signal, Time, addWait ?? TimeSpan.FromSeconds(20))
-        {
-            Observed = _observed.Task,
-            Events = Pool,
-            CurrentObstacle = new WaitReason(Ledger, Waiting, Budget, Time).Current,
-            Logger = NullLogger<AddressService>.Instance,
-        };
+        _engine.Events.Subscribe(Published.Add);
+        _pool = _engine.PoolOf(cloud.Identity);
+        Reconciler = _pool.Compose(Limits);
+        _state.Serving(Reconciler);
     }
+
+    private static readonly ApiBudgetOptions Unlimited = new()
+    {
+        Describe = new CallAllowance(Capacity: 1_000_000, PerSecond: 1_000_000),
+        Mutate = new CallAllowance(Capacity: 1_000_000, PerSecond: 1_000_000),
+        Assign = new CallAllowance(Capacity: 1_000_000, PerSecond: 1_000_000),
+    };
 
     /// <summary>Far more rounds than the work of a step needs.</summary>
     private const int MaxRounds = 50;
 
-    private readonly TaskCompletionSource _observed = new();
-    private readonly PoolSignal _signal = new();
-
-    public PoolEvents Pool { get; } = new();
+    private readonly DaemonState _state;
+    private readonly PoolEngine _engine;
+    private readonly NodePool _pool;
 
     /// <summary>All published events, in order.</summary>
     public List<PoolEvent> Published { get; } = [];
     public ManualTimeProvider Time { get; } = new();
     public FakeCloud Cloud { get; }
+    public NodeLimits Limits { get; }
     public FakeHostNetwork Host { get; } = new();
     public FakeCheckpointFile File { get; } = new();
-    public IpLedger Ledger { get; }
-    public CheckpointWriter Writer { get; }
-    public PendingAddQueue Waiting { get; }
-    public KernelUsage Usage { get; }
-    public EniConfigSource EniConfig { get; } = new();
-    public InterfacePlacement Placement { get; }
-    public SecurityGroupWatch GroupWatch { get; }
-    public NodeConditions Conditions { get; } = new();
-    public InterfaceInventory Interfaces { get; }
-    public InterfaceSync Sync { get; }
-    public ApiRateLimiter Budget { get; }
-    public SubnetSupply Supply { get; }
-    public GrowthBackoff Backoff { get; }
     public PoolReconciler Reconciler { get; }
-    public AddressService Service { get; }
+    public PoolEvents Pool => _engine.Events;
+    public IpLedger Ledger => _engine.Ledger;
+    public CheckpointWriter Writer => _engine.Checkpoint;
+    public PendingAddQueue Waiting => _engine.Waiting;
+    public KernelUsage Usage => _engine.Usage;
+    public EniConfigSource EniConfig => _engine.EniConfig;
+    public NodeConditions Conditions => _engine.Conditions;
+    public ApiRateLimiter Budget => _engine.Budget;
+    public AddressService Service => _engine.Addresses;
+    public InterfacePlacement Placement => _pool.Placement;
+    public SecurityGroupWatch GroupWatch => _pool.GroupWatch;
+    public InterfaceInventory Interfaces => _pool.Interfaces;
+    public InterfaceSync Sync => _pool.Sync;
+    public SubnetSupply Supply => _pool.Supply;
+    public GrowthBackoff Backoff => _pool.Backoff;
     public LedgerView View => Ledger.View(Time.GetUtcNow());
 
     /// <summary>
@@ -150,8 +106,6 @@ internal sealed class PoolHarness
         for (var round = 0; round < MaxRounds; round++)
         {
             var outcome = Reconciler.Step(CancellationToken.None);
-            if (Sync.LastObservedAt is not null)
-                _observed.TrySetResult();
             if (!Reconciler.IdleAsync().IsCompleted)
             {
                 await IdleAsync();

@@ -2,6 +2,7 @@
 using VpcCni.Datapath;
 using VpcCni.Ipamd.Allocation;
 using VpcCni.Ipamd.Clouds;
+using VpcCni.Ipamd.Clouds.Aws;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Planning;
 using VpcCni.Ipamd.Provisioning;
@@ -115,7 +116,7 @@ public sealed class ObstacleTests
                 item with
                 {
                     Description = "database",
-                    Tags = new Dictionary<string, string> { ["owner"] = "i-1" },
+                    Tags = new Dictionary<string, string> { [EniTags.InstanceId] = "i-1" },
                 }
         );
         await pool.StepAsync();
@@ -126,7 +127,7 @@ public sealed class ObstacleTests
             cloud,
             cloud,
             pool.Ledger,
-            "ours",
+            EniTags.DescriptionPrefix,
             pool.Time,
             new Random(1),
             Microsoft.Extensions.Logging.Abstractions.NullLogger<LeakedInterfaces>.Instance

@@ -3,6 +3,7 @@ using System.Net;
 using VpcCni.Datapath;
 using VpcCni.Ipamd.Allocation;
 using VpcCni.Ipamd.Clouds;
+using VpcCni.Ipamd.Clouds.Aws;
 using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Ledger.Checkpoint;
@@ -633,8 +634,8 @@ public sealed class PoolTests
             item =>
                 item with
                 {
-                    Description = "ours",
-                    Tags = new Dictionary<string, string> { ["owner"] = "i-1" },
+                    Description = EniTags.DescriptionPrefix + "i-1",
+                    Tags = new Dictionary<string, string> { [EniTags.InstanceId] = "i-1" },
                 }
         );
         await pool.StepAsync();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using VpcCni.Datapath;
 using VpcCni.Ipamd.Clouds;
+using VpcCni.Ipamd.Clouds.Aws;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Planning;
 using VpcCni.Ipamd.Tests.Harness;
@@ -119,8 +120,8 @@ public sealed class RepeatedChangeTests
             item =>
                 item with
                 {
-                    Description = "ours",
-                    Tags = new Dictionary<string, string> { ["owner"] = "i-1" },
+                    Description = EniTags.DescriptionPrefix + "i-1",
+                    Tags = new Dictionary<string, string> { [EniTags.InstanceId] = "i-1" },
                 }
         );
         pool.Time.Advance(TimeSpan.FromMinutes(2));

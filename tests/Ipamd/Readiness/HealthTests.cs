@@ -158,7 +158,7 @@ public sealed class HealthTests
         var before = new PoolHarness(new FakeCloud().WithPrimary());
         await before.StepAsync();
         await before.AddAsync("a");
-        var node = new AnswerHarness(new PoolHarness(new FakeCloud()));
+        var node = new AnswerHarness(new PoolHarness(new FakeCloud().WithPrimary()));
         node.Pool.Ledger.Restore(
             VpcCni.Ipamd.Ledger.Checkpoint.CheckpointFormat.Read(before.File.Content),
             VpcCni.Ipamd.Ledger.ClockReading.Of(node.Pool.Time)
