@@ -189,9 +189,9 @@ public sealed class ExecuteTests
                 PeerUp = true,
             }
         );
-        var refused = new ScriptedTransport().ThenAcknowledge(17);
-        Assert.Equal(Errno.EEXIST, Assert.Throws<NetlinkException>(() => new RouteNetlink(refused).Execute(spec)).Errno);
-        Assert.Single(refused.Sent);
+        var rejected = new ScriptedTransport().ThenAcknowledge(17);
+        Assert.Equal(Errno.EEXIST, Assert.Throws<NetlinkException>(() => new RouteNetlink(rejected).Execute(spec)).Errno);
+        Assert.Single(rejected.Sent);
         var half = new ScriptedTransport().ThenAcknowledge().ThenAcknowledge(19);
         var failure = Assert.Throws<NetlinkException>(() => new RouteNetlink(half).Execute(spec));
         Assert.Equal("ip link add a type veth peer name b; ip link set b up: ENODEV", failure.Message);
