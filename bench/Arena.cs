@@ -6,8 +6,8 @@ using VpcCni.Netlink;
 namespace VpcCni.Bench;
 
 /// <summary>
-/// The node that everything runs on, and the pods' namespaces: all made before the first measurement and removed after the last, because
-/// the kernel's work on them takes the same lock as links do.
+/// The node of all contenders and the namespaces of its pods. Created before the first measurement and removed after the last, because the
+/// kernel takes the same lock for namespaces as for links.
 /// </summary>
 internal sealed class Arena : IDisposable
 {
@@ -35,13 +35,13 @@ internal sealed class Arena : IDisposable
 
     public LabNode Node { get; }
 
-    /// <summary>Each namespace is used again once its link is gone.</summary>
+    /// <summary>Takes a free namespace. A namespace is reused after its link is gone.</summary>
     public Sandbox Take() => _free.Pop();
 
     public void Return(Sandbox sandbox) => _free.Push(sandbox);
 
     /// <summary>
-    /// Waits until the node has no more than <paramref name="pods"/> links of pods and the kernel has finished with the others.
+    /// Waits until the node has at most <paramref name="pods"/> pod links and the kernel has finished deleting the others.
     /// </summary>
     public void Settle(int pods)
     {
@@ -49,11 +49,11 @@ internal sealed class Arena : IDisposable
         while (CountLinks() > _links + pods)
         {
             if (Stopwatch.GetElapsedTime(started) > SettleDeadline)
-                throw new TimeoutException($"links of deleted pods are still there {SettleDeadline.TotalSeconds} s after their DEL");
+                throw new TimeoutException($"links of deleted pods still exist {SettleDeadline.TotalSeconds} s after their DEL");
             Thread.Sleep(1);
         }
 
-        // A link is out of the list before the kernel is done with it. This takes the lock that it holds until then.
+        // A link disappears from the list before its deletion ends. This request takes the lock that the deletion holds.
         _host.Execute(LinkRequests.SetGroup(Loopback, group: 0));
     }
 

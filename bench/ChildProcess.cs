@@ -5,26 +5,24 @@ using System.Text;
 
 namespace VpcCni.Bench;
 
-/// <summary>
-/// What a plugin left: its standard output, its exit code, and the time from just before the fork to the end of the process.
-/// </summary>
+/// <summary>Result of a plugin: standard output, exit code, and the time from just before the fork to the end of the process.</summary>
 internal readonly record struct ChildOutcome(string Output, int ExitCode, TimeSpan Elapsed);
 
 /// <summary>
-/// Runs a program with as little of our own as possible in the measured time: posix_spawn (which does not copy this process), one read to
-/// the end, one wait. The framework's Process adds threads, event handlers and a signal between the program's end and its being noticed,
-/// more than some of the differences measured here. The child is born in the network namespace of the calling thread.
+/// Runs a program with little overhead in the measured time: posix_spawn (which does not copy this process), one read to the end, one wait.
+/// The framework's Process adds threads, event handlers and a signal before it reports the exit, which takes longer than some of the
+/// differences measured here. The child inherits the network namespace of the calling thread.
 /// </summary>
 internal static unsafe partial class ChildProcess
 {
     private const int O_CLOEXEC = 0x80000;
     private const int EINTR = 4;
 
-    /// <summary>More than posix_spawn_file_actions_t has in any C library.</summary>
+    /// <summary>Larger than posix_spawn_file_actions_t of any C library.</summary>
     private const int FileActionsBytes = 512;
 
-    /// <param name="arguments">Without the program's name.</param>
-    /// <param name="input">For standard input; at most what a pipe holds, 64 KiB.</param>
+    /// <param name="arguments">Arguments without the program's name.</param>
+    /// <param name="input">Content of standard input; at most 64 KiB, the capacity of a pipe.</param>
     public static ChildOutcome Run(string program, IReadOnlyList<string> arguments, IReadOnlyList<string> environment, string input)
     {
         var bytes = Encoding.UTF8.GetBytes(input);

@@ -4,22 +4,22 @@ using VpcCni.Lab.Hosting;
 
 namespace VpcCni.Bench;
 
-/// <summary>A pod to be: its namespace exists, nothing is in it.</summary>
-/// <param name="Number">Unique in this run.</param>
+/// <summary>A pod without a network: its namespace exists and is empty.</summary>
+/// <param name="Number">Number, unique in the run.</param>
 internal sealed record Sandbox(int Number, string Netns)
 {
     public string Name => $"bench-{Number}";
 
-    /// <summary>As long as those of real runtimes.</summary>
+    /// <summary>As long as the ids of real runtimes.</summary>
     public string ContainerId => $"{Number:x}".PadLeft(64, 'c');
 }
 
-/// <summary>One of the things that are compared: how to run its ADD and its DEL.</summary>
+/// <summary>A compared program: runs its ADD and its DEL.</summary>
 internal abstract class Contender(string name)
 {
     public string Name { get; } = name;
 
-    /// <summary>What ADD printed, for DEL. Throws if the plugin fails: a benchmark of failures is none.</summary>
+    /// <summary>Runs an ADD and returns its output, which DEL needs. Throws if the plugin fails.</summary>
     public abstract (TimeSpan Elapsed, string Result) Add(Sandbox sandbox);
 
     public abstract TimeSpan Delete(Sandbox sandbox, string result);
@@ -33,7 +33,7 @@ internal abstract class Contender(string name)
     }
 }
 
-/// <summary>A CNI plugin, run as a container runtime runs it.</summary>
+/// <summary>A CNI plugin, executed as by a container runtime.</summary>
 internal sealed class PluginContender(string name, string program, string pluginFolder, JsonObject configuration) : Contender(name)
 {
     public override (TimeSpan Elapsed, string Result) Add(Sandbox sandbox)
@@ -80,8 +80,7 @@ internal sealed class PluginContender(string name, string program, string plugin
         );
 
     /// <summary>
-    /// The plainest pair of the reference plugins that gives a pod a routed veth: no masquerading, addresses kept as files on a memory file
-    /// system.
+    /// The smallest pair of reference plugins that gives a pod a routed veth: no masquerading, addresses in files on a memory file system.
     /// </summary>
     public static PluginContender Ptp(string folder, NodePaths paths) =>
         new(
@@ -105,10 +104,10 @@ internal sealed class PluginContender(string name, string program, string plugin
         );
 }
 
-/// <summary>The kernel's share: bench/Floor.</summary>
+/// <summary>The cost of the kernel alone: bench/Floor.</summary>
 internal sealed class FloorContender(string program) : Contender("kernel floor")
 {
-    /// <summary>As for a pod on the first secondary interface, so that there is a from-pod rule.</summary>
+    /// <summary>The table of the first secondary interface, so that there is a from-pod rule.</summary>
     private const string Table = "2";
 
     public override (TimeSpan Elapsed, string Result) Add(Sandbox sandbox) => (Run(program, Arguments("add", sandbox), [], "").Elapsed, "");

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 namespace VpcCni.Bench;
 
-/// <summary>The daemon's resident memory, MiB, at three moments.</summary>
-/// <param name="Idle">With a full pool and no pod.</param>
-/// <param name="WithPods">Half a minute after <paramref name="Pods"/> quick ADDs.</param>
-/// <param name="Pods">So many pods.</param>
-/// <param name="AfterUse">At the end of the whole run, at once.</param>
-/// <param name="Adds">ADDs, and nearly as many DELs, by then.</param>
+/// <summary>Resident memory of the daemon in MiB.</summary>
+/// <param name="Idle">With a full pool and no pods.</param>
+/// <param name="WithPods">Half a minute after <paramref name="Pods"/> ADDs.</param>
+/// <param name="Pods">Number of pods.</param>
+/// <param name="AfterUse">At the end of the run, without a pause.</param>
+/// <param name="Adds">Number of ADDs until then; nearly as many DELs.</param>
 internal sealed record MemoryFigures(double Idle, double WithPods, int Pods, double AfterUse, int Adds);
 
-/// <summary>From samples to figures, with the goals beside them.</summary>
+/// <summary>Computes figures from samples and compares them with the goals.</summary>
 internal static class Figures
 {
     private const double AddGoal = 0.75;

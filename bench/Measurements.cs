@@ -3,27 +3,30 @@ using System.Diagnostics;
 
 namespace VpcCni.Bench;
 
-/// <summary>Times of one contender.</summary>
+/// <summary>Durations of one contender.</summary>
 internal sealed class Samples
 {
     public List<double> Add { get; } = [];
     public List<double> Delete { get; } = [];
 
-    /// <summary>From the start of DEL until the pod's link is gone, whoever removes it.</summary>
+    /// <summary>From the start of DEL until the link of the pod is gone, whichever process deletes it.</summary>
     public List<double> Gone { get; } = [];
 }
 
 /// <summary>
-/// What is run, in what order. Contenders alternate, and who begins changes with every round, so that drift of the machine meets all alike.
+/// Runs the measurements. Contenders alternate and each round starts with another one, so that drift of the machine affects all of them
+/// alike.
 /// </summary>
 internal static class Measurements
 {
-    /// <summary>Between two contenders: what one has set going in the kernel or in the daemon must not be in the next one's time.</summary>
-    private static readonly TimeSpan Breath = TimeSpan.FromMilliseconds(25);
+    /// <summary>
+    /// Pause between two contenders, so that the time of one does not include work that the other started in the kernel or the daemon.
+    /// </summary>
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(25);
 
     private static readonly TimeSpan Settled = TimeSpan.FromSeconds(30);
 
-    /// <summary>ADD and DEL, one after the other. Milliseconds.</summary>
+    /// <summary>Sequential ADDs and DELs, in milliseconds.</summary>
     public static Dictionary<Contender, Samples> Sequential(Arena arena, IReadOnlyList<Contender> contenders, int warmup, int rounds) =>
         arena.Node.Network.Run(() =>
         {
@@ -39,7 +42,7 @@ internal static class Measurements
                     var delete = contender.Delete(sandbox, result);
                     arena.Settle(pods: 0);
                     var gone = Stopwatch.GetElapsedTime(started);
-                    Thread.Sleep(Breath);
+                    Thread.Sleep(Pause);
                     arena.Return(sandbox);
                     if (round < 0)
                         continue;
@@ -52,7 +55,9 @@ internal static class Measurements
             return samples;
         });
 
-    /// <summary>So many at once, as when a node is drained onto another: pods per second from the first start to the last end.</summary>
+    /// <summary>
+    /// Concurrent ADDs and DELs, as when a node is drained onto another: pods per second from the first start to the last end.
+    /// </summary>
     public static Dictionary<Contender, Samples> Bursts(Arena arena, IReadOnlyList<Contender> contenders, int pods, int rounds)
     {
         var samples = contenders.ToDictionary(contender => contender, _ => new Samples());
@@ -66,7 +71,7 @@ internal static class Measurements
                 var add = AtOnce(arena, pods, index => results[index] = contender.Add(sandboxes[index]).Result);
                 var delete = AtOnce(arena, pods, index => contender.Delete(sandboxes[index], results[index]));
                 arena.Settle(pods: 0);
-                Thread.Sleep(Breath);
+                Thread.Sleep(Pause);
                 foreach (var sandbox in sandboxes)
                     arena.Return(sandbox);
                 if (round < 0)
@@ -79,9 +84,7 @@ internal static class Measurements
         return samples;
     }
 
-    /// <summary>
-    /// The daemon's resident memory, MiB: idle, then with so many pods, each half a minute after the last thing that happened.
-    /// </summary>
+    /// <summary>Resident memory of the daemon in MiB: idle, and with pods, each half a minute after the last change.</summary>
     public static (double Idle, double WithPods) Memory(Arena arena, Contender ours, int pods)
     {
         Thread.Sleep(Settled);

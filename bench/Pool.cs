@@ -5,12 +5,12 @@ using VpcCni.Lab.Hosting;
 
 namespace VpcCni.Bench;
 
-/// <summary>Waits for the warm pool: what is measured is the plugin, not EC2.</summary>
+/// <summary>Waits for the warm pool, so that the plugin is measured and not EC2.</summary>
 internal static class Pool
 {
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(30);
 
-    /// <summary>A daemon that is ready and has nothing more to do looks the same a second later.</summary>
+    /// <summary>A ready daemon whose number of free addresses does not change for this time has finished.</summary>
     private static readonly TimeSpan Quiet = TimeSpan.FromSeconds(3);
 
     public static async Task FullAsync(LabNode node, int addresses, CancellationToken cancellationToken)

@@ -4,7 +4,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 using VpcCni.Bench;
 using VpcCni.Lab.Hosting;
 
-// Side-by-side benchmark of the real binaries on a lab node; see README.md beside this file.
+// Side-by-side benchmark of the real binaries on a lab node; see README.md.
 //   vpc-cni-bench REPOSITORY [ROUNDS]
 const int warmup = 5;
 const int burst = 32;
@@ -37,7 +37,7 @@ var options = new LabOptions
     InstanceType = "m5.4xlarge",
     IpamdPath = Built("ipamd"),
     PluginPath = Built("vpc-cni"),
-    // A warm pool that stays as it is: more than is ever used at once, and addresses come back at once.
+    // Keeps the pool constant: more addresses than are ever in use, and no cooldown.
     Environment = new Dictionary<string, string>
     {
         ["MINIMUM_IP_TARGET"] = "150",
@@ -59,7 +59,7 @@ try
     var sequential = Measurements.Sequential(arena, [ours, ptp, floor], warmup, rounds);
     var bursts = Measurements.Bursts(arena, [ours, ptp, floor], burst, burstRounds);
 
-    // Right after the heaviest use that there is here: what a node keeps, not what it has after a rest.
+    // Measured right after the heaviest load, without a pause.
     var memory = new MemoryFigures(
         idle,
         withPods,

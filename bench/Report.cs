@@ -4,9 +4,9 @@ using System.Text.Json;
 
 namespace VpcCni.Bench;
 
-/// <summary>One figure: ours against a peer's. <paramref name="Peer"/> is null where there is nothing to compare with.</summary>
-/// <param name="Reach">What was set as the goal, in words; empty if nothing was.</param>
-/// <param name="Met">Null without a goal.</param>
+/// <summary>A figure of ours beside that of a peer. <paramref name="Peer"/> is null without a peer.</summary>
+/// <param name="Reach">The goal as text; empty without a goal.</param>
+/// <param name="Met">Whether the goal is met; null without a goal.</param>
 internal sealed record Figure(
     string Name,
     string Against,
@@ -21,7 +21,7 @@ internal sealed record Figure(
     public double? Ratio => Peer is { } peer && peer > 0 ? Ours / peer : null;
 }
 
-/// <summary>The table on standard output and the file for machines.</summary>
+/// <summary>Writes the table to standard output and the results to a JSON file.</summary>
 internal static class Report
 {
     public static string Table(IReadOnlyList<Figure> figures)
@@ -64,7 +64,7 @@ internal static class Report
         json.WriteEndArray();
     }
 
-    /// <summary>The value below which this share of the samples lies; linear between neighbours.</summary>
+    /// <summary>Returns the quantile of the samples, interpolated linearly.</summary>
     public static double Quantile(IReadOnlyList<double> samples, double share)
     {
         var sorted = samples.Order().ToList();

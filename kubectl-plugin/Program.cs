@@ -6,10 +6,10 @@ using VpcCni.KubectlPlugin.WhatIf;
 
 namespace VpcCni.KubectlPlugin;
 
-/// <summary><c>kubectl vpccni</c>: what an operator needs on his own machine. The process's edge.</summary>
+/// <summary>Entry point of <c>kubectl vpccni</c>, the commands for operators.</summary>
 internal static class Program
 {
-    /// <summary>The name that kubectl looks for: <c>kubectl-NAME</c> runs as <c>kubectl NAME</c>.</summary>
+    /// <summary>File name of the plugin: kubectl runs <c>kubectl-NAME</c> as <c>kubectl NAME</c>.</summary>
     public const string Name = "kubectl-vpccni";
 
     private static Task<int> Main(string[] args)
@@ -24,7 +24,7 @@ internal static class Program
 
     internal static Task<int> InvokeAsync(string[] args, CommandConsole console)
     {
-        var json = new Option<bool>("--json") { Description = "print JSON for machines" };
+        var json = new Option<bool>("--json") { Description = "print JSON" };
         var root = new RootCommand($"{Name} {Version}: looks after the pod network of a cluster") { WhatIfCommand.Create(console, json) };
         return CommandLine.InvokeAsync(CommandLine.Complete(root, console, json), Name, args, console);
     }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Runtime.CompilerServices;
 
-// Every P/Invoke here passes blittable values or SafeHandles only, so the runtime has nothing to marshal (and NativeAOT nothing to
-// generate).
+// Every P/Invoke of this assembly passes blittable values, SafeHandles or UTF-8 strings, so neither the runtime nor NativeAOT needs
+// marshalling code.
 [assembly: DisableRuntimeMarshalling]
 [assembly: InternalsVisibleTo("VpcCni.Netlink.Tests")]
 [assembly: InternalsVisibleTo("VpcCni.Kernel.Tests")]

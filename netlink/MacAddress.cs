@@ -6,7 +6,7 @@ namespace VpcCni.Netlink;
 /// <summary>A 48-bit Ethernet address. The default value is 00:00:00:00:00:00.</summary>
 public readonly struct MacAddress : IEquatable<MacAddress>
 {
-    /// <summary>Octets in the address (ETH_ALEN).</summary>
+    /// <summary>Length in octets (ETH_ALEN).</summary>
     public const int Length = 6;
 
     private const string Digits = "0123456789abcdef";
@@ -29,7 +29,7 @@ public readonly struct MacAddress : IEquatable<MacAddress>
 
     public static bool operator !=(MacAddress left, MacAddress right) => left._value != right._value;
 
-    /// <summary>Reads 02:00:5e:10:00:01, in either case and with ':' or '-' between the octets.</summary>
+    /// <summary>Parses six hexadecimal octets in either case, separated by ':' or '-', such as 02:00:5e:10:00:01.</summary>
     public static MacAddress Parse(string text) =>
         TryParse(text, out var address)
             ? address
@@ -55,7 +55,7 @@ public readonly struct MacAddress : IEquatable<MacAddress>
         return true;
     }
 
-    /// <summary>A random unicast address from the locally administered range, as the kernel gives to virtual links.</summary>
+    /// <summary>Returns a random unicast address of the locally administered range, as the kernel assigns to virtual links.</summary>
     public static MacAddress Random(Random rng)
     {
         ArgumentNullException.ThrowIfNull(rng);
@@ -84,7 +84,7 @@ public readonly struct MacAddress : IEquatable<MacAddress>
 
     public override int GetHashCode() => _value.GetHashCode();
 
-    /// <summary>Lower case, with colons.</summary>
+    /// <summary>Formats the address in lower case with colons.</summary>
     public override string ToString() =>
         string.Create(
             (Length * 3) - 1,

@@ -4,15 +4,15 @@ using System.Text;
 
 namespace VpcCni.Netlink;
 
-/// <summary>One request of a batch that the kernel refused.</summary>
-/// <param name="Index">Its place in the batch, from 0.</param>
+/// <summary>A request of a batch that the kernel rejected.</summary>
+/// <param name="Index">Index in the batch, from 0.</param>
 /// <param name="Operation">The equivalent <c>ip</c> command.</param>
-/// <param name="ExtendedMessage">The kernel's own words (NLMSGERR_ATTR_MSG), if it had any.</param>
+/// <param name="ExtendedMessage">The kernel's error text (NLMSGERR_ATTR_MSG), if any.</param>
 public sealed record NetlinkFailure(int Index, string Operation, Errno Errno, string? ExtendedMessage);
 
 /// <summary>
-/// The kernel refused a request, did not answer (<see cref="Errno.ETIMEDOUT"/>), lost the answer (<see cref="Errno.ENOBUFS"/>), or answered
-/// something that is not netlink (<see cref="Errno.EBADMSG"/>).
+/// The kernel rejected a request, did not answer (<see cref="Errno.ETIMEDOUT"/>), dropped the answer (<see cref="Errno.ENOBUFS"/>), or sent
+/// a malformed answer (<see cref="Errno.EBADMSG"/>).
 /// </summary>
 public sealed class NetlinkException : IOException
 {
@@ -25,7 +25,7 @@ public sealed class NetlinkException : IOException
         Failures = [new NetlinkFailure(0, operation, errno, extendedMessage)];
     }
 
-    /// <summary>A batch with at least one failure; the first one gives the exception its errno.</summary>
+    /// <summary>Reports a batch with at least one failure. The first failure determines operation and errno.</summary>
     public NetlinkException(IReadOnlyList<NetlinkFailure> failures, int succeeded)
         : base(Describe(failures, succeeded))
     {
@@ -36,18 +36,18 @@ public sealed class NetlinkException : IOException
         Succeeded = succeeded;
     }
 
-    /// <summary>What failed: the equivalent <c>ip</c> command, or the name of the system call.</summary>
+    /// <summary>The operation that failed: the equivalent <c>ip</c> command, or the name of the system call.</summary>
     public string Operation { get; }
 
     public Errno Errno { get; }
 
-    /// <summary>The kernel's own words (extended acknowledgement), if it had any.</summary>
+    /// <summary>The kernel's error text (extended acknowledgement), if any.</summary>
     public string? ExtendedMessage { get; }
 
-    /// <summary>Every refused request of the batch, in order; the others took effect.</summary>
+    /// <summary>Every rejected request of the batch, in order. The others took effect.</summary>
     public IReadOnlyList<NetlinkFailure> Failures { get; }
 
-    /// <summary>How many requests of the batch took effect.</summary>
+    /// <summary>Number of requests of the batch that took effect.</summary>
     public int Succeeded { get; }
 
     private static string Describe(string operation, Errno errno, string? extendedMessage) =>

@@ -2,10 +2,10 @@
 namespace VpcCni.Netlink;
 
 /// <summary>
-/// One request that changes something: an immutable value, ready for the wire, made by the factories (<see cref="LinkRequests"/>,
+/// A request that changes kernel state: an immutable value with the encoded message, created by the factories (<see cref="LinkRequests"/>,
 /// <see cref="AddressRequests"/>, <see cref="RouteRequests"/>, <see cref="RuleRequests"/>, <see cref="NeighbourRequests"/>) and executed by
-/// <see cref="RouteNetlink"/>, once or often. A request that refers to a <see cref="NetworkNamespace"/> needs that namespace undisposed
-/// when it is executed.
+/// <see cref="RouteNetlink"/>, any number of times. A <see cref="NetworkNamespace"/> to which the request refers must not be disposed
+/// before it is executed.
 /// </summary>
 public sealed class NetlinkRequest
 {
@@ -22,23 +22,25 @@ public sealed class NetlinkRequest
         _tolerated = tolerated;
     }
 
-    /// <summary>The equivalent <c>ip</c> command. Links known by number only are written if7, which <c>ip</c> understands.</summary>
+    /// <summary>The equivalent <c>ip</c> command. Links given by index are written as if7, which <c>ip</c> accepts.</summary>
     public string Description => _describe();
 
-    /// <summary>The message with its header; sequence number, port and namespace descriptor are filled in when it is sent.</summary>
+    /// <summary>The message with its header. Sequence number, port and namespace descriptor are set when it is sent.</summary>
     internal byte[] Message { get; }
 
-    /// <summary>The namespace whose descriptor (IFLA_NET_NS_FD) belongs at <see cref="TargetOffset"/> of the message.</summary>
+    /// <summary>The namespace whose descriptor (IFLA_NET_NS_FD) is written at <see cref="TargetOffset"/>.</summary>
     internal NetworkNamespace? Target { get; init; }
     internal int TargetOffset { get; init; }
 
     /// <summary>
-    /// What has to be done next, in namespace <see cref="Target"/> or else here, for the request to be complete: the kernel cannot do it in
-    /// one message. Not done if the request itself was refused.
+    /// A second request that completes this one where the kernel cannot do both in one message. Executed in namespace <see cref="Target"/>,
+    /// or in that of the socket, unless the first request was rejected.
     /// </summary>
     internal NetlinkRequest? FollowUp { get; init; }
 
-    /// <summary>The same request, for which these errors count as success, e.g. EEXIST on add or ESRCH on remove.</summary>
+    /// <summary>
+    /// Returns a copy of the request for which these errors count as success, such as EEXIST for add or ESRCH for remove.
+    /// </summary>
     public NetlinkRequest Tolerating(params Errno[] errnos)
     {
         ArgumentNullException.ThrowIfNull(errnos);

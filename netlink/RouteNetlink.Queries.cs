@@ -4,17 +4,17 @@ using VpcCni.Netlink.Wire;
 
 namespace VpcCni.Netlink;
 
-/// <content>Questions. Filters are applied by the kernel where it can and checked here in any case.</content>
+/// <content>Queries. The kernel applies the filters where it can; results are filtered again here.</content>
 public sealed partial class RouteNetlink
 {
     // ip link show
     public IReadOnlyList<LinkInfo> GetLinks() => Dump(LinkMessage.Get(Nlm.NLM_F_DUMP), Rtm.RTM_NEWLINK, LinkMessage.Parse, "ip link show");
 
     /// <summary>
-    /// Links of another namespace, without entering it: that takes CAP_NET_ADMIN in the namespace's user namespace, where setns(2) takes
-    /// CAP_SYS_ADMIN.
+    /// Returns the links of another namespace without entering it. Requires CAP_NET_ADMIN in that namespace's user namespace; setns(2)
+    /// requires CAP_SYS_ADMIN.
     /// </summary>
-    /// <param name="namespaceId">As <see cref="FindNamespaceId"/> gives it.</param>
+    /// <param name="namespaceId">Id as returned by <see cref="FindNamespaceId"/>.</param>
     // ip link show (IFLA_TARGET_NETNSID)
     public IReadOnlyList<LinkInfo> GetLinksOf(int namespaceId) =>
         Dump(
@@ -24,7 +24,7 @@ public sealed partial class RouteNetlink
             $"ip link show, namespace {namespaceId}"
         );
 
-    /// <summary>Addresses of another namespace, as <see cref="GetLinksOf"/>.</summary>
+    /// <summary>Returns the addresses of another namespace, as <see cref="GetLinksOf"/> does its links.</summary>
     // ip address show (IFA_TARGET_NETNSID)
     public IReadOnlyList<AddressInfo> GetAddressesOf(int namespaceId, AddressFamily family) =>
         Dump(
@@ -34,27 +34,25 @@ public sealed partial class RouteNetlink
             $"ip address show, namespace {namespaceId}"
         );
 
-    /// <summary>Finds a link by its name or one of its alternative names; null if there is none.</summary>
+    /// <summary>Finds a link by its name or one of its alternative names. Returns null if there is none.</summary>
     // ip link show dev NAME
     public LinkInfo? FindLink(string name)
     {
         ArgumentException.ThrowIfNullOrEmpty(name);
         if (name.Length >= Ifla.ALTIFNAMSIZ)
-            throw new ArgumentException($"a link's name has at most {Ifla.ALTIFNAMSIZ - 1} characters", nameof(name));
+            throw new ArgumentException($"a link name has at most {Ifla.ALTIFNAMSIZ - 1} characters", nameof(name));
         return Get(LinkMessage.Get(0, name: name), Rtm.RTM_NEWLINK, LinkMessage.Parse, $"ip link show dev {name}", absent: Errno.ENODEV);
     }
 
-    /// <summary>Finds a link by its index; null if there is none.</summary>
+    /// <summary>Finds a link by its index. Returns null if there is none.</summary>
     public LinkInfo? FindLink(int index)
     {
         LinkRequests.CheckIndex(index);
         return Get(LinkMessage.Get(0, index), Rtm.RTM_NEWLINK, LinkMessage.Parse, $"ip link show dev if{index}", absent: Errno.ENODEV);
     }
 
-    /// <summary>
-    /// Finds the link that owns a MAC address (<see cref="LinkLookup"/>); null if there is none.
-    /// </summary>
-    /// <exception cref="NetlinkException">ENOTUNIQ: several links are equally good.</exception>
+    /// <summary>Finds the link that owns a MAC address (<see cref="LinkLookup"/>). Returns null if there is none.</summary>
+    /// <exception cref="NetlinkException">ENOTUNIQ: several links of the same precedence have the address.</exception>
     public LinkInfo? FindLinkByMac(MacAddress mac)
     {
         var found = LinkLookup.Of(mac, GetLinks());
@@ -65,13 +63,14 @@ public sealed partial class RouteNetlink
             _ => throw new NetlinkException(
                 $"find the link with MAC {mac}",
                 Errno.ENOTUNIQ,
-                $"{string.Join(", ", found.Select(link => link.Name))} all have it"
+                $"{string.Join(", ", found.Select(link => link.Name))} have the same address"
             ),
         };
     }
 
     /// <summary>
-    /// How this socket's namespace numbers another one, as in <see cref="LinkInfo.PeerNamespaceId"/>; null if it does not.
+    /// Returns the id that the namespace of this socket assigned to another namespace, as in <see cref="LinkInfo.PeerNamespaceId"/>; null
+    /// if it assigned none.
     /// </summary>
     // ip netns list-id
     public int? FindNamespaceId(NetworkNamespace ns)
@@ -113,7 +112,9 @@ public sealed partial class RouteNetlink
         return addresses;
     }
 
-    /// <param name="table">Null: all tables. A table without routes does not exist for the kernel and is empty here.</param>
+    /// <param name="table">
+    /// Number of the table; null for all tables. A table without routes does not exist in the kernel; the result is empty.
+    /// </param>
     // ip route show table N
     public IReadOnlyList<RouteInfo> GetRoutes(AddressFamily family, int? table = null)
     {
@@ -137,7 +138,7 @@ public sealed partial class RouteNetlink
     public IReadOnlyList<RuleInfo> GetRules(AddressFamily family) =>
         Dump(RuleMessage.Dump(family), Rtm.RTM_NEWRULE, RuleMessage.Parse, "ip rule show");
 
-    /// <param name="proxies">The proxy entries instead of the resolved and permanent ones.</param>
+    /// <param name="proxies">Returns the proxy entries instead of the resolved and permanent ones.</param>
     // ip neighbour show [proxy] [dev ifN]
     public IReadOnlyList<NeighbourInfo> GetNeighbours(AddressFamily family, int? linkIndex = null, bool proxies = false)
     {
@@ -154,7 +155,7 @@ public sealed partial class RouteNetlink
         return neighbours;
     }
 
-    /// <summary>Settings of all links, of conf/all and of conf/default.</summary>
+    /// <summary>Returns the settings of all links, of conf/all and of conf/default.</summary>
     // ip netconf show
     public IReadOnlyList<LinkConfiguration> GetConfigurations(AddressFamily family) =>
         Dump(ConfigurationMessage.Dump(family), Rtm.RTM_NEWNETCONF, ConfigurationMessage.Parse, "ip netconf show");

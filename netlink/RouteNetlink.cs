@@ -5,30 +5,28 @@ using VpcCni.Netlink.Wire;
 namespace VpcCni.Netlink;
 
 /// <summary>
-/// A NETLINK_ROUTE socket: changes and questions, synchronous. It belongs for life to the network namespace in which it was opened and can
-/// be used from any thread and any namespace; calls on one instance are serialised. Every call ends: the kernel answers at once, or the
-/// receive timeout does (ETIMEDOUT).
+/// A NETLINK_ROUTE socket with synchronous requests and queries. It stays in the network namespace in which it was opened and is usable
+/// from any thread in any namespace; calls on one instance are serialized. Calls do not block longer than the receive timeout (ETIMEDOUT).
 /// </summary>
 public sealed partial class RouteNetlink : IDisposable
 {
     public static readonly TimeSpan DefaultReceiveTimeout = TimeSpan.FromSeconds(5);
 
-    // The kernel builds dump datagrams of at most 32 KiB (NLMSG_GOODSIZE, or the largest buffer that was offered).
+    // Dump datagrams have at most 32 KiB (NLMSG_GOODSIZE, or the largest buffer that was offered).
     private const int BufferBytes = 64 * 1024;
 
-    // Acknowledgements pile up while the kernel works through a datagram; this many are sure to fit the receive queue, even at its default
+    // Acknowledgements queue while the kernel processes a datagram; those of so many requests fit the receive queue even at its default
     // size.
     private const int MaxBatch = 128;
 
-    // Any link that comes or goes while a dump is read in pieces interrupts it. In a burst of pods several attempts in a row are lost; each
-    // costs a millisecond or so.
+    // A dump is interrupted when a link is added or removed while it is read. During a burst of pods several attempts in a row fail; each
+    // takes about a millisecond.
     internal const int MaxDumpAttempts = 20;
 
-    // Answers to calls that were given up, and messages that are not from the kernel, are skipped; so many in one call are an attack or a
-    // bug.
-    private const int MaxStrays = 4096;
+    // Late answers to abandoned calls and messages of other senders are skipped, up to this number per call.
+    private const int MaxUnsolicited = 4096;
 
-    private readonly Lock _gate = new();
+    private readonly Lock _lock = new();
     private readonly INetlinkTransport _socket;
     private readonly byte[] _buffer = GC.AllocateUninitializedArray<byte>(BufferBytes);
     private uint _sequence;
@@ -46,7 +44,7 @@ public sealed partial class RouteNetlink : IDisposable
         return new RouteNetlink(NetlinkSocket.Open(groups: 0, receiveTimeout));
     }
 
-    /// <summary>Opens a socket in another network namespace, without moving the caller there.</summary>
+    /// <summary>Opens a socket in another network namespace. The calling thread stays in its own.</summary>
     public static RouteNetlink Open(NetworkNamespace ns)
     {
         ArgumentNullException.ThrowIfNull(ns);
@@ -54,7 +52,7 @@ public sealed partial class RouteNetlink : IDisposable
     }
 
     /// <summary>Executes one request.</summary>
-    /// <exception cref="NetlinkException">The kernel refused it.</exception>
+    /// <exception cref="NetlinkException">The kernel rejected it.</exception>
     public void Execute(NetlinkRequest request)
     {
         ArgumentNullException.ThrowIfNull(request);
@@ -62,21 +60,20 @@ public sealed partial class RouteNetlink : IDisposable
     }
 
     /// <summary>
-    /// Executes requests in order, in one send (more only beyond 128 requests or 64 KiB, and after a veth whose peer has to be up). The
-    /// kernel works through all of them even if one fails.
+    /// Executes requests in order, in one send. Splits the batch after 128 requests, after 64 KiB and after a veth whose peer is to be set
+    /// up. The kernel processes all requests even if one fails.
     /// </summary>
-    /// <param name="requests">What to do.</param>
-    /// <param name="unneeded">
-    /// Gets the places of those that the kernel refused with an error that they tolerate: nothing had to be done. Also when this throws.
-    /// </param>
+    /// <param name="requests">Requests to execute.</param>
+    /// <param name="unneeded">Receives the indexes of requests that failed with a tolerated error, also when the method throws.</param>
     /// <exception cref="NetlinkException">
-    /// At least one was refused. It names the first, lists all in <see cref="NetlinkException.Failures"/>, and counts the others.
+    /// The kernel rejected at least one request. <see cref="NetlinkException.Failures"/> has all of them,
+    /// <see cref="NetlinkException.Succeeded"/> the number of the others.
     /// </exception>
     public void Execute(IReadOnlyList<NetlinkRequest> requests, ICollection<int>? unneeded = null)
     {
         ArgumentNullException.ThrowIfNull(requests);
         List<NetlinkFailure>? failures = null;
-        lock (_gate)
+        lock (_lock)
         {
             Drain_NeedsLock();
             for (int next = 0; next < requests.Count; )
@@ -115,7 +112,7 @@ public sealed partial class RouteNetlink : IDisposable
                 length += slot.Length;
                 if (request.FollowUp is null)
                     continue;
-                // What comes after may rely on it.
+                // Later requests may depend on the follow-up, so the batch ends here.
                 next++;
                 break;
             }
@@ -145,8 +142,8 @@ public sealed partial class RouteNetlink : IDisposable
         {
             if (requests[index].Target is { } ns)
             {
-                using var there = Open(ns);
-                there.Execute(followUp);
+                using var target = Open(ns);
+                target.Execute(followUp);
                 return;
             }
 
@@ -177,25 +174,25 @@ public sealed partial class RouteNetlink : IDisposable
         ref List<NetlinkFailure>? failures
     )
     {
-        // Acknowledgements come in the order of the requests, so the next one expected names whatever goes wrong.
+        // The kernel acknowledges in the order of the requests, so any failure belongs to the next one without acknowledgement.
         int done = 0;
         try
         {
-            for (int strays = 0; done < count; )
+            for (int unsolicited = 0; done < count; )
             {
-                var messages = Receive_NeedsLock(ref strays);
+                var messages = Receive_NeedsLock(ref unsolicited);
                 while (messages.TryRead(out var message))
                 {
-                    uint place = message.Header.Sequence - firstSequence;
-                    if (message.Header.PortId != _socket.PortId || place >= (uint)count || message.Header.Type != Nlm.NLMSG_ERROR)
+                    uint index = message.Header.Sequence - firstSequence;
+                    if (message.Header.PortId != _socket.PortId || index >= (uint)count || message.Header.Type != Nlm.NLMSG_ERROR)
                     {
-                        // Also here: RTM_NEWLINK and the like that some kernels echo.
-                        CountStray(ref strays);
+                        // Includes RTM_NEWLINK and similar messages, which some kernels echo.
+                        CountUnsolicited(ref unsolicited);
                         continue;
                     }
 
-                    if (place != (uint)done)
-                        throw new MalformedMessageException($"acknowledgement of request {place} while that of {done} was due");
+                    if (index != (uint)done)
+                        throw new MalformedMessageException($"acknowledgement of request {index}; that of {done} expected");
                     var request = requests[start + done];
                     var acknowledgement = Acknowledgement.Read(message);
                     if (acknowledgement.Errno != Errno.None)
@@ -219,7 +216,7 @@ public sealed partial class RouteNetlink : IDisposable
             throw new NetlinkException(
                 requests[start + done].Description,
                 exception.Errno,
-                $"{exception.Operation}: {exception.ExtendedMessage ?? "failed"}; whether it took effect is not known",
+                $"{exception.Operation}: {exception.ExtendedMessage ?? "failed"}; it is unknown whether the request took effect",
                 exception
             );
         }
@@ -234,11 +231,11 @@ public sealed partial class RouteNetlink : IDisposable
         }
     }
 
-    /// <summary>Sends a dump request and parses every answer; a dump that the kernel calls inconsistent is repeated.</summary>
+    /// <summary>Sends a dump request and parses the answers. Repeats a dump that the kernel reports as inconsistent.</summary>
     private List<T> Dump<T>(byte[] request, ushort answerType, MessageParser<T> parse, string operation)
         where T : class
     {
-        lock (_gate)
+        lock (_lock)
         {
             for (int attempt = 0; attempt < MaxDumpAttempts; attempt++)
             {
@@ -249,7 +246,7 @@ public sealed partial class RouteNetlink : IDisposable
             }
         }
 
-        throw new NetlinkException(operation, Errno.EINTR, $"the table changed during each of {MaxDumpAttempts} dumps of it");
+        throw new NetlinkException(operation, Errno.EINTR, $"the table changed during each of {MaxDumpAttempts} dumps");
     }
 
     private bool TryDump_NeedsLock<T>(byte[] request, ushort answerType, MessageParser<T> parse, string operation, List<T> results)
@@ -259,14 +256,14 @@ public sealed partial class RouteNetlink : IDisposable
         try
         {
             Send_NeedsLock(request);
-            for (int strays = 0; ; )
+            for (int unsolicited = 0; ; )
             {
-                var messages = Receive_NeedsLock(ref strays);
+                var messages = Receive_NeedsLock(ref unsolicited);
                 while (messages.TryRead(out var message))
                 {
                     if (message.Header.PortId != _socket.PortId || message.Header.Sequence != _sequence)
                     {
-                        CountStray(ref strays);
+                        CountUnsolicited(ref unsolicited);
                         continue;
                     }
 
@@ -308,24 +305,24 @@ public sealed partial class RouteNetlink : IDisposable
         }
     }
 
-    /// <summary>Asks for one object; null if the kernel says there is none (<paramref name="absent"/>).</summary>
+    /// <summary>Requests one object. Returns null if the kernel returns <paramref name="absent"/>.</summary>
     private T? Get<T>(byte[] request, ushort answerType, MessageParser<T> parse, string operation, Errno absent)
         where T : class
     {
-        lock (_gate)
+        lock (_lock)
         {
             Drain_NeedsLock();
             try
             {
                 Send_NeedsLock(request);
-                for (int strays = 0; ; )
+                for (int unsolicited = 0; ; )
                 {
-                    var messages = Receive_NeedsLock(ref strays);
+                    var messages = Receive_NeedsLock(ref unsolicited);
                     while (messages.TryRead(out var message))
                     {
                         if (message.Header.PortId != _socket.PortId || message.Header.Sequence != _sequence)
                         {
-                            CountStray(ref strays);
+                            CountUnsolicited(ref unsolicited);
                             continue;
                         }
 
@@ -364,28 +361,28 @@ public sealed partial class RouteNetlink : IDisposable
         _socket.Send(request);
     }
 
-    private MessageReader Receive_NeedsLock(ref int strays)
+    private MessageReader Receive_NeedsLock(ref int unsolicited)
     {
         while (true)
         {
             var datagram = _socket.Receive(_buffer);
             if (datagram.Length > _buffer.Length)
-                throw new MalformedMessageException($"a datagram of {datagram.Length} octets was cut off at {_buffer.Length}");
-            // Any process may send to our port; only the kernel (port 0) is believed.
+                throw new MalformedMessageException($"a datagram of {datagram.Length} octets was truncated to {_buffer.Length}");
+            // Any process may send to this port; only the kernel is port 0.
             if (datagram.SenderPortId == 0)
                 return new MessageReader(_buffer.AsSpan(0, datagram.Length));
-            CountStray(ref strays);
+            CountUnsolicited(ref unsolicited);
         }
     }
 
     /// <summary>
-    /// After a call that was given up, its answers may still be on the way, and an unread dump would make the next one fail with EBUSY.
+    /// Discards answers to an abandoned call. They may still arrive, and an unread dump makes the next dump fail with EBUSY.
     /// </summary>
     private void Drain_NeedsLock()
     {
         if (!_answersPending)
             return;
-        for (int datagrams = 0; datagrams < MaxStrays; datagrams++)
+        for (int datagrams = 0; datagrams < MaxUnsolicited; datagrams++)
         {
             try
             {
@@ -396,16 +393,16 @@ public sealed partial class RouteNetlink : IDisposable
             }
             catch (NetlinkException exception) when (exception.Errno == Errno.ENOBUFS)
             {
-                // The report that answers were dropped; reading it clears it.
+                // The notice that answers were dropped; reading clears it.
             }
         }
 
-        throw new NetlinkException("netlink receive", Errno.EBADMSG, $"more than {MaxStrays} datagrams that nobody asked for");
+        throw new NetlinkException("netlink receive", Errno.EBADMSG, $"more than {MaxUnsolicited} unsolicited datagrams");
     }
 
-    private static void CountStray(ref int strays)
+    private static void CountUnsolicited(ref int unsolicited)
     {
-        if (++strays > MaxStrays)
-            throw new MalformedMessageException($"more than {MaxStrays} messages that nobody asked for");
+        if (++unsolicited > MaxUnsolicited)
+            throw new MalformedMessageException($"more than {MaxUnsolicited} unsolicited messages");
     }
 }

@@ -3,8 +3,9 @@ using System.Net;
 using VpcCni.Datapath;
 using VpcCni.Netlink;
 
-// The kernel's floor under the plugin: a process that sends the plugin's changes and nothing else. No configuration, no daemon, no checks,
-// no result. vpc-cni-floor add|del NETNS HOST_VETH POD_VETH ADDRESS TABLE
+// Sends the kernel changes of the plugin and does nothing else, as a lower bound of its duration: no configuration, no daemon, no checks,
+// no result.
+//   vpc-cni-floor add|del NETNS HOST_VETH POD_VETH ADDRESS TABLE
 const int mtu = 9001;
 if (args is not [var verb, var netns, var hostVeth, var podVeth, var text, var table])
 {

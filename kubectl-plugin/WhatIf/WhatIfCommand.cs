@@ -5,14 +5,15 @@ using VpcCni.Ipamd.Cli;
 namespace VpcCni.KubectlPlugin.WhatIf;
 
 /// <summary>
-/// <c>kubectl vpccni whatif</c>: what the pool would hold on a type of node under some options, found out by running it on a model of EC2.
+/// <c>kubectl vpccni whatif</c>: runs the pool of a node type with given options on a model of EC2, and prints interfaces, addresses and
+/// EC2 calls.
 /// </summary>
 internal static class WhatIfCommand
 {
     public static Command Create(CommandConsole console, Option<bool> json)
     {
-        var type = new Option<string>("--instance-type") { Description = "the node's instance type, e.g. t3.small", Required = true };
-        var pods = new Option<string>("--pods") { Description = "how many pods run, step by step, e.g. 0,5,9", Required = true };
+        var type = new Option<string>("--instance-type") { Description = "instance type of the node, e.g. t3.small", Required = true };
+        var pods = new Option<string>("--pods") { Description = "number of running pods of each step, e.g. 0,5,9", Required = true };
         var settings = new Option<string[]>("--set")
         {
             Description = "an option of the daemon, NAME=VALUE as in its environment; may be repeated",

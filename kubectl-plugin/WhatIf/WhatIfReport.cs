@@ -4,7 +4,7 @@ using System.Text.Json.Serialization;
 
 namespace VpcCni.KubectlPlugin.WhatIf;
 
-/// <summary>The steps as a table for people, within 80 columns, or as JSON.</summary>
+/// <summary>Formats the steps as a table of at most 80 columns, or as JSON.</summary>
 internal static class WhatIfReport
 {
     private const int Columns = 80;

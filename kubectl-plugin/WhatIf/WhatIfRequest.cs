@@ -7,18 +7,18 @@ using VpcCni.Lab.VpcModel;
 
 namespace VpcCni.KubectlPlugin.WhatIf;
 
-/// <summary>A question that makes sense: instance type, options and numbers of pods.</summary>
+/// <summary>A valid command line: instance type, options and numbers of pods.</summary>
 internal sealed record WhatIfRequest(InstanceType Type, IpamdOptions Options, IReadOnlyList<int> Pods, IReadOnlyList<string> Warnings)
 {
-    /// <summary>More pods than any node runs.</summary>
-    private const int MostPods = 10_000;
+    /// <summary>Upper bound of a number of pods; more than any node runs.</summary>
+    private const int MaxPods = 10_000;
 
-    /// <summary>Each step takes a second or so of real time on a large node.</summary>
-    private const int MostSteps = 100;
+    /// <summary>Upper bound of the steps; each takes about a second of real time on a large node.</summary>
+    private const int MaxSteps = 100;
 
     private const int NamesShown = 8;
 
-    /// <summary>Understands what a person wrote, or says everything that is wrong with it.</summary>
+    /// <summary>Parses the command line. Returns all problems if it is invalid.</summary>
     public static (WhatIfRequest? Request, IReadOnlyList<string> Problems) Parse(
         string instanceType,
         string pods,
@@ -30,10 +30,10 @@ internal sealed record WhatIfRequest(InstanceType Type, IpamdOptions Options, IR
         var counts = ParsePods(pods, problems);
         var environment = ParseSettings(settings, problems);
         var known = OptionTable.All.Select(option => option.Name).ToHashSet(StringComparer.Ordinal);
-        // What the daemon only warns of is a question that makes no sense.
+        // The daemon only warns of unknown options; here they are errors.
         foreach (var name in environment.Keys.Where(name => !known.Contains(name)))
             problems.Add($"--set {name}: the daemon has no such option{Near(name, known)}");
-        // There is no cluster to ask; the run tells the pool its ENIConfig, if that is wanted.
+        // There is no cluster. The run sets the ENIConfig of the pool if custom networking is enabled.
         environment.TryAdd(OptionTable.ClusterEndpoint.Name, "https://cluster.invalid");
         environment.TryAdd(OptionTable.NodeName.Name, "whatif");
         var bound = OptionBinder.Bind(environment.Where(pair => known.Contains(pair.Key)).ToDictionary());
@@ -47,7 +47,7 @@ internal sealed record WhatIfRequest(InstanceType Type, IpamdOptions Options, IR
         {
             var table = Encoding.UTF8.GetString(InstanceTypeTable.Read()).Split('\n');
             var known = table.Where(line => !line.StartsWith('#')).Select(line => line.Split(' ')[0]);
-            problems.Add($"--instance-type '{name}' is not known{Near(name, known)}");
+            problems.Add($"--instance-type '{name}' is unknown{Near(name, known)}");
             return null;
         }
 
@@ -75,14 +75,14 @@ internal sealed record WhatIfRequest(InstanceType Type, IpamdOptions Options, IR
         List<int> counts = [];
         foreach (var part in text.Split(',', StringSplitOptions.TrimEntries))
         {
-            if (int.TryParse(part, NumberStyles.None, CultureInfo.InvariantCulture, out var count) && count <= MostPods)
+            if (int.TryParse(part, NumberStyles.None, CultureInfo.InvariantCulture, out var count) && count <= MaxPods)
                 counts.Add(count);
             else
-                problems.Add($"--pods: '{part}' is not a number of pods from 0 to {MostPods}; expected a list such as 0,5,9");
+                problems.Add($"--pods: '{part}' is not a number of pods from 0 to {MaxPods}; expected a list such as 0,5,9");
         }
 
-        if (counts.Count > MostSteps)
-            problems.Add($"--pods: {counts.Count} steps are too many, expected at most {MostSteps}");
+        if (counts.Count > MaxSteps)
+            problems.Add($"--pods: {counts.Count} steps are too many, expected at most {MaxSteps}");
         return counts;
     }
 
@@ -101,7 +101,7 @@ internal sealed record WhatIfRequest(InstanceType Type, IpamdOptions Options, IR
         return environment;
     }
 
-    /// <summary>The names that are most like it, for a message.</summary>
+    /// <summary>Returns the hint on similar names for an error message.</summary>
     private static string Near(string name, IEnumerable<string> names)
     {
         var near = Spelling.Near(name, names.Where(other => other.Length > 0), Math.Max(3, name.Length / 3)).Take(NamesShown).ToArray();

@@ -16,23 +16,23 @@ using VpcCni.Simulation;
 
 namespace VpcCni.KubectlPlugin.WhatIf;
 
-/// <summary>What one interface has at rest.</summary>
-/// <param name="DeviceIndex">0 is the primary interface.</param>
-/// <param name="Addresses">Addresses for pods: single ones, and 16 for each prefix.</param>
-/// <param name="Prefixes">Of them.</param>
-/// <param name="UsedAddresses">Held by pods.</param>
+/// <summary>The addresses of an interface in a stable pool.</summary>
+/// <param name="DeviceIndex">Device index; 0 is the primary interface.</param>
+/// <param name="Addresses">Number of addresses for pods; a prefix counts as 16.</param>
+/// <param name="Prefixes">Number of prefixes.</param>
+/// <param name="UsedAddresses">Number of addresses assigned to pods.</param>
 internal sealed record WhatIfEni(int DeviceIndex, int Addresses, int Prefixes, int UsedAddresses);
 
-/// <summary>The pool at rest while so many pods run.</summary>
-/// <param name="Pods">That were asked for.</param>
-/// <param name="Enis">Attached, the primary one included.</param>
-/// <param name="Addresses">For pods, on all of them: single ones, and 16 for each prefix.</param>
-/// <param name="Prefixes">On all of them.</param>
-/// <param name="UnusedAddresses">Free now.</param>
-/// <param name="UnusedPrefixes">Of which no address is held.</param>
-/// <param name="PerEni">By device index.</param>
+/// <summary>A stable pool with a number of running pods.</summary>
+/// <param name="Pods">Number of requested pods.</param>
+/// <param name="Enis">Number of attached interfaces, including the primary one.</param>
+/// <param name="Addresses">Number of addresses for pods on all interfaces; a prefix counts as 16.</param>
+/// <param name="Prefixes">Number of prefixes on all interfaces.</param>
+/// <param name="UnusedAddresses">Number of free addresses.</param>
+/// <param name="UnusedPrefixes">Number of prefixes without an assigned address.</param>
+/// <param name="PerEni">The interfaces by device index.</param>
 /// <param name="Ec2Calls">
-/// From the change of the number of pods until the pool came to rest; the routine look at EC2 that goes on at rest is not counted.
+/// Number of EC2 calls from the change of the number of pods until the pool was stable, without periodic syncs after that.
 /// </param>
 internal sealed record WhatIfStep(
     int Pods,
@@ -45,29 +45,29 @@ internal sealed record WhatIfStep(
     long Ec2Calls
 );
 
-/// <summary>All steps, and what the pods that got no address were told.</summary>
+/// <summary>All steps, and the errors of pods that got no address.</summary>
 internal sealed record WhatIfOutcome(IReadOnlyList<WhatIfStep> Steps, IReadOnlyList<string> Notes);
 
 /// <summary>
-/// Runs the real pool on the model: one node in a large subnet, pods that start and stop together, and after each change as much virtual
-/// time as the pool needs to come to rest.
+/// Runs the real pool on the model: one node in a large subnet, whose pods start and stop together. After each change virtual time advances
+/// until the pool is stable.
 /// </summary>
 internal sealed class WhatIfRun
 {
     private static readonly DateTimeOffset Start = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
 
-    /// <summary>What EC2 takes for a call, an attachment and a detachment, as nodes see it.</summary>
+    /// <summary>Durations of a call, an attachment and a detachment in EC2, as observed on nodes.</summary>
     private static readonly TimeSpan CallTime = TimeSpan.FromMilliseconds(300);
     private static readonly TimeSpan AttachTime = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan DetachTime = TimeSpan.FromSeconds(10);
 
-    /// <summary>At rest is what has not changed for so long: longer than every pause of the pool, to which the cooldown is added.</summary>
+    /// <summary>The pool is stable if nothing changed for this time plus the cooldown; longer than any delay of the pool.</summary>
     private static readonly TimeSpan Quiet = PoolLimits.IdleInterface + TimeSpan.FromMinutes(5);
 
-    /// <summary>A pool that has not come to rest by then goes round in circles.</summary>
+    /// <summary>A pool that is not stable after this time oscillates.</summary>
     private static readonly TimeSpan Longest = TimeSpan.FromHours(12);
 
-    /// <summary>Between two tries of a pod, as of kubelet's.</summary>
+    /// <summary>Interval between the attempts of a pod, as of kubelet.</summary>
     private static readonly TimeSpan Retry = TimeSpan.FromSeconds(5);
 
     private readonly VirtualTime _time = new(Start);
@@ -110,9 +110,9 @@ internal sealed class WhatIfRun
         _daemon = new DaemonRun(_time, "ipamd");
     }
 
-    /// <param name="type">Of the node.</param>
-    /// <param name="options">As bound from the environment.</param>
-    /// <param name="pods">Numbers of pods, one after the other.</param>
+    /// <param name="type">Instance type of the node.</param>
+    /// <param name="options">Options, bound from the environment.</param>
+    /// <param name="pods">Number of pods of each step.</param>
     public static WhatIfOutcome Run(InstanceType type, IpamdOptions options, IReadOnlyList<int> pods)
     {
         var run = new WhatIfRun(type, options);
@@ -143,9 +143,9 @@ internal sealed class WhatIfRun
                 Watch(StartAsync(pod));
             }
         });
-        var (settled, calls) = Settle();
-        if (!settled)
-            notes.Add($"with {pods} pods the pool did not come to rest within {Longest.TotalHours:0} h");
+        var (stable, calls) = RunUntilStable();
+        if (!stable)
+            notes.Add($"with {pods} pods the pool was not stable within {Longest.TotalHours:0} h");
         if (_pods.Count(pod => pod.Address is null) is var unserved and > 0)
             notes.Add(
                 $"{unserved} of {pods} pods got no address: {_pods.First(pod => pod.Address is null).Refusal ?? "no answer in time"}"
@@ -153,15 +153,13 @@ internal sealed class WhatIfRun
         return Describe(pods, calls - before);
     }
 
-    /// <summary>
-    /// Lets time pass until nothing has changed for long enough. Also tells the number of EC2 calls when it was last still changing.
-    /// </summary>
-    private (bool Settled, long Calls) Settle()
+    /// <summary>Advances the time until the pool is stable. Returns also the number of EC2 calls at its last change.</summary>
+    private (bool IsStable, long Calls) RunUntilStable()
     {
         var quiet = Quiet + _options.Cooldown;
         var limit = _time.GetUtcNow() + Longest + (quiet * 2);
         var (last, calls, changedAt) = ((object)"", _world.Calls.Total, _time.GetUtcNow());
-        var settled = _time.RunUntil(
+        var stable = _time.RunUntil(
             () =>
             {
                 if (_failure is not null)
@@ -174,11 +172,11 @@ internal sealed class WhatIfRun
             limit
         );
         if (_failure is not null)
-            throw new InvalidOperationException("the pool broke down on the model", _failure);
-        return (settled, calls);
+            throw new InvalidOperationException("the pool failed on the model", _failure);
+        return (stable, calls);
     }
 
-    /// <summary>Everything that changes while the pool moves: what is attached, and what EC2 is asked to change.</summary>
+    /// <summary>Returns everything that changes until the pool is stable: attached interfaces and requested changes.</summary>
     private (long Mutations, int Served, int Cooling) Signature()
     {
         var counts = _world.Calls.Counts.Where(pair =>
@@ -226,13 +224,13 @@ internal sealed class WhatIfRun
             NullLoggerFactory.Instance
         );
         _engine = new PoolEngine(ports, _options, new DaemonState("whatif", time));
-        // With custom networking: an ENIConfig of the one subnet that there is. What counts is that the primary interface carries no pods.
+        // Custom networking uses an ENIConfig with the only subnet. The result depends only on the primary interface having no pods.
         _engine.EniConfig.Set(new EniConfigState.Present("whatif", _instance.Subnet.Value, []));
         await _engine.RunAsync(_ => { }, CancellationToken.None);
-        throw new UnreachableException("the pool ended by itself");
+        throw new UnreachableException("the pool ended on its own");
     }
 
-    /// <summary>What breaks in virtual time is for the caller, who stands outside of it.</summary>
+    /// <summary>Records a failure in virtual time for the caller, which runs outside of it.</summary>
     private void Watch(Task task)
     {
         _ = WatchAsync();
@@ -268,7 +266,7 @@ internal sealed class WhatIfRun
                     await Task.Delay(Retry, _time);
                     break;
                 default:
-                    throw new UnreachableException($"{outcome} although nobody interferes");
+                    throw new UnreachableException($"{outcome} without a fault");
             }
         }
     }

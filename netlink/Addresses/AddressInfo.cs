@@ -3,7 +3,7 @@ using System.Net;
 
 namespace VpcCni.Netlink;
 
-/// <summary>How far an address means something: RT_SCOPE_* of linux/rtnetlink.h.</summary>
+/// <summary>Scope in which an address is valid: RT_SCOPE_* of linux/rtnetlink.h.</summary>
 public enum AddressScope
 {
     /// <summary>RT_SCOPE_UNIVERSE; <c>ip</c> prints "global".</summary>
@@ -14,13 +14,15 @@ public enum AddressScope
     Nowhere = 255,
 }
 
-/// <summary>IFA_F_* of linux/if_addr.h.</summary>
+/// <summary>Flags of an address: IFA_F_* of linux/if_addr.h.</summary>
 [Flags]
 public enum AddressFlags
 {
     None = 0,
 
-    /// <summary>IFA_F_SECONDARY (IPv4; not the first of its subnet on the link), IFA_F_TEMPORARY (IPv6 privacy).</summary>
+    /// <summary>
+    /// IFA_F_SECONDARY (IPv4: not the first address of its subnet on the link) or IFA_F_TEMPORARY (IPv6 privacy extensions).
+    /// </summary>
     Secondary = 0x01,
     NoDad = 0x02,
     Optimistic = 0x04,
@@ -28,25 +30,25 @@ public enum AddressFlags
     HomeAddress = 0x10,
     Deprecated = 0x20,
 
-    /// <summary>IPv6: duplicate address detection is not finished, nothing can be bound to the address yet.</summary>
+    /// <summary>IFA_F_TENTATIVE (IPv6): duplicate address detection is in progress; binding to the address fails.</summary>
     Tentative = 0x40,
     Permanent = 0x80,
     ManageTemporary = 0x100,
 
-    /// <summary>IFA_F_NOPREFIXROUTE: the kernel made no route for the address's subnet.</summary>
+    /// <summary>IFA_F_NOPREFIXROUTE: the kernel adds no route for the subnet of the address.</summary>
     NoPrefixRoute = 0x200,
     MulticastAutoJoin = 0x400,
     StablePrivacy = 0x800,
 }
 
-/// <summary>An address on a link. <c>ip address show</c>.</summary>
+/// <summary>An address of a link, as RTM_NEWADDR reports it (<c>ip address show</c>).</summary>
 public sealed record AddressInfo
 {
     public required int LinkIndex { get; init; }
 
     /// <summary>
-    /// The local address (IFA_LOCAL, or IFA_ADDRESS where there is only that). Equality ignores nothing: IPv6 addresses carry no scope id
-    /// here.
+    /// The local address: IFA_LOCAL, or IFA_ADDRESS where the kernel sends no IFA_LOCAL. IPv6 addresses have no scope id, so equality
+    /// compares the octets.
     /// </summary>
     public required IPAddress Address { get; init; }
     public required int PrefixLength { get; init; }

@@ -4,33 +4,35 @@ using VpcCni.Netlink.Wire;
 
 namespace VpcCni.Netlink;
 
-/// <summary>What else may be said of a new address.</summary>
+/// <summary>Optional attributes of a new address.</summary>
 public sealed record AddressOptions
 {
     public AddressScope Scope { get; init; }
 
-    /// <summary>No route for the address's subnet.</summary>
+    /// <summary>IFA_F_NOPREFIXROUTE: adds no route for the subnet of the address.</summary>
     public bool NoPrefixRoute { get; init; }
 
-    /// <summary>IPv6: usable at once, without duplicate address detection. Without effect on IPv4.</summary>
+    /// <summary>
+    /// IFA_F_NODAD: skips duplicate address detection, so that the address is usable at once. IPv6 only; ignored for IPv4.
+    /// </summary>
     public bool NoDad { get; init; }
 
-    /// <summary>IPv4 only.</summary>
+    /// <summary>Broadcast address; IPv4 only.</summary>
     public IPAddress? Broadcast { get; init; }
 }
 
-/// <summary>Requests on addresses: <c>ip address add</c>, <c>replace</c> and <c>delete</c>.</summary>
+/// <summary>Builds requests on addresses: <c>ip address add</c>, <c>replace</c> and <c>delete</c>.</summary>
 public static class AddressRequests
 {
-    /// <summary>EEXIST if the link has it.</summary>
+    /// <summary>Adds an address. The kernel returns EEXIST if the link has it.</summary>
     public static NetlinkRequest Add(int linkIndex, IPAddress address, int prefixLength, AddressOptions? options = null) =>
         Build("add", Rtm.RTM_NEWADDR, Nlm.NLM_F_CREATE | Nlm.NLM_F_EXCL, linkIndex, address, prefixLength, options);
 
-    /// <summary>Adds it, or brings the options of the one that is there up to date.</summary>
+    /// <summary>Adds an address, or updates the options of an existing one.</summary>
     public static NetlinkRequest Replace(int linkIndex, IPAddress address, int prefixLength, AddressOptions? options = null) =>
         Build("replace", Rtm.RTM_NEWADDR, Nlm.NLM_F_CREATE | Nlm.NLM_F_REPLACE, linkIndex, address, prefixLength, options);
 
-    /// <summary>EADDRNOTAVAIL if the link does not have it, with that prefix length.</summary>
+    /// <summary>Removes an address. The kernel returns EADDRNOTAVAIL if the link does not have it with this prefix length.</summary>
     public static NetlinkRequest Remove(int linkIndex, IPAddress address, int prefixLength) =>
         Build("delete", Rtm.RTM_DELADDR, 0, linkIndex, address, prefixLength, options: null);
 

@@ -1,26 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 namespace VpcCni.Netlink.Interop;
 
-/// <summary>One datagram's worth of what was received.</summary>
-/// <param name="Length">Octets of the datagram; more than the buffer holds if it was cut off.</param>
-/// <param name="SenderPortId">0 is the kernel; anything else is another process and must not be believed.</param>
+/// <summary>Length and sender of one received datagram.</summary>
+/// <param name="Length">Length of the datagram in octets; more than the buffer's length if the datagram was truncated.</param>
+/// <param name="SenderPortId">Port of the sender. 0 is the kernel; messages of any other sender must be ignored.</param>
 internal readonly record struct Datagram(int Length, uint SenderPortId);
 
 /// <summary>
-/// Datagrams to and from the kernel: a socket in production, a script in tests of what the kernel rarely does. Failures are
+/// Exchanges datagrams with the kernel. Tests replace the socket by a script, to produce answers that a kernel rarely gives. Failures are
 /// <see cref="NetlinkException"/>s.
 /// </summary>
 internal interface INetlinkTransport : IDisposable
 {
-    /// <summary>The address that the kernel gave to our end; it repeats it in every answer.</summary>
+    /// <summary>The port that the kernel assigned to this socket (nl_pid). The kernel repeats it in every answer.</summary>
     uint PortId { get; }
 
-    /// <summary>Sends one datagram, of one or many messages; the kernel has handled all of them when this returns.</summary>
+    /// <summary>Sends one datagram of one or more messages. The kernel has processed all of them when the method returns.</summary>
     void Send(ReadOnlySpan<byte> messages);
 
-    /// <summary>Receives one datagram. After the receive timeout: ETIMEDOUT. ENOBUFS: the kernel had to drop something for us.</summary>
+    /// <summary>
+    /// Receives one datagram. Fails with ETIMEDOUT after the receive timeout, and with ENOBUFS if the kernel dropped a message for this
+    /// socket.
+    /// </summary>
     Datagram Receive(Span<byte> buffer);
 
-    /// <summary>Receives one datagram if there is one.</summary>
+    /// <summary>Receives one datagram if one is queued; does not wait.</summary>
     bool TryReceive(Span<byte> buffer, out Datagram datagram);
 }

@@ -4,7 +4,9 @@ using Microsoft.Win32.SafeHandles;
 
 namespace VpcCni.Netlink.Interop;
 
-/// <summary>sched.h, sys/mount.h, fcntl.h, sys/stat.h and friends: what entering, making and naming a network namespace takes.</summary>
+/// <summary>
+/// System calls that open, enter, create and name network namespaces (sched.h, sys/mount.h, fcntl.h, sys/stat.h and others).
+/// </summary>
 internal static unsafe partial class Libc
 {
     public const int CLONE_NEWNET = 0x40000000;
@@ -22,7 +24,7 @@ internal static unsafe partial class Libc
     /// <summary>f_type of nsfs, linux/magic.h.</summary>
     public const uint NSFS_MAGIC = 0x6e736673;
 
-    /// <summary>ioctl on an nsfs file that answers with its CLONE_NEW* type, linux/nsfs.h.</summary>
+    /// <summary>ioctl on an nsfs file that returns its CLONE_NEW* type, linux/nsfs.h.</summary>
     public const nuint NS_GET_NSTYPE = 0xb703;
 
     public const int AT_EMPTY_PATH = 0x1000;
@@ -73,14 +75,14 @@ internal static unsafe partial class Libc
     public static partial int FLock(SafeFileHandle file, int operation);
 }
 
-/// <summary>struct statfs, sys/vfs.h, on 64-bit Linux (x64 and arm64 alike); only the type of the file system is read.</summary>
+/// <summary>struct statfs, sys/vfs.h, on 64-bit Linux (the same on x64 and arm64). Only the type of the file system is read.</summary>
 [StructLayout(LayoutKind.Sequential, Size = 120)]
 internal struct StatFs
 {
     public long Type; // f_type
 }
 
-/// <summary>struct statx, linux/stat.h: chosen over struct stat because its layout is the same on every architecture.</summary>
+/// <summary>struct statx, linux/stat.h. Used instead of struct stat because its layout is the same on every architecture.</summary>
 [StructLayout(LayoutKind.Explicit, Size = 256)]
 internal struct StatXResult
 {

@@ -5,7 +5,7 @@ using Microsoft.Win32.SafeHandles;
 namespace VpcCni.Netlink.Interop;
 
 /// <summary>
-/// sys/socket.h, poll.h and sys/eventfd.h, as far as a netlink socket needs them. Signatures only; callers are the wrappers in this folder.
+/// System calls of a netlink socket (sys/socket.h, poll.h, sys/eventfd.h). Signatures only; the wrappers in this folder call them.
 /// </summary>
 internal static unsafe partial class Libc
 {
@@ -70,7 +70,7 @@ internal static unsafe partial class Libc
     public static partial nint Write(SafeFileHandle file, byte* buffer, nuint count);
 }
 
-/// <summary>struct sockaddr_nl, linux/netlink.h: the address of one end of a netlink socket; port 0 is the kernel.</summary>
+/// <summary>struct sockaddr_nl, linux/netlink.h: the address of one end of a netlink socket. Port 0 is the kernel.</summary>
 [StructLayout(LayoutKind.Sequential)]
 internal struct SockAddrNl
 {

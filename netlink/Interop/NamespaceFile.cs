@@ -5,18 +5,18 @@ using Microsoft.Win32.SafeHandles;
 namespace VpcCni.Netlink.Interop;
 
 /// <summary>
-/// The system calls on namespace files and their mount points. Everything that changes the calling thread's namespace says so; such calls
-/// belong on a thread that ends afterwards. Failures are <see cref="NetworkNamespaceException"/>s that name call and path.
+/// System calls on namespace files and their mount points. Methods that change the namespace of the calling thread say so, and belong on a
+/// thread that ends afterwards. Failures are <see cref="NetworkNamespaceException"/>s that name the call and the path.
 /// </summary>
 internal static unsafe class NamespaceFile
 {
-    /// <summary>The calling thread's own namespace. /proc/self/ns/net would be the main thread's.</summary>
-    public const string OfCallingThread = "/proc/thread-self/ns/net";
+    /// <summary>The namespace of the calling thread. /proc/self/ns/net is that of the main thread.</summary>
+    public const string CallingThreadPath = "/proc/thread-self/ns/net";
 
-    /// <summary>Where iproute2 keeps named namespaces.</summary>
+    /// <summary>The directory in which iproute2 keeps named namespaces.</summary>
     public const string RunDirectory = "/run/netns";
 
-    /// <summary>Never waits: a pipe with a name, whose open(2) waits for a writer, is no namespace either.</summary>
+    /// <summary>Opens a namespace file. O_NONBLOCK: opening a named pipe without a writer must not block.</summary>
     public static SafeFileHandle Open(string path)
     {
         var handle = Libc.Open(path, Libc.O_RDONLY | Libc.O_NONBLOCK | Libc.O_CLOEXEC, 0);
@@ -25,7 +25,7 @@ internal static unsafe class NamespaceFile
         return handle;
     }
 
-    /// <summary>Is this open file a network namespace: nsfs, and of type CLONE_NEWNET?</summary>
+    /// <summary>Returns whether the open file is a network namespace: on nsfs and of type CLONE_NEWNET.</summary>
     public static bool IsNetworkNamespace(SafeFileHandle file)
     {
         StatFs fileSystem;
@@ -34,12 +34,13 @@ internal static unsafe class NamespaceFile
         return Libc.Ioctl(file, Libc.NS_GET_NSTYPE) == Libc.CLONE_NEWNET;
     }
 
+    /// <summary>Returns the device and inode of a namespace file.</summary>
     public static NamespaceIdentity Identify(SafeFileHandle file, string? path)
     {
         StatXResult result;
         if (Libc.StatX(file, "", Libc.AT_EMPTY_PATH, Libc.STATX_INO, &result) != 0)
             throw Failure("statx", path);
-        // makedev(3), so that the number equals st_dev as every other program prints it.
+        // Encoded as by makedev(3), so that the number equals st_dev.
         ulong device =
             ((ulong)(result.DeviceMajor & 0xfffff000) << 32)
             | ((ulong)(result.DeviceMinor & 0xffffff00) << 12)
@@ -48,7 +49,7 @@ internal static unsafe class NamespaceFile
         return new NamespaceIdentity(device, result.Inode);
     }
 
-    /// <summary>Moves the calling thread.</summary>
+    /// <summary>Moves the calling thread into the namespace.</summary>
     public static void Enter(SafeFileHandle file, string? path)
     {
         if (Libc.SetNs(file, Libc.CLONE_NEWNET) != 0)
@@ -63,9 +64,8 @@ internal static unsafe class NamespaceFile
     }
 
     /// <summary>
-    /// Makes /run/netns what iproute2 makes of it: a directory that is a shared mount point, so that names made here are seen, and can be
-    /// removed, from every mount namespace that received it. Idempotent, and serialised with `ip netns add` by the same lock on the
-    /// directory.
+    /// Prepares /run/netns as iproute2 does: a directory that is a shared mount point, so that a name created here is visible, and can be
+    /// removed, in every mount namespace that received the mount. Idempotent. Takes the same lock on the directory as `ip netns add`.
     /// </summary>
     public static void PrepareRunDirectory()
     {
@@ -76,7 +76,7 @@ internal static unsafe class NamespaceFile
             throw Failure("flock", RunDirectory);
         if (Libc.Mount("", RunDirectory, "none", (nuint)(Libc.MS_SHARED | Libc.MS_REC), null) == 0)
             return;
-        // EINVAL: not a mount point yet.
+        // EINVAL: the directory is not a mount point yet.
         if (Marshal.GetLastPInvokeError() != (int)Errno.EINVAL)
             throw Failure("mount(MS_SHARED)", RunDirectory);
         if (Libc.Mount(RunDirectory, RunDirectory, "none", (nuint)(Libc.MS_BIND | Libc.MS_REC), null) != 0)
@@ -85,7 +85,7 @@ internal static unsafe class NamespaceFile
             throw Failure("mount(MS_SHARED)", RunDirectory);
     }
 
-    /// <summary>Makes the empty file that a namespace is bound over. Fails if there is one (EEXIST).</summary>
+    /// <summary>Creates the empty file over which a namespace is mounted. Fails with EEXIST if the file exists.</summary>
     public static void CreateMountPoint(string path)
     {
         using var file = Libc.Open(path, Libc.O_RDONLY | Libc.O_CREAT | Libc.O_EXCL | Libc.O_CLOEXEC, 0);
@@ -93,14 +93,14 @@ internal static unsafe class NamespaceFile
             throw Failure("open(O_CREAT|O_EXCL)", path);
     }
 
-    /// <summary>Binds the calling thread's namespace to a name.</summary>
-    public static void BindCallingThreads(string path)
+    /// <summary>Mounts the namespace of the calling thread over the file.</summary>
+    public static void BindCallingThread(string path)
     {
-        if (Libc.Mount(OfCallingThread, path, "none", (nuint)Libc.MS_BIND, null) != 0)
+        if (Libc.Mount(CallingThreadPath, path, "none", (nuint)Libc.MS_BIND, null) != 0)
             throw Failure("mount(MS_BIND)", path);
     }
 
-    /// <summary>Removes a name. What is already gone, or was never a mount point, is fine.</summary>
+    /// <summary>Unmounts and removes a name. Succeeds if it does not exist or is not a mount point.</summary>
     public static void Remove(string path)
     {
         if (Libc.Umount2(path, Libc.MNT_DETACH) != 0 && Marshal.GetLastPInvokeError() is not ((int)Errno.EINVAL or (int)Errno.ENOENT))

@@ -5,15 +5,16 @@ using Microsoft.Win32.SafeHandles;
 namespace VpcCni.Netlink.Interop;
 
 /// <summary>
-/// A netlink socket: options, send, receive. Knows nothing of messages. It stays in the network namespace of the thread that opened it.
-/// Failures are <see cref="NetlinkException"/>s that name the system call.
+/// A netlink socket: sets its options, sends and receives datagrams, and does not parse them. It stays in the network namespace of the
+/// thread that opened it. Failures are <see cref="NetlinkException"/>s that name the system call.
 /// </summary>
 internal sealed unsafe class NetlinkSocket : INetlinkTransport
 {
-    // Interrupted calls are repeated; a signal storm must not become an endless loop.
+    // Retries of a call that signals interrupt (EINTR).
     private const int MaxInterruptions = 1000;
 
-    // Acknowledgements and notifications queue here; the kernel drops what does not fit (ENOBUFS) instead of waiting.
+    // Size of the receive queue for acknowledgements and notifications. When it is full, the kernel drops messages (ENOBUFS) and does not
+    // block.
     private const int ReceiveQueueBytes = 1 << 20;
 
     private readonly SafeFileHandle _handle;
@@ -26,11 +27,9 @@ internal sealed unsafe class NetlinkSocket : INetlinkTransport
 
     public uint PortId { get; }
 
-    /// <param name="groups">Bit mask of multicast groups of the protocol, bit n-1 for group n.</param>
-    /// <param name="receiveTimeout">
-    /// How long one receive may take; <see cref="Timeout.InfiniteTimeSpan"/> for a socket that is polled.
-    /// </param>
-    /// <param name="protocol">NETLINK_*: whom to talk to.</param>
+    /// <param name="groups">Multicast groups to join, as a bit mask: bit n-1 for group n.</param>
+    /// <param name="receiveTimeout">Timeout of one receive; <see cref="Timeout.InfiniteTimeSpan"/> for a socket that is polled.</param>
+    /// <param name="protocol">The netlink protocol: NETLINK_*.</param>
     public static NetlinkSocket Open(uint groups, TimeSpan receiveTimeout, int protocol = Libc.NETLINK_ROUTE)
     {
         var handle = Libc.Socket(Libc.AF_NETLINK, Libc.SOCK_RAW | Libc.SOCK_CLOEXEC, protocol);
@@ -38,13 +37,12 @@ internal sealed unsafe class NetlinkSocket : INetlinkTransport
             throw Failure("socket(AF_NETLINK)");
         try
         {
-            // Text with errors; only the header of a refused request in return; dumps that honour their filters instead of ignoring them
-            // (Linux 4.12, 4.3, 4.20).
+            // Error texts (Linux 4.12); acknowledgements without the payload of the request (4.3); filtered dumps (4.20).
             SetOption(handle, Libc.SOL_NETLINK, Libc.NETLINK_EXT_ACK, 1, "NETLINK_EXT_ACK");
             SetOption(handle, Libc.SOL_NETLINK, Libc.NETLINK_CAP_ACK, 1, "NETLINK_CAP_ACK");
             SetOption(handle, Libc.SOL_NETLINK, Libc.NETLINK_GET_STRICT_CHK, 1, "NETLINK_GET_STRICT_CHK");
             int queue = ReceiveQueueBytes;
-            // Beyond rmem_max only with CAP_NET_ADMIN in the first user namespace; without it, what is allowed.
+            // SO_RCVBUFFORCE exceeds rmem_max and requires CAP_NET_ADMIN in the initial user namespace; SO_RCVBUF is capped at rmem_max.
             if (Libc.SetSockOpt(handle, Libc.SOL_SOCKET, Libc.SO_RCVBUFFORCE, &queue, sizeof(int)) != 0)
                 SetOption(handle, Libc.SOL_SOCKET, Libc.SO_RCVBUF, queue, "SO_RCVBUF");
             if (receiveTimeout != Timeout.InfiniteTimeSpan)
@@ -75,9 +73,9 @@ internal sealed unsafe class NetlinkSocket : INetlinkTransport
                 nint sent = Libc.SendTo(_handle, start, (nuint)messages.Length, 0, &kernel, SockAddrNl.Size);
                 if (sent == messages.Length)
                     return;
-                // Netlink sends are all or nothing; a short count would be a kernel bug.
+                // A netlink send is all or nothing; a partial send would be a kernel bug.
                 if (sent >= 0)
-                    throw new NetlinkException("netlink send", Errno.EMSGSIZE, $"the kernel took {sent} of {messages.Length} octets");
+                    throw new NetlinkException("netlink send", Errno.EMSGSIZE, $"the kernel accepted {sent} of {messages.Length} octets");
                 if (LastErrno() != Errno.EINTR || attempt == MaxInterruptions)
                     throw Failure("netlink send");
             }
@@ -99,7 +97,7 @@ internal sealed unsafe class NetlinkSocket : INetlinkTransport
             for (int attempt = 0; ; attempt++)
             {
                 uint length = SockAddrNl.Size;
-                // With MSG_TRUNC the result is the datagram's length even if the buffer is shorter.
+                // With MSG_TRUNC the result is the length of the datagram even if the buffer is shorter.
                 nint received = Libc.RecvFrom(_handle, start, (nuint)buffer.Length, flags | Libc.MSG_TRUNC, &sender, &length);
                 if (received >= 0)
                 {
@@ -120,7 +118,7 @@ internal sealed unsafe class NetlinkSocket : INetlinkTransport
         }
     }
 
-    /// <summary>Waits, without limit, until there is something to receive (true) or <paramref name="wake"/> was set (false).</summary>
+    /// <summary>Waits without limit until a datagram is queued (true) or <paramref name="wake"/> is set (false).</summary>
     public bool WaitReadable(WakeEvent wake)
     {
         bool socketHeld = false,

@@ -4,7 +4,7 @@ using Microsoft.Win32.SafeHandles;
 
 namespace VpcCni.Netlink.Interop;
 
-/// <summary>An eventfd that makes a poll return. Once set it stays set.</summary>
+/// <summary>An eventfd that ends a poll. Stays set once set.</summary>
 internal sealed unsafe class WakeEvent : IDisposable
 {
     public WakeEvent()
@@ -19,7 +19,7 @@ internal sealed unsafe class WakeEvent : IDisposable
     public void Set()
     {
         ulong one = 1;
-        // The only expected failure is EAGAIN of a counter at its maximum, which is as set as it can be.
+        // EAGAIN: the counter is at its maximum, so the event is already set.
         if (Libc.Write(Handle, (byte*)&one, sizeof(ulong)) < 0 && Marshal.GetLastPInvokeError() != (int)Errno.EAGAIN)
             throw new NetlinkException("write(eventfd)", (Errno)Marshal.GetLastPInvokeError(), extendedMessage: null);
     }

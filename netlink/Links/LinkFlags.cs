@@ -20,15 +20,15 @@ public enum LinkFlags
     Promiscuous = 0x100,
     AllMulticast = 0x200,
 
-    /// <summary>IFF_MASTER: a bond.</summary>
+    /// <summary>IFF_MASTER: a bond master.</summary>
     Master = 0x400,
 
-    /// <summary>IFF_SLAVE: member of a bond.</summary>
+    /// <summary>IFF_SLAVE: a member of a bond.</summary>
     Slave = 0x800,
     Multicast = 0x1000,
     Dynamic = 0x8000,
 
-    /// <summary>IFF_LOWER_UP: the carrier is there.</summary>
+    /// <summary>IFF_LOWER_UP: the lower layer is up (carrier detected).</summary>
     LowerUp = 0x10000,
     Dormant = 0x20000,
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 namespace VpcCni.Netlink;
 
-/// <summary>Link groups (<c>ip link set .. group N</c>) that the plugin and the daemon have agreed upon.</summary>
+/// <summary>Link groups (<c>ip link set .. group N</c>) that the plugin and the daemon share.</summary>
 public static class LinkGroups
 {
     /// <summary>
-    /// Host veths whose pod has been deleted: no address is routed to them any more, and the daemon deletes them, many at once. The
-    /// membership is in the kernel, so it outlives a daemon and dies with the node. The number ("vcni") is far from those that people pick.
+    /// Host veths of deleted pods. No address is routed to them, and the daemon deletes them in batches. The kernel stores the group of a
+    /// link, so it survives a restart of the daemon. The number is ASCII "vcni", to avoid groups that administrators use.
     /// </summary>
     public const int Released = 0x76636e69;
 }

@@ -2,12 +2,12 @@
 namespace VpcCni.Netlink;
 
 /// <summary>
-/// Which link a MAC address means. Links stacked on another (vlan, macvlan) and bridges and bonds share the address of what they are
-/// stacked on and give way to it; among what remains hardware is preferred to virtual links, and those to veths.
+/// Selects the link that owns a MAC address. Links stacked on another link (vlan, macvlan), bridges and bonds share the address of a lower
+/// link, which takes precedence. Among the others, hardware precedes virtual links, and virtual links precede veths.
 /// </summary>
 public static class LinkLookup
 {
-    /// <summary>None; one; or several that are equally good, so that only their owner can say.</summary>
+    /// <summary>Returns the links that own the address: none, one, or several of the same precedence.</summary>
     public static IReadOnlyList<LinkInfo> Of(MacAddress mac, IEnumerable<LinkInfo> links)
     {
         List<LinkInfo> found = [.. links.Where(link => link.Mac == mac)];

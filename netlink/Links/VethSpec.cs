@@ -2,33 +2,33 @@
 namespace VpcCni.Netlink;
 
 /// <summary>
-/// A veth pair to be made. Everything is set as the pair appears: no moment in which an end is in the wrong namespace or has the wrong MAC
-/// or MTU.
+/// Describes a veth pair to create. The kernel sets name, MAC, MTU and namespace of both ends as it creates them, so no end is ever visible
+/// without them.
 /// </summary>
 public sealed record VethSpec
 {
     /// <summary>At most 15 characters.</summary>
     public required string Name { get; init; }
 
-    /// <summary>Null: the kernel makes one up.</summary>
+    /// <summary>MAC address; the kernel generates one if null.</summary>
     public MacAddress? Mac { get; init; }
 
-    /// <summary>Octets; null: 1500.</summary>
+    /// <summary>In octets; 1500 if null.</summary>
     public int? Mtu { get; init; }
     public bool Up { get; init; }
 
-    /// <summary>At most 15 characters; only has to be free in the peer's namespace.</summary>
+    /// <summary>At most 15 characters; must be unused in the peer's namespace.</summary>
     public required string PeerName { get; init; }
 
-    /// <summary>Where the peer appears; null: beside the link.</summary>
+    /// <summary>Namespace of the peer; that of the link if null.</summary>
     public NetworkNamespace? PeerNamespace { get; init; }
     public MacAddress? PeerMac { get; init; }
     public int? PeerMtu { get; init; }
 
     /// <summary>
-    /// The kernel cannot do this while it makes the pair (ENOTCONN: the ends do not know each other yet), so it is done right after,
-    /// through a socket opened for the purpose in <see cref="PeerNamespace"/>. Who opens one there anyway is faster with
-    /// <see cref="LinkRequests.SetUp(string, bool)"/> at the head of a batch of its own.
+    /// Sets the peer up. The kernel cannot do this while it creates the pair (ENOTCONN), so a second request follows, on a socket opened in
+    /// <see cref="PeerNamespace"/>. A caller that has a socket there saves one by sending <see cref="LinkRequests.SetUp(string, bool)"/>
+    /// first in its own batch.
     /// </summary>
     public bool PeerUp { get; init; }
 }

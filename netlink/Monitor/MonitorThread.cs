@@ -5,14 +5,13 @@ using VpcCni.Netlink.Wire;
 namespace VpcCni.Netlink;
 
 /// <summary>
-/// Reads what the kernel multicasts on one socket, on a thread of its own, and hands it over message by message. What the messages mean is
-/// its owner's business.
+/// Reads the multicast messages of one socket on a thread of its own and passes them to a callback, one at a time. Does not interpret them.
 /// </summary>
 internal sealed class MonitorThread : IDisposable
 {
     private const int BufferBytes = 64 * 1024;
 
-    // Many times what the queue holds.
+    // Upper bound of the datagrams that are discarded after an overflow; far more than the receive queue can contain.
     private const int MaxQueued = 1_000_000;
 
     private readonly NetlinkSocket _socket;
@@ -24,13 +23,13 @@ internal sealed class MonitorThread : IDisposable
     private int _disposed;
     private volatile bool _hasEnded;
 
-    /// <param name="socket">Subscribed, without a receive timeout. Taken over, also when this throws.</param>
-    /// <param name="name">Of the thread.</param>
+    /// <param name="socket">A subscribed socket without receive timeout. The monitor owns it, even if the constructor throws.</param>
+    /// <param name="name">Name of the thread.</param>
     /// <param name="onMessage">Called for each message, one at a time.</param>
-    /// <param name="onOverflow">Called when reports were lost, before any that is newer than the loss.</param>
+    /// <param name="onOverflow">Called after notifications were lost, before any newer one is passed on.</param>
     /// <param name="onError">
-    /// Called with what the other two threw, with datagrams that are no netlink, and with the failure of the socket, after which the thread
-    /// has ended. Must not throw.
+    /// Called with exceptions of the other two callbacks, with malformed datagrams, and with the failure of the socket, which ends the
+    /// thread. Must not throw.
     /// </param>
     public MonitorThread(NetlinkSocket socket, string name, MessageHandler onMessage, Action onOverflow, Action<Exception> onError)
     {
@@ -50,7 +49,7 @@ internal sealed class MonitorThread : IDisposable
 
     public delegate void MessageHandler(Message message);
 
-    /// <summary>The socket failed, and was reported: nothing is read any more.</summary>
+    /// <summary>The socket failed and the failure was reported; no further messages are read.</summary>
     public bool HasEnded => _hasEnded;
 
     public void Start()
@@ -67,13 +66,13 @@ internal sealed class MonitorThread : IDisposable
         }
     }
 
-    /// <summary>When it returns, no callback runs any more, unless it was called from within one.</summary>
+    /// <summary>Stops the thread. No callback runs after it returns, unless it is called from within one.</summary>
     public void Dispose()
     {
         if (Interlocked.Exchange(ref _disposed, 1) != 0)
             return;
         _stop.Set();
-        // From within a callback the thread cannot wait for itself; it cleans up when it has unwound.
+        // A callback that disposes the monitor runs on the thread itself, which cannot join itself; it cleans up when the callback returns.
         if (Thread.CurrentThread != _thread)
             _thread.Join();
     }
@@ -108,18 +107,18 @@ internal sealed class MonitorThread : IDisposable
         }
         catch (NetlinkException exception) when (exception.Errno == Errno.ENOBUFS)
         {
-            EmptyQueue(buffer);
-            Guarded(_onOverflow);
+            DiscardQueue(buffer);
+            ReportOverflow();
             return;
         }
 
-        // Only the kernel is believed.
+        // Any process may send to this port; only the kernel is port 0.
         if (datagram.SenderPortId != 0)
             return;
         try
         {
             if (datagram.Length > buffer.Length)
-                throw new MalformedMessageException($"a datagram of {datagram.Length} octets was cut off at {buffer.Length}");
+                throw new MalformedMessageException($"a datagram of {datagram.Length} octets was truncated to {buffer.Length}");
             var messages = new MessageReader(buffer.AsSpan(0, datagram.Length));
             while (Volatile.Read(ref _disposed) == 0 && messages.TryRead(out var message))
                 Deliver(message);
@@ -131,11 +130,11 @@ internal sealed class MonitorThread : IDisposable
     }
 
     /// <summary>
-    /// A socket that has overflowed stays deaf until its queue was empty once (NETLINK_S_CONGESTED, net/netlink/af_netlink.c), and says so
-    /// only once. What is queued is older than the loss, so it goes; only then may the subscriber look at everything again, or changes
-    /// after that look would be lost without a word.
+    /// Discards the queue after an overflow. The kernel reports an overflow once and delivers nothing more until the queue is empty
+    /// (NETLINK_S_CONGESTED, net/netlink/af_netlink.c). Queued notifications are older than the loss. The subscriber may resync only after
+    /// that, or it would miss later changes.
     /// </summary>
-    private void EmptyQueue(byte[] buffer)
+    private void DiscardQueue(byte[] buffer)
     {
         for (int datagrams = 0; datagrams < MaxQueued; datagrams++)
         {
@@ -146,7 +145,7 @@ internal sealed class MonitorThread : IDisposable
             }
             catch (NetlinkException exception) when (exception.Errno == Errno.ENOBUFS)
             {
-                // Overflowed again before it was empty: still the same loss.
+                // Another overflow before the queue was empty counts as the same loss.
             }
         }
 
@@ -169,11 +168,11 @@ internal sealed class MonitorThread : IDisposable
         }
     }
 
-    private void Guarded(Action body)
+    private void ReportOverflow()
     {
         try
         {
-            body();
+            _onOverflow();
         }
         catch (Exception exception)
         {

@@ -6,8 +6,8 @@ using VpcCni.Netlink.Wire;
 namespace VpcCni.Netlink;
 
 /// <summary>
-/// Reports that something of an nftables table changed: the table itself, its chains, rules, sets. Not what: whoever owns a table compares
-/// it as a whole. Changes of all programs and by all ways are reported, the subscriber's own included.
+/// Reports that an nftables table, or one of its chains, rules or sets, changed. It does not report what changed: owners compare their
+/// tables as a whole. Changes of every program are reported, including those of the subscriber.
 /// </summary>
 public sealed class NftMonitor : IDisposable
 {
@@ -34,10 +34,10 @@ public sealed class NftMonitor : IDisposable
         _thread = new MonitorThread(socket, "nft-monitor", Deliver, () => onTableChanged(null), onError);
     }
 
-    /// <param name="ns">Null: the caller's namespace.</param>
+    /// <param name="ns">Namespace to monitor; that of the caller if null.</param>
     /// <param name="onTableChanged">
-    /// Called on the monitor's own thread with the table's name, of whatever family; null when reports were lost, so that any table may
-    /// have changed.
+    /// Called on the thread of the monitor with the name of the table, of any family; with null after notifications were lost, when any
+    /// table may have changed.
     /// </param>
     /// <param name="onError">As for <see cref="RouteMonitor.Start"/>.</param>
     public static NftMonitor Start(NetworkNamespace? ns, Action<string?> onTableChanged, Action<Exception> onError)
@@ -51,7 +51,7 @@ public sealed class NftMonitor : IDisposable
         static NetlinkSocket Open() => NetlinkSocket.Open(NFNLGRP_NFTABLES, Timeout.InfiniteTimeSpan, Libc.NETLINK_NETFILTER);
     }
 
-    /// <summary>The socket failed, and was reported to <c>onError</c>: no report comes any more.</summary>
+    /// <summary>The socket failed and <c>onError</c> was called; no further notifications follow.</summary>
     public bool HasEnded => _thread.HasEnded;
 
     /// <inheritdoc cref="RouteMonitor.Dispose"/>

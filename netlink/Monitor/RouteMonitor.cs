@@ -5,8 +5,8 @@ using VpcCni.Netlink.Wire;
 namespace VpcCni.Netlink;
 
 /// <summary>
-/// Reports changes of links, addresses, routes, rules and neighbours in one network namespace, in the order in which the kernel made them.
-/// It misses nothing that happens after <see cref="Start"/> returned: subscribe first, then dump.
+/// Reports changes of links, addresses, routes, rules and neighbours of one network namespace, in the order of the kernel. Reports every
+/// change after <see cref="Start"/> returns, so start the monitor before dumping.
 /// </summary>
 public sealed class RouteMonitor : IDisposable
 {
@@ -19,13 +19,13 @@ public sealed class RouteMonitor : IDisposable
         _thread = new MonitorThread(socket, "route-monitor", Deliver, () => onNotification(new RouteNotification.Overflow()), onError);
     }
 
-    /// <param name="ns">Null: the caller's namespace.</param>
+    /// <param name="ns">Namespace to monitor; that of the caller if null.</param>
     /// <param name="onNotification">
-    /// Called on the monitor's own thread, one at a time; while it runs, reports queue in the kernel, and overflow if it takes long.
+    /// Called on the thread of the monitor, one at a time. While it runs, notifications queue in the kernel, and the queue may overflow.
     /// </param>
     /// <param name="onError">
-    /// Called with what <paramref name="onNotification"/> threw, with reports that cannot be parsed (the monitor goes on in both cases),
-    /// and with the failure of the socket, after which the monitor has ended. Must not throw.
+    /// Called with exceptions of <paramref name="onNotification"/> and with malformed notifications, after which the monitor continues, and
+    /// with the failure of the socket, which ends the monitor. Must not throw.
     /// </param>
     public static RouteMonitor Start(
         NetworkNamespace? ns,
@@ -46,10 +46,10 @@ public sealed class RouteMonitor : IDisposable
         NetlinkSocket Open() => NetlinkSocket.Open((uint)groups, Timeout.InfiniteTimeSpan);
     }
 
-    /// <summary>The socket failed, and was reported to <c>onError</c>: no report comes any more.</summary>
+    /// <summary>The socket failed and <c>onError</c> was called; no further notifications follow.</summary>
     public bool HasEnded => _thread.HasEnded;
 
-    /// <summary>Ends the reports: when it returns, no callback runs any more, unless it was called from within one.</summary>
+    /// <summary>Stops the monitor. No callback runs after it returns, unless it is called from within one.</summary>
     public void Dispose() => _thread.Dispose();
 
     private void Deliver(Message message)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 namespace VpcCni.Netlink;
 
-/// <summary>What to be told about. Each member is the bit of an RTNLGRP_* multicast group of linux/rtnetlink.h.</summary>
+/// <summary>Kinds of changes to report. Each member is the bit of an RTNLGRP_* multicast group of linux/rtnetlink.h.</summary>
 [Flags]
 public enum RouteMonitorGroups
 {
@@ -10,7 +10,7 @@ public enum RouteMonitorGroups
     /// <summary>RTNLGRP_LINK.</summary>
     Links = 1 << 0,
 
-    /// <summary>RTNLGRP_NEIGH: chatty, the kernel reports every state a neighbour goes through.</summary>
+    /// <summary>RTNLGRP_NEIGH. Frequent: the kernel reports every change of a neighbour's state.</summary>
     Neighbours = 1 << 2,
 
     /// <summary>RTNLGRP_IPV4_IFADDR.</summary>
@@ -40,19 +40,19 @@ public enum RouteMonitorGroups
     All = Links | Neighbours | Addresses | Routes | Rules | Ipv4Configuration,
 }
 
-/// <summary>Which way something changed.</summary>
+/// <summary>Kind of a change.</summary>
 public enum RouteChange
 {
-    /// <summary>It appeared, or something about it is different now (RTM_NEW*).</summary>
+    /// <summary>The object was added or changed (RTM_NEW*).</summary>
     Set,
 
-    /// <summary>It is gone (RTM_DEL*).</summary>
+    /// <summary>The object was removed (RTM_DEL*).</summary>
     Removed,
 }
 
 /// <summary>
-/// A change that the kernel reported. The kernel does not report everything: routes that go because their link goes down (IPv4) leave no
-/// notice of their own.
+/// A change that the kernel reported. The kernel does not report every change: IPv4 routes removed because their link goes down cause no
+/// notification.
 /// </summary>
 public abstract record RouteNotification
 {
@@ -68,10 +68,10 @@ public abstract record RouteNotification
 
     public sealed record NeighbourChanged(RouteChange Change, NeighbourInfo Neighbour) : RouteNotification;
 
-    /// <summary>A setting of a link, not which: read it under /proc/sys/net.</summary>
-    /// <param name="LinkIndex">NETCONFA_IFINDEX: -1 for "all", -2 for "default".</param>
+    /// <summary>A setting of a link changed. The message does not include the value: read it under /proc/sys/net.</summary>
+    /// <param name="LinkIndex">NETCONFA_IFINDEX: -1 for conf/all, -2 for conf/default.</param>
     public sealed record ConfigurationChanged(int LinkIndex) : RouteNotification;
 
-    /// <summary>The queue overflowed (ENOBUFS) and reports are lost: look at everything again.</summary>
+    /// <summary>The receive queue overflowed (ENOBUFS) and notifications were lost: resync from a dump.</summary>
     public sealed record Overflow : RouteNotification;
 }

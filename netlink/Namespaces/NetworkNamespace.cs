@@ -7,13 +7,13 @@ using VpcCni.Netlink.Interop;
 namespace VpcCni.Netlink;
 
 /// <summary>
-/// An open network namespace. It exists as long as this object, a name, a process or a socket refers to it. Disposing closes our reference
-/// and nothing else. The namespace of a thread is only ever changed on a thread made for the purpose, which ends afterwards: a pool thread
-/// in a foreign namespace would infect whatever runs on it next.
+/// An open network namespace. The namespace exists as long as this object, a name, a process or a socket refers to it; disposing releases
+/// only this object's reference. Thread-safe. The namespace of a thread is changed only on a thread created for the purpose, which ends
+/// afterwards: a thread of the pool would run later work in the wrong namespace.
 /// </summary>
 public sealed class NetworkNamespace : IDisposable
 {
-    // The bodies are short and shallow; the default of 8 MiB would be address space for nothing.
+    // The bodies need little stack; the default of 8 MiB would waste address space.
     private const int ThreadStackBytes = 512 * 1024;
 
     private NetworkNamespace(SafeFileHandle handle, string? path)
@@ -23,26 +23,30 @@ public sealed class NetworkNamespace : IDisposable
         Identity = NamespaceFile.Identify(handle, path);
     }
 
-    /// <summary>The path it was opened or made under; null for an anonymous one. The name may be gone by now.</summary>
+    /// <summary>
+    /// The path under which it was opened or created; null for an anonymous namespace. The name may have been removed since.
+    /// </summary>
     public string? Path { get; }
 
     public SafeFileHandle Handle { get; }
 
     public NamespaceIdentity Identity { get; }
 
-    /// <summary>Opens the namespace behind a path, e.g. /run/netns/blue or /proc/123/ns/net.</summary>
-    /// <exception cref="NetworkNamespaceException">ENOENT, or EINVAL if the file is no network namespace.</exception>
+    /// <summary>Opens the namespace at a path such as /run/netns/blue or /proc/123/ns/net.</summary>
+    /// <exception cref="NetworkNamespaceException">
+    /// ENOENT if the path does not exist, EINVAL if the file is not a network namespace.
+    /// </exception>
     public static NetworkNamespace Open(string path)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
         return Adopt(NamespaceFile.Open(path), path);
     }
 
-    /// <summary>The namespace of the calling thread.</summary>
-    public static NetworkNamespace OpenCurrent() => Adopt(NamespaceFile.Open(NamespaceFile.OfCallingThread), path: null);
+    /// <summary>Opens the namespace of the calling thread.</summary>
+    public static NetworkNamespace OpenCurrent() => Adopt(NamespaceFile.Open(NamespaceFile.CallingThreadPath), path: null);
 
-    /// <summary>Makes a namespace and names it, as `ip netns add` does. Its loopback link is down, as the kernel makes it.</summary>
-    /// <exception cref="NetworkNamespaceException">EEXIST if the name is taken.</exception>
+    /// <summary>Creates a namespace and its name, as <c>ip netns add</c> does. Its loopback link is down.</summary>
+    /// <exception cref="NetworkNamespaceException">EEXIST if the name exists.</exception>
     public static NetworkNamespace CreateNamed(string name)
     {
         string path = PathOf(name);
@@ -50,10 +54,10 @@ public sealed class NetworkNamespace : IDisposable
         NamespaceFile.CreateMountPoint(path);
         try
         {
-            return OnFreshThread(() =>
+            return OnNewThread(() =>
             {
                 NamespaceFile.EnterNew();
-                NamespaceFile.BindCallingThreads(path);
+                NamespaceFile.BindCallingThread(path);
                 return Open(path);
             });
         }
@@ -64,18 +68,20 @@ public sealed class NetworkNamespace : IDisposable
         }
     }
 
-    /// <summary>Makes a namespace without a name: it goes when the last reference (this object, its sockets, its processes) goes.</summary>
+    /// <summary>
+    /// Creates a namespace without a name. The kernel removes it when its last reference (this object, a socket, a process) is gone.
+    /// </summary>
     public static NetworkNamespace CreateAnonymous() =>
-        OnFreshThread(() =>
+        OnNewThread(() =>
         {
             NamespaceFile.EnterNew();
             return OpenCurrent();
         });
 
-    /// <summary>Removes a name, as `ip netns delete` does, but without complaint if there is none.</summary>
+    /// <summary>Removes a name, as <c>ip netns delete</c> does. Succeeds if the name does not exist.</summary>
     public static void DeleteNamed(string name) => NamespaceFile.Remove(PathOf(name));
 
-    /// <summary>Does this path lead to a network namespace?</summary>
+    /// <summary>Returns whether the path is a network namespace; false if it cannot be opened.</summary>
     public static bool IsNamespacePath(string path)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
@@ -91,13 +97,14 @@ public sealed class NetworkNamespace : IDisposable
     }
 
     /// <summary>
-    /// Runs <paramref name="body"/> inside, on a fresh thread, and waits for it. A process started in the body inherits the namespace. Do
-    /// not start asynchronous work in it: its continuations would run elsewhere. Exceptions arrive as they were thrown, with their stack.
+    /// Runs <paramref name="body"/> in the namespace, on a new thread, and waits for it. A process started in the body inherits the
+    /// namespace. The body must not start asynchronous work, whose continuations would run in another namespace. Exceptions of the body are
+    /// rethrown with their stack trace.
     /// </summary>
     public T Run<T>(Func<T> body)
     {
         ArgumentNullException.ThrowIfNull(body);
-        return OnFreshThread(() =>
+        return OnNewThread(() =>
         {
             NamespaceFile.Enter(Handle, Path);
             return body();
@@ -115,10 +122,11 @@ public sealed class NetworkNamespace : IDisposable
         });
     }
 
-    /// <summary>A socket that lives in this namespace and may be used from anywhere.</summary>
+    /// <summary>Opens a socket in this namespace; any thread may use it.</summary>
     public Socket OpenSocket(AddressFamily addressFamily, SocketType socketType, ProtocolType protocolType) =>
         Run(() => new Socket(addressFamily, socketType, protocolType));
 
+    /// <summary>Opens a netlink socket in this namespace; any thread may use it.</summary>
     public RouteNetlink OpenRouteNetlink() => RouteNetlink.Open(this);
 
     public void Dispose() => Handle.Dispose();
@@ -148,11 +156,14 @@ public sealed class NetworkNamespace : IDisposable
     {
         ArgumentException.ThrowIfNullOrEmpty(name);
         if (name is "." or ".." || name.AsSpan().ContainsAny('/', '\0'))
-            throw new ArgumentException($"'{name}' is no name for a network namespace: it has to be a plain file name", nameof(name));
+            throw new ArgumentException(
+                $"'{name}' is not a valid name of a network namespace: it must be a file name without '/'",
+                nameof(name)
+            );
         return $"{NamespaceFile.RunDirectory}/{name}";
     }
 
-    private static T OnFreshThread<T>(Func<T> body)
+    private static T OnNewThread<T>(Func<T> body)
     {
         T result = default!;
         ExceptionDispatchInfo? failure = null;

@@ -3,7 +3,7 @@ using System.Net;
 
 namespace VpcCni.Netlink;
 
-/// <summary>NUD_* of linux/neighbour.h.</summary>
+/// <summary>State of a neighbour: NUD_* of linux/neighbour.h.</summary>
 [Flags]
 public enum NeighbourState
 {
@@ -18,11 +18,11 @@ public enum NeighbourState
     /// <summary>NUD_NOARP: valid without resolution.</summary>
     NoArp = 0x40,
 
-    /// <summary>NUD_PERMANENT: put there by somebody, never resolved nor expired.</summary>
+    /// <summary>NUD_PERMANENT: added by a user; neither resolved nor expired.</summary>
     Permanent = 0x80,
 }
 
-/// <summary>An entry of the ARP or neighbour table. <c>ip neighbour show</c>.</summary>
+/// <summary>An entry of the ARP or neighbour table (<c>ip neighbour show</c>).</summary>
 public sealed record NeighbourInfo
 {
     public required int LinkIndex { get; init; }
@@ -30,6 +30,6 @@ public sealed record NeighbourInfo
     public MacAddress? Mac { get; init; }
     public NeighbourState State { get; init; } = NeighbourState.Permanent;
 
-    /// <summary>NTF_PROXY: the host answers for this address; such an entry has no MAC and no state.</summary>
+    /// <summary>NTF_PROXY: the host answers requests for the address. Such an entry has neither MAC nor state.</summary>
     public bool Proxy { get; init; }
 }

@@ -4,9 +4,10 @@ using VpcCni.Netlink.Wire;
 
 namespace VpcCni.Netlink;
 
-/// <summary>Requests on neighbours: <c>ip neighbour replace</c> and <c>delete</c>.</summary>
+/// <summary>Builds requests on neighbours: <c>ip neighbour replace</c> and <c>delete</c>.</summary>
 public static class NeighbourRequests
 {
+    /// <summary>Adds a neighbour or replaces the existing one.</summary>
     public static NetlinkRequest Replace(NeighbourInfo neighbour)
     {
         ArgumentNullException.ThrowIfNull(neighbour);
@@ -21,7 +22,7 @@ public static class NeighbourRequests
         );
     }
 
-    /// <summary>ENOENT if there is none.</summary>
+    /// <summary>Removes a neighbour. The kernel returns ENOENT if it does not exist.</summary>
     public static NetlinkRequest Remove(NeighbourInfo neighbour)
     {
         ArgumentNullException.ThrowIfNull(neighbour);
@@ -33,7 +34,7 @@ public static class NeighbourRequests
     {
         ArgumentNullException.ThrowIfNull(address);
         LinkRequests.CheckIndex(linkIndex);
-        // The state does not select anything, yet `ip` sends it too.
+        // The kernel ignores the state in a removal; `ip` sends it too.
         return new NetlinkRequest(
             NeighbourMessage.Change(
                 Rtm.RTM_DELNEIGH,

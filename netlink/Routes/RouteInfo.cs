@@ -4,42 +4,45 @@ using System.Net.Sockets;
 
 namespace VpcCni.Netlink;
 
-/// <summary>One of several next hops of a route (RTA_MULTIPATH).</summary>
-/// <param name="Weight">1 to 256: its share of the flows.</param>
+/// <summary>A next hop of a multipath route (RTA_MULTIPATH).</summary>
+/// <param name="Weight">Relative share of the flows, 1 to 256.</param>
 public sealed record NextHop(IPAddress? Gateway, int LinkIndex, int Weight = 1, bool OnLink = false);
 
 /// <summary>
-/// A route. <c>ip route show table all</c>. Its defaults are those of <c>ip route add</c>, except that the scope is never guessed.
+/// A route (<c>ip route show table all</c>). Its defaults are those of <c>ip route add</c>, except that the scope is never derived.
 /// </summary>
 public sealed record RouteInfo
 {
     public required AddressFamily Family { get; init; }
 
-    /// <summary>Null: the default route.</summary>
+    /// <summary>Null for the default route.</summary>
     public IPNetwork? Destination { get; init; }
 
-    /// <summary>Null: the destination is on the link itself. May be IPv6 on an IPv4 route (RTA_VIA).</summary>
+    /// <summary>Null if the destination is on the link. May be IPv6 for an IPv4 route (RTA_VIA).</summary>
     public IPAddress? Gateway { get; init; }
 
-    /// <summary>0 where a route has none: blackhole and the like, several next hops, or a gateway that decides it.</summary>
+    /// <summary>
+    /// Index of the outgoing link; 0 for routes without one (blackhole and similar types, multipath) or to let the kernel derive it from
+    /// the gateway.
+    /// </summary>
     public int LinkIndex { get; init; }
     public int Table { get; init; } = RouteTable.Main;
     public RouteScope Scope { get; init; }
     public RouteProtocol Protocol { get; init; } = RouteProtocol.Boot;
     public RouteType Type { get; init; } = RouteType.Unicast;
 
-    /// <summary>The lowest is taken. 0 is the kernel's choice: 0 for IPv4, 1024 for IPv6.</summary>
+    /// <summary>The route with the lowest metric is used. 0 selects the kernel's default: 0 for IPv4, 1024 for IPv6.</summary>
     public int Metric { get; init; }
     public IPAddress? PreferredSource { get; init; }
 
-    /// <summary>The gateway is taken to be on the link although no address says so.</summary>
+    /// <summary>RTNH_F_ONLINK: treats the gateway as on the link although no address of the link covers it.</summary>
     public bool OnLink { get; init; }
 
-    /// <summary>Octets; null: the link's.</summary>
+    /// <summary>In octets; that of the link if null.</summary>
     public int? Mtu { get; init; }
 
     /// <summary>
-    /// The next hops of a route that has several; empty otherwise, and then <see cref="Gateway"/> and <see cref="LinkIndex"/> count.
+    /// Next hops of a multipath route; empty for other routes, which use <see cref="Gateway"/> and <see cref="LinkIndex"/>.
     /// </summary>
     public IReadOnlyList<NextHop> NextHops { get; init; } = [];
 

@@ -4,19 +4,20 @@ using VpcCni.Netlink.Wire;
 
 namespace VpcCni.Netlink;
 
-/// <summary>Requests on routes: <c>ip route add</c>, <c>replace</c> and <c>delete</c>.</summary>
+/// <summary>Builds requests on routes: <c>ip route add</c>, <c>replace</c> and <c>delete</c>.</summary>
 public static class RouteRequests
 {
-    /// <summary>EEXIST if the table has a route to that destination with that metric.</summary>
+    /// <summary>Adds a route. The kernel returns EEXIST if the table has a route to the destination with the same metric.</summary>
     public static NetlinkRequest Add(RouteInfo route) => Build("add", Rtm.RTM_NEWROUTE, Nlm.NLM_F_CREATE | Nlm.NLM_F_EXCL, route);
 
-    /// <summary>Adds it, or puts it in the place of the one with that destination and metric.</summary>
+    /// <summary>Adds a route, or replaces the one to the same destination with the same metric.</summary>
     public static NetlinkRequest Replace(RouteInfo route) =>
         Build("replace", Rtm.RTM_NEWROUTE, Nlm.NLM_F_CREATE | Nlm.NLM_F_REPLACE, route);
 
     /// <summary>
-    /// Removes a route that equals <paramref name="route"/> in all that is given; ESRCH if there is none. <see cref="RouteScope.Nowhere"/>,
-    /// <see cref="RouteProtocol.Unspecified"/>, <see cref="RouteType.Unspecified"/>, metric 0 and link 0 match anything.
+    /// Removes a route that matches <paramref name="route"/> in everything it sets. The kernel returns ESRCH if there is none. <see
+    /// cref="RouteScope.Nowhere"/>, <see cref="RouteProtocol.Unspecified"/>, <see cref="RouteType.Unspecified"/>, metric 0 and link 0 match
+    /// any value.
     /// </summary>
     public static NetlinkRequest Remove(RouteInfo route) => Build("delete", Rtm.RTM_DELROUTE, 0, route);
 
@@ -26,7 +27,7 @@ public static class RouteRequests
         return new NetlinkRequest(RouteMessage.Change(type, flags, route), () => Describe(verb, route));
     }
 
-    // ip route add 10.0.0.0/8 via 10.1.0.1 dev if3 table 2 proto static scope link src .. metric 5 mtu 9001 onlink
+    // For example: ip route add 10.0.0.0/8 via 10.1.0.1 dev if3 table 2 proto static scope link src .. metric 5 mtu 9001 onlink
     private static string Describe(string verb, RouteInfo route)
     {
         var text = new StringBuilder(route.Family == System.Net.Sockets.AddressFamily.InterNetworkV6 ? "ip -6 route " : "ip route ").Append(

@@ -4,15 +4,15 @@ using VpcCni.Netlink.Wire;
 
 namespace VpcCni.Netlink;
 
-/// <summary>Requests on policy rules: <c>ip rule add</c> and <c>delete</c>.</summary>
+/// <summary>Builds requests on policy rules: <c>ip rule add</c> and <c>delete</c>.</summary>
 public static class RuleRequests
 {
-    /// <summary>EEXIST if the same rule exists with that priority.</summary>
+    /// <summary>Adds a rule. The kernel returns EEXIST if the same rule exists with this priority.</summary>
     public static NetlinkRequest Add(RuleInfo rule) => Build("add", Rtm.RTM_NEWRULE, Nlm.NLM_F_CREATE | Nlm.NLM_F_EXCL, rule);
 
     /// <summary>
-    /// Removes the first rule that equals <paramref name="rule"/> in everything it gives; ENOENT if there is none. What it leaves null
-    /// matches anything.
+    /// Removes the first rule that matches <paramref name="rule"/> in everything it sets. The kernel returns ENOENT if there is none.
+    /// Members that are null match any value.
     /// </summary>
     public static NetlinkRequest Remove(RuleInfo rule) => Build("delete", Rtm.RTM_DELRULE, 0, rule);
 
@@ -22,7 +22,7 @@ public static class RuleRequests
         return new NetlinkRequest(RuleMessage.Change(type, flags, rule), () => Describe(verb, rule));
     }
 
-    // ip rule add not from 10.0.0.5/32 to .. fwmark 0x80/0x80 iif eth0 oif eth1 table 2 priority 1536 protocol 4
+    // For example: ip rule add not from 10.0.0.5/32 to .. fwmark 0x80/0x80 iif eth0 oif eth1 table 2 priority 1536 protocol 4
     private static string Describe(string verb, RuleInfo rule)
     {
         var text = new StringBuilder(rule.Family == System.Net.Sockets.AddressFamily.InterNetworkV6 ? "ip -6 rule " : "ip rule ").Append(

@@ -3,12 +3,12 @@ using System.Runtime.InteropServices;
 
 namespace VpcCni.Netlink.Wire;
 
-/// <summary>NLMSG_ERROR and the end of a dump: what became of a request.</summary>
-/// <param name="Errno">Zero is success.</param>
-/// <param name="Text">The kernel's own words (NLMSGERR_ATTR_MSG); on success a warning.</param>
+/// <summary>The outcome of a request: NLMSG_ERROR, or NLMSG_DONE at the end of a dump.</summary>
+/// <param name="Errno">Zero on success.</param>
+/// <param name="Text">The kernel's text (NLMSGERR_ATTR_MSG): an error, or a warning on success.</param>
 internal readonly record struct Acknowledgement(Errno Errno, string? Text)
 {
-    /// <summary>struct nlmsgerr: the negative errno, the refused request (only its header with NLM_F_CAPPED), then attributes.</summary>
+    /// <summary>Reads a struct nlmsgerr: the negative errno, the request (only its header with NLM_F_CAPPED), then attributes.</summary>
     public static Acknowledgement Read(Message message)
     {
         var payload = message.Payload;
@@ -32,7 +32,7 @@ internal readonly record struct Acknowledgement(Errno Errno, string? Text)
         return new Acknowledgement(errno, start < payload.Length ? ReadText(message.Header.Flags, payload[start..]) : null);
     }
 
-    /// <summary>NLMSG_DONE: the outcome of the dump as a negative errno, then attributes.</summary>
+    /// <summary>Reads a NLMSG_DONE: the outcome of the dump as a negative errno, then attributes.</summary>
     public static Acknowledgement ReadDone(Message message)
     {
         var payload = message.Payload;
@@ -46,7 +46,7 @@ internal readonly record struct Acknowledgement(Errno Errno, string? Text)
     private static Errno ReadErrno(ReadOnlySpan<byte> payload)
     {
         int value = MemoryMarshal.Read<int>(payload);
-        // Positive numbers are the sizes that a few dump handlers return.
+        // Positive numbers are sizes that some dump handlers return.
         return value is > 0 or int.MinValue ? Errno.None : (Errno)(-value);
     }
 

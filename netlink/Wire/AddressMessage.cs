@@ -4,7 +4,7 @@ using System.Net.Sockets;
 
 namespace VpcCni.Netlink.Wire;
 
-/// <summary>Address messages, RTM_*ADDR: struct ifaddrmsg and IFA_* attributes.</summary>
+/// <summary>Encodes and parses address messages (RTM_*ADDR): struct ifaddrmsg and IFA_* attributes.</summary>
 internal static class AddressMessage
 {
     public static byte[] Change(ushort type, ushort flags, int linkIndex, IPAddress address, int prefixLength, AddressOptions options)
@@ -71,10 +71,10 @@ internal static class AddressMessage
             }
         }
 
-        // On a point-to-point link IFA_ADDRESS is the other side.
+        // On a point-to-point link IFA_ADDRESS is the address of the peer.
         var own = local ?? address ?? throw new MalformedMessageException($"address message without an address, link {header.Index}");
         if (own.AddressFamily != family || header.PrefixLength > Family.Bits(family))
-            throw new MalformedMessageException($"{own}/{header.PrefixLength} is no address of family {family}");
+            throw new MalformedMessageException($"{own}/{header.PrefixLength} is not an address of family {family}");
         return new AddressInfo
         {
             LinkIndex = header.Index,

@@ -6,7 +6,10 @@ using System.Text;
 
 namespace VpcCni.Netlink.Wire;
 
-/// <summary>One attribute. The typed readers insist on the size that the kernel documents for the value.</summary>
+/// <summary>
+/// An attribute. The typed readers throw <see cref="MalformedMessageException"/> if the value does not have the size that the kernel
+/// documents.
+/// </summary>
 internal readonly ref struct Attribute(ushort type, ReadOnlySpan<byte> value)
 {
     /// <summary>The type without the NESTED and NET_BYTEORDER bits.</summary>
@@ -24,14 +27,14 @@ internal readonly ref struct Attribute(ushort type, ReadOnlySpan<byte> value)
 
     public int AsInt32() => Read<int>();
 
-    /// <summary>A string up to its terminating zero, or to the end if there is none (the kernel writes both).</summary>
+    /// <summary>Reads a string up to its terminating zero, or to the end if there is none; the kernel writes both.</summary>
     public string AsString()
     {
         int end = Value.IndexOf((byte)0);
         return Encoding.UTF8.GetString(end < 0 ? Value : Value[..end]);
     }
 
-    /// <summary>A link-layer address; null if it is not of Ethernet's length (tunnels, InfiniBand).</summary>
+    /// <summary>Reads a link-layer address; null if it does not have the length of an Ethernet address (tunnels, InfiniBand).</summary>
     public MacAddress? AsMac() => Value.Length == MacAddress.Length ? new MacAddress(Value) : null;
 
     public IPAddress AsAddress() =>
@@ -49,7 +52,7 @@ internal readonly ref struct Attribute(ushort type, ReadOnlySpan<byte> value)
     }
 }
 
-/// <summary>Walks attributes. Lengths that point outside end in <see cref="MalformedMessageException"/>.</summary>
+/// <summary>Reads attributes in sequence. Throws <see cref="MalformedMessageException"/> for a length beyond the buffer.</summary>
 internal ref struct AttributeReader(ReadOnlySpan<byte> attributes)
 {
     private ReadOnlySpan<byte> _rest = attributes;
@@ -57,13 +60,13 @@ internal ref struct AttributeReader(ReadOnlySpan<byte> attributes)
     public bool TryRead(out Attribute attribute)
     {
         attribute = default;
-        // Fewer octets than a header are padding, as in the kernel's nla_ok.
+        // Fewer octets than a header are padding (nla_ok of the kernel).
         if (_rest.Length < AttributeHeader.Size)
             return false;
         var header = MemoryMarshal.Read<AttributeHeader>(_rest);
         if (header.Length < AttributeHeader.Size || header.Length > _rest.Length)
             throw new MalformedMessageException(
-                $"attribute {header.Type & Nlm.NLA_TYPE_MASK} says it has {header.Length} octets; {_rest.Length} are there"
+                $"attribute {header.Type & Nlm.NLA_TYPE_MASK} has length {header.Length}; {_rest.Length} octets remain"
             );
         attribute = new Attribute((ushort)(header.Type & Nlm.NLA_TYPE_MASK), _rest[AttributeHeader.Size..header.Length]);
         _rest = _rest[Math.Min((header.Length + 3) & ~3, _rest.Length)..];

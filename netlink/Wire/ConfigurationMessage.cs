@@ -4,7 +4,8 @@ using System.Net.Sockets;
 namespace VpcCni.Netlink.Wire;
 
 /// <summary>
-/// Messages on settings of links, RTM_*NETCONF: struct netconfmsg (one octet, the family, padded to four) and NETCONFA_* attributes.
+/// Encodes and parses messages on settings of links (RTM_*NETCONF): struct netconfmsg (one octet, the family, padded to four) and
+/// NETCONFA_* attributes.
 /// </summary>
 internal static class ConfigurationMessage
 {
@@ -15,7 +16,7 @@ internal static class ConfigurationMessage
         return writer.ToArray();
     }
 
-    /// <summary>Null without an index.</summary>
+    /// <summary>Returns null for a message without an index.</summary>
     public static LinkConfiguration? Parse(Message message)
     {
         message.Read<byte>(out var attributes);

@@ -4,7 +4,9 @@ using System.Net.Sockets;
 
 namespace VpcCni.Netlink.Wire;
 
-/// <summary>Address families as the kernel numbers them (.NET has the numbers of Windows), and the arithmetic of prefixes.</summary>
+/// <summary>
+/// Converts address families between .NET, which uses the numbers of Windows, and Linux. Computes the networks of prefixes.
+/// </summary>
 internal static class Family
 {
     public const byte AF_UNSPEC = 0;
@@ -18,12 +20,12 @@ internal static class Family
             AddressFamily.InterNetwork => AF_INET,
             AddressFamily.InterNetworkV6 => AF_INET6,
             _ => throw new ArgumentException(
-                $"address family {family}; expected InterNetwork, InterNetworkV6 or, in a question, Unspecified",
+                $"address family {family}; expected InterNetwork, InterNetworkV6 or, in a query, Unspecified",
                 nameof(family)
             ),
         };
 
-    /// <summary>False for families that have no IP addresses (bridge, multicast routing).</summary>
+    /// <summary>Returns false for families without IP addresses (bridge, multicast routing).</summary>
     public static bool TryFromWire(byte family, out AddressFamily result)
     {
         result = family switch
@@ -40,8 +42,7 @@ internal static class Family
     public static IPAddress Any(AddressFamily family) => family == AddressFamily.InterNetwork ? IPAddress.Any : IPAddress.IPv6Any;
 
     /// <summary>
-    /// The network of an address: host bits, which the kernel keeps in rules, are dropped because <see cref="IPNetwork"/> has no place for
-    /// them.
+    /// Returns the network of an address. Drops host bits, which the kernel keeps in rules and <see cref="IPNetwork"/> rejects.
     /// </summary>
     public static IPNetwork Network(IPAddress address, int prefixLength)
     {

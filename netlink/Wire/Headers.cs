@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 
 namespace VpcCni.Netlink.Wire;
 
-/// <summary>struct nlmsghdr, linux/netlink.h. Integers on this wire are in host order.</summary>
+/// <summary>struct nlmsghdr, linux/netlink.h. Netlink integers are in host byte order.</summary>
 [StructLayout(LayoutKind.Sequential)]
 internal struct MessageHeader
 {
@@ -16,7 +16,7 @@ internal struct MessageHeader
     public uint PortId; // nlmsg_pid
 }
 
-/// <summary>struct nlattr: header of an attribute.</summary>
+/// <summary>struct nlattr: the header of an attribute.</summary>
 [StructLayout(LayoutKind.Sequential)]
 internal struct AttributeHeader
 {
@@ -26,7 +26,7 @@ internal struct AttributeHeader
     public ushort Type; // nla_type
 }
 
-/// <summary>struct rtgenmsg, linux/rtnetlink.h, with its padding: start of messages that name a family at most.</summary>
+/// <summary>struct rtgenmsg, linux/rtnetlink.h, with its padding: the header of messages that specify at most a family.</summary>
 [StructLayout(LayoutKind.Sequential)]
 internal struct GeneralHeader
 {
@@ -37,7 +37,7 @@ internal struct GeneralHeader
     public ushort Padding2;
 }
 
-/// <summary>struct ifinfomsg, linux/rtnetlink.h: start of every link message.</summary>
+/// <summary>struct ifinfomsg, linux/rtnetlink.h: the header of link messages.</summary>
 [StructLayout(LayoutKind.Sequential)]
 internal struct LinkHeader
 {
@@ -48,7 +48,7 @@ internal struct LinkHeader
     public ushort DeviceType; // ifi_type, ARPHRD_*
     public int Index; // ifi_index
     public uint Flags; // ifi_flags, IFF_*
-    public uint Change; // ifi_change: which flags are meant
+    public uint Change; // ifi_change: mask of the flags to change
 }
 
 /// <summary>struct ifaddrmsg, linux/if_addr.h.</summary>
@@ -81,7 +81,7 @@ internal struct RouteHeader
     public uint Flags; // rtm_flags
 }
 
-/// <summary>struct rtnexthop, linux/rtnetlink.h: one hop of RTA_MULTIPATH, followed by its attributes.</summary>
+/// <summary>struct rtnexthop, linux/rtnetlink.h: a hop of RTA_MULTIPATH, followed by its attributes.</summary>
 [StructLayout(LayoutKind.Sequential)]
 internal struct NextHopHeader
 {

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 namespace VpcCni.Netlink.Wire;
 
-/// <summary>Link messages, RTM_*LINK: struct ifinfomsg and IFLA_* attributes.</summary>
+/// <summary>Encodes and parses link messages (RTM_*LINK): struct ifinfomsg and IFLA_* attributes.</summary>
 internal static class LinkMessage
 {
     private const uint IFF_UP = (uint)LinkFlags.Up;
 
-    /// <param name="namespaceOffset">Where in the message the descriptor of the peer's namespace belongs; 0 if there is none.</param>
+    /// <param name="namespaceOffset">Offset of the descriptor of the peer's namespace in the message; 0 if there is none.</param>
     public static byte[] CreateVeth(VethSpec spec, out int namespaceOffset)
     {
         var writer = StartCreate(stackalloc byte[MessageWriter.MaxLength], spec.Name, spec.Mac, spec.Mtu, spec.Up, parentIndex: null);
         int info = writer.BeginNested(Ifla.IFLA_LINKINFO);
         writer.Attribute(Ifla.IFLA_INFO_KIND, "veth"u8);
         int data = writer.BeginNested(Ifla.IFLA_INFO_DATA);
-        // The peer is described as a link message of its own: header and attributes (drivers/net/veth.c, veth_newlink).
+        // The peer is a nested link message with its own header and attributes (drivers/net/veth.c, veth_newlink).
         int peer = writer.BeginNested(Ifla.VETH_INFO_PEER);
         writer.Append(default(LinkHeader));
         namespaceOffset = 0;
@@ -122,10 +122,9 @@ internal static class LinkMessage
     }
 
     /// <summary>
-    /// A question for one link, or, with NLM_F_DUMP and neither name nor index, for all. Statistics are not wanted: they are most of a
-    /// dump's size.
+    /// Queries one link, or all with NLM_F_DUMP and neither name nor index. Excludes statistics, which are most of the size of a dump.
     /// </summary>
-    /// <param name="namespaceId">Null: of the socket's namespace; else of the one that it gives this number.</param>
+    /// <param name="namespaceId">Id of the namespace to query, as assigned by that of the socket; that of the socket if null.</param>
     public static byte[] Get(ushort flags, int index = 0, string? name = null, int? namespaceId = null)
     {
         var writer = new MessageWriter(stackalloc byte[256], Rtm.RTM_GETLINK, flags);
@@ -141,7 +140,7 @@ internal static class LinkMessage
     public static LinkInfo? Parse(Message message)
     {
         var header = message.Read<LinkHeader>(out var attributes);
-        // Bridges announce their ports in messages of family AF_BRIDGE that lack half of the attributes.
+        // Bridges report their ports in messages of family AF_BRIDGE, which lack half of the attributes.
         if (header.Family != Family.AF_UNSPEC)
             return null;
         string? name = null,
@@ -183,7 +182,7 @@ internal static class LinkMessage
             }
         }
 
-        // Virtual links of their own say they are their own parent, or 0 for none.
+        // Virtual links report themselves as their parent, or 0 for none.
         if (link == 0 || link == header.Index && linkNamespace is null)
             link = null;
         bool isPair = kind is "veth" or "netkit";
@@ -232,7 +231,7 @@ internal static class LinkMessage
         return writer;
     }
 
-    // Without IFF_UP in the change mask, a new link is left as the kernel makes it: down.
+    // Without IFF_UP in the change mask the kernel leaves a new link down.
     private static LinkHeader UpDown(bool up) => up ? new LinkHeader { Flags = IFF_UP, Change = IFF_UP } : default;
 
     private static void WriteOptions(ref MessageWriter writer, MacAddress? mac, int? mtu)

@@ -4,15 +4,15 @@ using System.Runtime.InteropServices;
 
 namespace VpcCni.Netlink.Wire;
 
-/// <summary>One message inside a datagram.</summary>
+/// <summary>A message in a datagram.</summary>
 internal readonly ref struct Message(MessageHeader header, ReadOnlySpan<byte> payload)
 {
     public MessageHeader Header { get; } = header;
 
-    /// <summary>What follows the header.</summary>
+    /// <summary>The octets after the header.</summary>
     public ReadOnlySpan<byte> Payload { get; } = payload;
 
-    /// <summary>The fixed structure at the start of the payload; <paramref name="attributes"/> is what follows it.</summary>
+    /// <summary>Reads the fixed structure at the start of the payload. <paramref name="attributes"/> reads what follows it.</summary>
     public T Read<T>(out AttributeReader attributes)
         where T : unmanaged
     {
@@ -26,8 +26,7 @@ internal readonly ref struct Message(MessageHeader header, ReadOnlySpan<byte> pa
 }
 
 /// <summary>
-/// Walks the messages of a datagram. Lengths that point outside end in <see cref="MalformedMessageException"/>, never in a read out of
-/// bounds.
+/// Reads the messages of a datagram in sequence. Throws <see cref="MalformedMessageException"/> for a length beyond the datagram.
 /// </summary>
 internal ref struct MessageReader(ReadOnlySpan<byte> datagram)
 {
@@ -39,15 +38,13 @@ internal ref struct MessageReader(ReadOnlySpan<byte> datagram)
         if (_rest.IsEmpty)
             return false;
         if (_rest.Length < MessageHeader.Size)
-            throw new MalformedMessageException($"{_rest.Length} octets after the last message, too few for a header");
+            throw new MalformedMessageException($"{_rest.Length} octets after the last message are too few for a header");
         var header = MemoryMarshal.Read<MessageHeader>(_rest);
         if (header.Length < MessageHeader.Size || header.Length > (uint)_rest.Length)
-            throw new MalformedMessageException(
-                $"message of type {header.Type} says it has {header.Length} octets; {_rest.Length} are there"
-            );
+            throw new MalformedMessageException($"message of type {header.Type} has length {header.Length}; {_rest.Length} octets remain");
         int length = (int)header.Length;
         message = new Message(header, _rest[MessageHeader.Size..length]);
-        // The last message need not be padded.
+        // The last message may lack its padding.
         _rest = _rest[Math.Min((length + 3) & ~3, _rest.Length)..];
         return true;
     }

@@ -3,11 +3,11 @@ using System.Runtime.InteropServices;
 
 namespace VpcCni.Netlink.Wire;
 
-/// <summary>Makes an object of a message; null for messages of other families that share the type.</summary>
+/// <summary>Parses a message. Returns null for messages of other families that share the type.</summary>
 internal delegate T? MessageParser<T>(Message message)
     where T : class;
 
-/// <summary>Fills in what a prepared message only gets when it is sent.</summary>
+/// <summary>Sets flags and sequence number of an encoded message before it is sent.</summary>
 internal static class MessageStamp
 {
     public static void Write(Span<byte> message, ushort addFlags, uint sequence)

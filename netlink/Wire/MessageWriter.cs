@@ -7,15 +7,13 @@ using System.Text;
 namespace VpcCni.Netlink.Wire;
 
 /// <summary>
-/// Writes one netlink message into a buffer of the caller (usually on the stack): header, family header, attributes, nested attributes.
-/// Everything is padded to 4 octets with zeros, as the kernel aligns. A message that outgrows the buffer is an
-/// <see cref="ArgumentException"/>: messages have a known bound.
+/// Writes a netlink message into a buffer of the caller, usually on the stack: header, family header, attributes, nested attributes. Pads
+/// everything to 4 octets with zeros. Throws <see cref="ArgumentException"/> if the message exceeds the buffer.
 /// </summary>
 internal ref struct MessageWriter
 {
     /// <summary>
-    /// More than any request of this library takes (the largest, a veth pair, is below 200 octets; routes grow by 16..36 octets a next
-    /// hop).
+    /// Bound of a message in octets. The largest request without next hops, a veth pair, has less than 200; each next hop adds 16 to 36.
     /// </summary>
     public const int MaxLength = 4096;
 
@@ -53,14 +51,16 @@ internal ref struct MessageWriter
             throw new ArgumentException($"{value} does not fit {octets.Length} octets", nameof(value));
     }
 
-    /// <summary>A name, with its terminating zero (NLA_NUL_STRING).</summary>
+    /// <summary>Writes a name with its terminating zero (NLA_NUL_STRING).</summary>
     public void Name(ushort type, string value)
     {
         int count = Encoding.UTF8.GetByteCount(value);
         Encoding.UTF8.GetBytes(value, Value(type, count + 1));
     }
 
-    /// <summary>Opens an attribute that contains what is written until <see cref="EndNested"/> with the same start.</summary>
+    /// <summary>
+    /// Opens an attribute that contains everything written until <see cref="EndNested"/> is called with the returned start.
+    /// </summary>
     public int BeginNested(ushort type)
     {
         int start = _length;
@@ -74,7 +74,7 @@ internal ref struct MessageWriter
         MemoryMarshal.Write(_buffer[start..], in length);
     }
 
-    /// <summary>The finished message.</summary>
+    /// <summary>Returns the complete message.</summary>
     public readonly byte[] ToArray()
     {
         uint length = (uint)_length;

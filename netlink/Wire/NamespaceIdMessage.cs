@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 namespace VpcCni.Netlink.Wire;
 
-/// <summary>RTM_*NSID: how a namespace numbers another one.</summary>
+/// <summary>Encodes and parses messages on ids of namespaces (RTM_*NSID).</summary>
 internal static class NamespaceIdMessage
 {
     public static byte[] Get(int descriptor)
@@ -23,5 +23,5 @@ internal static class NamespaceIdMessage
     }
 }
 
-/// <summary>Null: it has none, as no link leads there.</summary>
+/// <summary>Id of a namespace; null if none is assigned, because no link leads there.</summary>
 internal sealed record NamespaceNumber(int? Value);

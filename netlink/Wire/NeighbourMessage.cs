@@ -4,7 +4,7 @@ using System.Net.Sockets;
 
 namespace VpcCni.Netlink.Wire;
 
-/// <summary>Neighbour messages, RTM_*NEIGH: struct ndmsg and NDA_* attributes.</summary>
+/// <summary>Encodes and parses neighbour messages (RTM_*NEIGH): struct ndmsg and NDA_* attributes.</summary>
 internal static class NeighbourMessage
 {
     public static byte[] Change(ushort type, ushort flags, NeighbourInfo neighbour)
@@ -25,7 +25,7 @@ internal static class NeighbourMessage
         return writer.ToArray();
     }
 
-    /// <param name="linkIndex">0: all links.</param>
+    /// <param name="linkIndex">Index of a link; 0 for all links.</param>
     public static byte[] Dump(AddressFamily family, int linkIndex, bool proxies)
     {
         var writer = new MessageWriter(stackalloc byte[64], Rtm.RTM_GETNEIGH, Nlm.NLM_F_DUMP);
@@ -38,7 +38,7 @@ internal static class NeighbourMessage
     public static NeighbourInfo? Parse(Message message)
     {
         var header = message.Read<NeighbourHeader>(out var attributes);
-        // Bridge forwarding entries come as AF_BRIDGE.
+        // Bridge forwarding entries have family AF_BRIDGE.
         if (!Family.TryFromWire(header.Family, out var family))
             return null;
         IPAddress? address = null;

@@ -15,12 +15,12 @@ internal static class Nlm
     public const ushort NLM_F_DUMP_INTR = 0x10;
     public const ushort NLM_F_DUMP = 0x300;
 
-    // On requests that make something.
+    // Flags of requests that create an object.
     public const ushort NLM_F_REPLACE = 0x100;
     public const ushort NLM_F_EXCL = 0x200;
     public const ushort NLM_F_CREATE = 0x400;
 
-    // On acknowledgements.
+    // Flags of acknowledgements.
     public const ushort NLM_F_CAPPED = 0x100;
     public const ushort NLM_F_ACK_TLVS = 0x200;
 
@@ -54,7 +54,7 @@ internal static class Rtm
     public const ushort RTM_GETNSID = 90;
 }
 
-/// <summary>linux/net_namespace.h: attributes of a namespace's number.</summary>
+/// <summary>linux/net_namespace.h: attributes of namespace ids.</summary>
 internal static class Netnsa
 {
     public const ushort NETNSA_NSID = 1;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 namespace VpcCni.Netlink.Wire;
 
-/// <summary>Notifications are the messages of dumps, one at a time and unasked.</summary>
+/// <summary>Parses notifications, which have the format of dump messages.</summary>
 internal static class NotificationMessage
 {
-    /// <summary>Null for what this library has no type for.</summary>
+    /// <summary>Returns null for messages without a type in this library.</summary>
     public static RouteNotification? Parse(Message message)
     {
         switch (message.Header.Type)
@@ -32,6 +32,6 @@ internal static class NotificationMessage
         }
     }
 
-    // In linux/rtnetlink.h every NEW is followed by its DEL, and NEW numbers are multiples of 4.
+    // In linux/rtnetlink.h each NEW number is a multiple of 4, and its DEL follows.
     private static RouteChange ChangeOf(Message message) => (message.Header.Type & 3) == 0 ? RouteChange.Set : RouteChange.Removed;
 }

@@ -5,7 +5,7 @@ using System.Runtime.InteropServices;
 
 namespace VpcCni.Netlink.Wire;
 
-/// <summary>Route messages, RTM_*ROUTE: struct rtmsg and RTA_* attributes.</summary>
+/// <summary>Encodes and parses route messages (RTM_*ROUTE): struct rtmsg and RTA_* attributes.</summary>
 internal static class RouteMessage
 {
     public static byte[] Change(ushort type, ushort flags, RouteInfo route)
@@ -24,7 +24,7 @@ internal static class RouteMessage
                 Flags = route.OnLink ? Rta.RTNH_F_ONLINK : 0,
             }
         );
-        // A default route is one without RTA_DST.
+        // A default route has no RTA_DST.
         if (route.Destination is { PrefixLength: > 0 } destination)
             writer.Attribute(Rta.RTA_DST, destination.BaseAddress);
         if (route.Gateway is { } gateway)
@@ -49,7 +49,7 @@ internal static class RouteMessage
         return writer.ToArray();
     }
 
-    /// <param name="table">0: all tables.</param>
+    /// <param name="table">Number of a table; 0 for all tables.</param>
     public static byte[] Dump(AddressFamily family, int table)
     {
         var writer = new MessageWriter(stackalloc byte[64], Rtm.RTM_GETROUTE, Nlm.NLM_F_DUMP);
@@ -62,7 +62,7 @@ internal static class RouteMessage
     public static RouteInfo? Parse(Message message)
     {
         var header = message.Read<RouteHeader>(out var attributes);
-        // Multicast routing tables are dumped along as families of their own.
+        // A dump includes the multicast routing tables, which have families of their own.
         if (!Family.TryFromWire(header.Family, out var family))
             return null;
         IPAddress? destination = null,
@@ -114,7 +114,7 @@ internal static class RouteMessage
         return new RouteInfo
         {
             Family = family,
-            // Parts of the kernel do write 0.0.0.0/0.
+            // Parts of the kernel write 0.0.0.0/0.
             Destination =
                 destination is null || header.DestinationLength == 0 ? null : Family.Network(destination, header.DestinationLength),
             Gateway = gateway,
@@ -137,12 +137,12 @@ internal static class RouteMessage
             throw new ArgumentException($"a route of family {route.Family}; InterNetwork or InterNetworkV6 expected");
         Family.Require(route.Family, route.Destination?.BaseAddress, "destination");
         Family.Require(route.Family, route.PreferredSource, "preferred source");
-        // The reverse, an IPv4 gateway for IPv6, does not exist.
+        // There is no IPv4 gateway for an IPv6 route.
         if (route.Family == AddressFamily.InterNetworkV6)
             Family.Require(route.Family, route.Gateway, "gateway");
         ArgumentOutOfRangeException.ThrowIfNegative(route.Table);
         if (route.NextHops.Count > 0 && (route.Gateway is not null || route.LinkIndex != 0))
-            throw new ArgumentException("a route has either next hops or a gateway and link of its own");
+            throw new ArgumentException("a route has either next hops or a gateway and link");
     }
 
     private static void WriteGateway(ref MessageWriter writer, AddressFamily family, IPAddress gateway)
@@ -181,7 +181,7 @@ internal static class RouteMessage
             );
             if (hop.Gateway is { } gateway)
                 WriteGateway(ref writer, route.Family, gateway);
-            // rtnh_len is where nla_len would be.
+            // rtnh_len has the offset of nla_len.
             writer.EndNested(hopStart);
         }
 
@@ -195,7 +195,7 @@ internal static class RouteMessage
         {
             var header = MemoryMarshal.Read<NextHopHeader>(value);
             if (header.Length < NextHopHeader.Size || header.Length > value.Length)
-                throw new MalformedMessageException($"next hop says it has {header.Length} octets; {value.Length} are there");
+                throw new MalformedMessageException($"next hop has length {header.Length}; {value.Length} octets remain");
             IPAddress? gateway = null;
             var attributes = new AttributeReader(value[NextHopHeader.Size..header.Length]);
             while (attributes.TryRead(out var attribute))

@@ -4,7 +4,7 @@ using System.Net.Sockets;
 
 namespace VpcCni.Netlink.Wire;
 
-/// <summary>Rule messages, RTM_*RULE: struct fib_rule_hdr and FRA_* attributes.</summary>
+/// <summary>Encodes and parses rule messages (RTM_*RULE): struct fib_rule_hdr and FRA_* attributes.</summary>
 internal static class RuleMessage
 {
     private const uint AllBits = uint.MaxValue;
@@ -12,7 +12,7 @@ internal static class RuleMessage
     public static byte[] Change(ushort type, ushort flags, RuleInfo rule)
     {
         Check(rule);
-        // In a removal no action is any action, and the table still selects.
+        // A removal without action matches any action, and the table still selects.
         bool toTable = rule.Action is RuleAction.ToTable or RuleAction.Unspecified;
         var writer = new MessageWriter(stackalloc byte[256], type, flags);
         writer.Append(
@@ -26,7 +26,7 @@ internal static class RuleMessage
                 Flags = rule.Invert ? Fra.FIB_RULE_INVERT : 0,
             }
         );
-        // A selector of length 0 is none; the kernel refuses its attribute.
+        // The kernel rejects the attribute of a selector of length 0.
         if (rule.Source is { PrefixLength: > 0 } source)
             writer.Attribute(Fra.FRA_SRC, source.BaseAddress);
         if (rule.Destination is { PrefixLength: > 0 } destination)
@@ -104,7 +104,7 @@ internal static class RuleMessage
                     break;
                 case Fra.FRA_PAD:
                     break;
-                // The kernel writes it into every dump; -1 is "do not suppress".
+                // The kernel writes it into every dump; -1 means no suppression.
                 case Fra.FRA_SUPPRESS_PREFIXLEN:
                     other |= attribute.AsInt32() != -1;
                     break;
@@ -114,7 +114,7 @@ internal static class RuleMessage
                 case Fra.FRA_L3MDEV:
                     other |= attribute.AsByte() != 0;
                     break;
-                // Ports, protocol, uid, tunnel, goto, and whatever newer kernels add.
+                // Ports, IP protocol, uid, tunnel, goto, and attributes of newer kernels.
                 default:
                     other = true;
                     break;
@@ -157,7 +157,7 @@ internal static class RuleMessage
         if (rule.Family is not (AddressFamily.InterNetwork or AddressFamily.InterNetworkV6))
             throw new ArgumentException($"a rule of family {rule.Family}; InterNetwork or InterNetworkV6 expected");
         if (rule.HasOtherSelectors)
-            throw new ArgumentException("the rule has selectors that RuleInfo does not carry; it cannot be repeated or removed from one");
+            throw new ArgumentException("the rule has selectors that RuleInfo does not support, so it cannot be added or removed");
         Family.Require(rule.Family, rule.Source?.BaseAddress, "source");
         Family.Require(rule.Family, rule.Destination?.BaseAddress, "destination");
         ArgumentOutOfRangeException.ThrowIfNegative(rule.Table);

@@ -8,23 +8,23 @@ using Xunit;
 namespace VpcCni.Chart.Tests;
 
 /// <summary>
-/// No image is built in the tests, which would need a registry. What can be said without: what is copied is there after <c>make build</c>,
-/// and the packages that are installed have every program that the daemon runs and every library that the binaries want. Packages are those
-/// of this machine, whose names the image's distribution shares.
+/// Checks the Containerfile without building an image, which would need a registry: the files that it copies exist after <c>make build</c>,
+/// and its packages have every program that the daemon runs and every library that the binaries need. Compared with the packages of this
+/// machine, which have the same names as those of the image's distribution.
 /// </summary>
 public sealed partial class ContainerfileTests
 {
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(30);
     private static readonly string Text = File.ReadAllText(Path.Combine(HelmRenderer.Repository, "Containerfile"));
 
-    /// <summary>Of the last stage.</summary>
+    /// <summary>Packages of the last stage.</summary>
     private static readonly string[] Packages =
     [
         .. InstalledPackages().Matches(Text)[^1].Groups["names"].Value.Split([' ', '\\', '\n'], StringSplitOptions.RemoveEmptyEntries),
     ];
 
     [Fact]
-    public void Files_that_are_copied_are_there_after_a_build_and_run()
+    public void Copied_files_exist_after_a_build_and_run()
     {
         var copied = Copied().Matches(Text).Select(match => (From: match.Groups["from"].Value, To: match.Groups["to"].Value)).ToList();
         Assert.Equal(["/app/ipamd", "/app/vpc-cni", "/app/LICENSE"], copied.Select(file => file.To));
@@ -34,7 +34,7 @@ public sealed partial class ContainerfileTests
     }
 
     [Fact]
-    public void Packages_have_the_programs_that_the_daemon_runs()
+    public void Packages_have_the_programs_of_the_daemon()
     {
         Requirement.NeedProgram("dpkg");
         foreach (
@@ -46,9 +46,9 @@ public sealed partial class ContainerfileTests
         }
     }
 
-    /// <summary>1.6 is the first release that speaks CNI 1.1.0.</summary>
+    /// <summary>1.6 is the first release that supports CNI 1.1.0.</summary>
     [Fact]
-    public void Core_plugins_are_of_a_release_with_CNI_1_1_and_have_a_checksum_for_each_architecture()
+    public void Core_plugins_support_CNI_1_1_and_have_a_checksum_per_architecture()
     {
         var arguments = Argument()
             .Matches(Text)
@@ -58,15 +58,15 @@ public sealed partial class ContainerfileTests
         Assert.Equal(["CNI_PLUGINS_SHA256_AMD64", "CNI_PLUGINS_SHA256_ARM64"], sums.Select(argument => argument.Key));
         Assert.All(sums, argument => Assert.Matches("^[0-9a-f]{64}$", argument.Value));
         Assert.Equal(2, sums.Select(argument => argument.Value).Distinct(StringComparer.Ordinal).Count());
-        // Named in docs/install.md, for mirrors.
+        // docs/install.md names the argument for mirrors.
         Assert.StartsWith("https://", arguments["CNI_PLUGINS_URL"], StringComparison.Ordinal);
-        // Where the installer looks: the folder beside the plugin.
+        // The installer reads the folder beside the plugin.
         Assert.Contains("COPY --from=plugins /plugins/bin /app/cni\n", Text, StringComparison.Ordinal);
     }
 
-    /// <summary>The script that the image's build runs, on an archive like the release's.</summary>
+    /// <summary>Runs the script of the image's build on an archive like that of the release.</summary>
     [Fact]
-    public void Core_plugins_are_unpacked_only_when_the_checksum_is_right()
+    public void Core_plugins_are_unpacked_only_with_a_valid_checksum()
     {
         foreach (var program in (string[])["curl", "tar", "sha256sum"])
             Requirement.NeedProgram(program);
@@ -139,7 +139,7 @@ public sealed partial class ContainerfileTests
             HelmRenderer.Run(new ProcessStartInfo("ldd", [plugin]), Deadline) is var outcome ? outcome.Output + outcome.Errors : "",
             StringComparison.Ordinal
         );
-        // Opened by name for TLS.
+        // The daemon loads it by name for TLS.
         Assert.Contains("openssl", Packages);
     }
 
@@ -161,7 +161,7 @@ public sealed partial class ContainerfileTests
 
     /// <summary>Without a command the program only prints its help.</summary>
     [Fact]
-    public void Image_and_chart_say_run()
+    public void Image_and_chart_have_the_command_run()
     {
         Assert.Contains("ENTRYPOINT [\"/app/ipamd\"]\nCMD [\"run\"]\n", Text, StringComparison.Ordinal);
         Assert.Equal("run", (string)HelmRenderer.Render(HelmRenderer.WithImage).Daemon["command"]![1]!);
@@ -169,7 +169,7 @@ public sealed partial class ContainerfileTests
 
     private static string InRepository(string path) => Path.Combine(HelmRenderer.Repository, path["/src/".Length..]);
 
-    /// <summary>The package of a file; distributions with one /usr know some by the path without it.</summary>
+    /// <summary>Returns the package of a file. Distributions with a merged /usr register some files by the path without it.</summary>
     private static string PackageOf(string path)
     {
         var found = HelmRenderer.Run(new ProcessStartInfo("dpkg", ["-S", path]), Deadline);

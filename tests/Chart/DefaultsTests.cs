@@ -5,13 +5,13 @@ using Xunit;
 
 namespace VpcCni.Chart.Tests;
 
-/// <summary>The objects of an installation that says nothing but where the image is.</summary>
+/// <summary>The objects of an installation whose only value is the image.</summary>
 public sealed class DefaultsTests
 {
     private static readonly Lazy<RenderedChart> Chart = new(() => HelmRenderer.Render(HelmRenderer.WithImage));
 
     [Fact]
-    public void Defaults_make_six_objects_with_the_names_of_aws_node() =>
+    public void Defaults_render_six_objects_with_the_names_of_aws_node() =>
         Assert.Equal(
             [
                 "CustomResourceDefinition eniconfigs.crd.k8s.amazonaws.com",
@@ -25,7 +25,7 @@ public sealed class DefaultsTests
         );
 
     [Fact]
-    public void Every_object_has_a_version_a_name_and_the_chart_s_labels()
+    public void Objects_have_a_version_a_name_and_the_labels_of_the_chart()
     {
         foreach (var item in Chart.Value.Objects)
         {
@@ -57,7 +57,7 @@ public sealed class DefaultsTests
     }
 
     [Fact]
-    public void Pods_are_of_the_host_s_network_come_first_and_go_anywhere()
+    public void Pods_use_the_host_network_have_top_priority_and_tolerate_all_taints()
     {
         var spec = Chart.Value.PodSpec;
         Assert.True((bool)spec["hostNetwork"]!);
@@ -87,7 +87,7 @@ public sealed class DefaultsTests
     }
 
     [Fact]
-    public void Mounts_name_volumes_and_every_volume_is_mounted()
+    public void Mounts_refer_to_volumes_and_all_volumes_are_mounted()
     {
         var spec = Chart.Value.PodSpec;
         var volumes = spec["volumes"]!.AsArray().Select(volume => (string)volume!["name"]!).ToList();
@@ -110,11 +110,11 @@ public sealed class DefaultsTests
     }
 
     /// <summary>
-    /// Namespaces that the runtime makes after the start are seen, and those that it removes are not held: a copy of a mount would keep one
-    /// alive.
+    /// Namespaces that the runtime creates later are visible, and those that it removes are released: a copy of a mount would keep a
+    /// namespace alive.
     /// </summary>
     [Fact]
-    public void Namespaces_of_the_runtime_are_mounted_read_only_and_follow_the_host()
+    public void Namespaces_of_the_runtime_are_mounted_read_only_with_propagation()
     {
         var mount = Chart.Value.Daemon["volumeMounts"]!.AsArray().Single(item => (string?)item!["name"] == "netns-dir")!;
         Assert.Equal(
@@ -126,7 +126,7 @@ public sealed class DefaultsTests
     }
 
     [Fact]
-    public void Environment_of_both_containers_is_valid_for_the_daemon_and_needs_no_warning()
+    public void Environment_of_both_containers_is_valid_without_warnings()
     {
         foreach (var container in new[] { Chart.Value.Init, Chart.Value.Daemon })
         {
@@ -145,7 +145,7 @@ public sealed class DefaultsTests
     }
 
     [Fact]
-    public void Probes_ask_the_daemon_by_its_own_program()
+    public void Probes_run_the_program_of_the_daemon()
     {
         var daemon = Chart.Value.Daemon;
         Assert.Equal("""["/app/ipamd","run","--install"]""", daemon["command"]!.ToJsonString());
@@ -156,7 +156,7 @@ public sealed class DefaultsTests
     }
 
     [Fact]
-    public void Binding_ties_the_role_to_the_service_account_of_the_pods()
+    public void Binding_binds_the_role_to_the_service_account_of_the_pods()
     {
         var binding = Chart.Value.Single("ClusterRoleBinding");
         Assert.Equal((string?)Chart.Value.Single("ClusterRole")["metadata"]!["name"], (string?)binding["roleRef"]!["name"]);
@@ -168,11 +168,11 @@ public sealed class DefaultsTests
     }
 
     [Fact]
-    public void Role_has_what_is_used_by_default_and_nothing_else() =>
+    public void Role_permits_exactly_the_default_features() =>
         Assert.Equal(["/nodes: list watch", "/events: create patch", "/pods: get list"], RolesOf(Chart.Value));
 
     [Fact]
-    public void Eniconfig_is_the_resource_of_aws_node()
+    public void ENIConfig_is_the_resource_of_aws_node()
     {
         var crd = Chart.Value.Single("CustomResourceDefinition")["spec"]!;
         Assert.Equal(

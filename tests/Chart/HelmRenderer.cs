@@ -5,12 +5,12 @@ using Xunit;
 
 namespace VpcCni.Chart.Tests;
 
-/// <summary>What a rendering left.</summary>
+/// <summary>Exit code and output of a rendering.</summary>
 internal sealed record RenderOutcome(int ExitCode, string Output, string Errors);
 
 /// <summary>
-/// Renders the chart of this repository with the program in Renderer/, which has the template functions and the schema validator that Helm
-/// uses. Built once for a run of the tests, from Debian's packages.
+/// Renders the chart with the program in Renderer/, which has the template functions and the schema validator of Helm. Built once per test
+/// run, from Debian packages.
 /// </summary>
 internal static class HelmRenderer
 {
@@ -23,13 +23,13 @@ internal static class HelmRenderer
 
     public static string ChartFolder { get; } = Path.Combine(Repository, "helm", "vpc-cni");
 
-    /// <summary>An image, without which nothing is rendered.</summary>
+    /// <summary>Values with an image, without which the chart does not render.</summary>
     public static string WithImage { get; } = """image: {override: "registry.example/vpc-cni:0.1.0"}""";
 
-    /// <summary>A file of tests/Chart/Values.</summary>
+    /// <summary>Returns the path of a file in tests/Chart/Values.</summary>
     public static string ValuesFile(string name) => Path.Combine(Repository, "tests", "Chart", "Values", name);
 
-    /// <param name="values">YAML, one over the other, all over the chart's own.</param>
+    /// <param name="values">YAML documents that override each other in order, and the values of the chart.</param>
     public static RenderedChart Render(params string[] values)
     {
         var outcome = TryRender([], values);
@@ -67,7 +67,7 @@ internal static class HelmRenderer
         if (!process.WaitForExit(deadline))
         {
             process.Kill(entireProcessTree: true);
-            throw new TimeoutException($"{start.FileName} did not end within {deadline.TotalSeconds:0} s");
+            throw new TimeoutException($"{start.FileName} did not exit within {deadline.TotalSeconds:0} s");
         }
 
         return new RenderOutcome(process.ExitCode, output.GetAwaiter().GetResult(), errors.GetAwaiter().GetResult());
@@ -83,7 +83,7 @@ internal static class HelmRenderer
         {
             WorkingDirectory = Path.Combine(Repository, "tests", "Chart", "Renderer"),
         };
-        // As Debian packages Go libraries: sources under one folder, no modules, no network.
+        // Go libraries of Debian packages are sources in one folder, without modules or network.
         (start.Environment["GO111MODULE"], start.Environment["GOPATH"], start.Environment["CGO_ENABLED"]) = ("off", GoPath, "0");
         start.Environment["GOCACHE"] = Path.Combine(AppContext.BaseDirectory, "go-cache");
         start.Environment.Remove("GOFLAGS");

@@ -7,8 +7,8 @@ using Xunit;
 namespace VpcCni.Chart.Tests;
 
 /// <summary>
-/// kubectl has the types of the API: what it reads into them and writes again lacks every field that they do not have. So a field of ours
-/// that it does not give back is misspelt or in the wrong place.
+/// Round trips objects of the chart through kubectl, which has the types of the API and drops fields that they lack. A field that it drops
+/// is misspelt or misplaced.
 /// </summary>
 public sealed class KubectlTests
 {
@@ -18,7 +18,7 @@ public sealed class KubectlTests
     [InlineData("")]
     [InlineData("of-aws-vpc-cni.yaml")]
     [InlineData("prefixes.yaml")]
-    public void Every_field_of_the_daemonset_is_one_of_the_api(string values) =>
+    public void Fields_of_the_daemonset_are_those_of_the_API(string values) =>
         Check(
             HelmRenderer.Render(values.Length == 0 ? "" : File.ReadAllText(HelmRenderer.ValuesFile(values)), HelmRenderer.WithImage),
             "DaemonSet",
@@ -27,16 +27,16 @@ public sealed class KubectlTests
         );
 
     [Fact]
-    public void Every_field_of_the_cleanup_is_one_of_the_api() =>
+    public void Fields_of_the_cleanup_are_those_of_the_API() =>
         Check(HelmRenderer.Render(HelmRenderer.WithImage, "cleanup: {enabled: true}"), "DaemonSet", "image", "done=x");
 
     [Fact]
-    public void Every_field_of_the_binding_is_one_of_the_api() =>
+    public void Fields_of_the_binding_are_those_of_the_API() =>
         Check(HelmRenderer.Render(HelmRenderer.WithImage), "ClusterRoleBinding", "subject", "--user=x");
 
-    /// <summary>The check itself: a misspelt field is found.</summary>
+    /// <summary>The check detects a misspelt field.</summary>
     [Fact]
-    public void Misspelt_field_is_found()
+    public void Misspelt_field_is_detected()
     {
         var item = HelmRenderer.Render(HelmRenderer.WithImage).Single("DaemonSet").DeepClone().AsObject();
         item["spec"]!["template"]!["spec"]!["hostNetworking"] = true;
@@ -49,7 +49,7 @@ public sealed class KubectlTests
         Assert.Empty(Lost(item, Typed(item, set), ""));
     }
 
-    /// <summary><c>kubectl set --local</c> reads into the types and asks no server.</summary>
+    /// <summary><c>kubectl set --local</c> parses the object into its type without a server.</summary>
     private static JsonNode Typed(JsonObject item, params string[] set)
     {
         var kubectl = Requirement.NeedProgram("kubectl");
@@ -70,7 +70,7 @@ public sealed class KubectlTests
         }
     }
 
-    /// <summary>Paths of ours that are not in theirs. An empty object or list says nothing, and may be left out.</summary>
+    /// <summary>Returns the paths of ours that are missing in theirs. Empty objects and lists may be dropped.</summary>
     private static IEnumerable<string> Lost(JsonNode? ours, JsonNode? theirs, string path) =>
         ours switch
         {

@@ -4,7 +4,7 @@ using Xunit;
 
 namespace VpcCni.Chart.Tests;
 
-/// <summary>What makes metrics visible: scraping, rules, dashboard.</summary>
+/// <summary>Scraping, rules and dashboard of the metrics.</summary>
 public sealed class MonitoringTests
 {
     private static readonly Lazy<RenderedChart> Chart = new(() =>

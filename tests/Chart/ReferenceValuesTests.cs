@@ -6,7 +6,9 @@ using Xunit;
 
 namespace VpcCni.Chart.Tests;
 
-/// <summary>Every key of the values of aws-vpc-cni v1.23.1: it changes what is rendered, or NOTES say that it has no effect.</summary>
+/// <summary>
+/// Each key of the values of aws-vpc-cni v1.23.1 either changes the rendered objects or is listed in NOTES as without effect.
+/// </summary>
 public sealed class ReferenceValuesTests
 {
     private static readonly Lazy<JsonObject> File = new(() =>
@@ -15,7 +17,7 @@ public sealed class ReferenceValuesTests
 
     private static readonly Lazy<(string Objects, string Notes)> Whole = new(() => (Objects(File.Value), Notes(File.Value)));
 
-    /// <summary>Paths of all keys with a value, lists as a whole.</summary>
+    /// <summary>Paths of all keys with a value; a list is one key.</summary>
     public static TheoryData<string> Keys => [.. Paths(File.Value, "")];
 
     [Fact]
@@ -24,7 +26,7 @@ public sealed class ReferenceValuesTests
         var chart = RenderedChart.Parse(Whole.Value.Objects);
         var bound = OptionBinder.Bind(RenderedChart.Environment(chart.Daemon));
         Assert.DoesNotContain(bound.Warnings, warning => warning.Contains("not known", StringComparison.Ordinal));
-        // What Kubernetes sets in every container is missing here.
+        // Kubernetes sets this variable in every container.
         Assert.All(bound.Problems, problem => Assert.Contains("KUBERNETES_SERVICE_HOST", problem, StringComparison.Ordinal));
         Assert.Equal(chart.Daemon["image"]!.ToJsonString(), chart.Init["image"]!.ToJsonString());
         Assert.DoesNotContain("mirror", Whole.Value.Objects, StringComparison.Ordinal);
@@ -32,15 +34,15 @@ public sealed class ReferenceValuesTests
 
     [Theory]
     [MemberData(nameof(Keys))]
-    public void Key_changes_what_is_rendered_or_is_named_as_without_effect(string path)
+    public void Key_has_an_effect_or_is_listed_as_without_effect(string path)
     {
         var (objects, notes) = Whole.Value;
-        if (Objects(Without(path)) != objects || AnotherValueCounts(path))
+        if (Objects(Without(path)) != objects || AnotherValueHasAnEffect(path))
             return;
         var keys = path.Split('.');
         var names = keys.Select((_, index) => string.Join('.', keys[..(index + 1)])).SelectMany(name => new[] { name, $"{name}.*" });
         var effectless = notes[notes.IndexOf("Without effect:", StringComparison.Ordinal)..].Split(' ', ',', ':', '\n');
-        Assert.True(names.Any(effectless.Contains), $"{path} changes nothing, and NOTES do not say so:\n{notes}");
+        Assert.True(names.Any(effectless.Contains), $"{path} has no effect and NOTES do not list it:\n{notes}");
     }
 
     [Theory]
@@ -48,14 +50,14 @@ public sealed class ReferenceValuesTests
     [InlineData("nodeAgent")]
     [InlineData("env.VPC_CNI_VERSION")]
     [InlineData("livenessProbe.exec.command")]
-    public void Key_without_effect_is_not_named_when_it_is_not_set(string path)
+    public void Key_that_is_not_set_is_not_listed_as_without_effect(string path)
     {
         Assert.Contains(path, Whole.Value.Notes, StringComparison.Ordinal);
         Assert.DoesNotContain(path, Notes(Without(path)), StringComparison.Ordinal);
     }
 
-    /// <summary>Of those that are as our defaults: the other value is rendered, or refused with the reason.</summary>
-    private static bool AnotherValueCounts(string path)
+    /// <summary>For keys equal to our default: another value is rendered, or rejected with a reason.</summary>
+    private static bool AnotherValueHasAnEffect(string path)
     {
         if (Find(path) is not JsonValue value)
             return false;
@@ -79,7 +81,7 @@ public sealed class ReferenceValuesTests
     private static string Objects(JsonObject values)
     {
         var outcome = HelmRenderer.TryRender([], values.ToJsonString());
-        // Without its name an image or subnet is refused: it counts.
+        // A missing name of an image or subnet is rejected, so the key has an effect.
         return outcome.ExitCode == 0 ? outcome.Output : outcome.Errors;
     }
 

@@ -7,9 +7,7 @@ using YamlDotNet.RepresentationModel;
 
 namespace VpcCni.Chart.Tests;
 
-/// <summary>
-/// The objects of a rendering, as JSON, read by a parser that is not the renderer's: it refuses a key that is there twice.
-/// </summary>
+/// <summary>Objects of a rendering as JSON. The parser is not that of the renderer and rejects duplicate keys.</summary>
 internal sealed record RenderedChart(IReadOnlyList<JsonObject> Objects)
 {
     public static RenderedChart Parse(string yaml)
@@ -29,14 +27,14 @@ internal sealed record RenderedChart(IReadOnlyList<JsonObject> Objects)
 
     public JsonObject Init => (JsonObject)Assert.Single(PodSpec["initContainers"]!.AsArray())!;
 
-    /// <summary>Variables with a value; those from fields have none.</summary>
+    /// <summary>Returns the variables with a value; those with a field reference have none.</summary>
     public static Dictionary<string, string> Environment(JsonObject container) =>
         container["env"]!
             .AsArray()
             .Where(item => item!["value"] is not null)
             .ToDictionary(item => (string)item!["name"]!, item => (string)item!["value"]!);
 
-    /// <summary>Plain scalars by YAML's core schema, https://yaml.org/spec/1.2.2/#103-core-schema; all others are text.</summary>
+    /// <summary>Converts plain scalars by YAML's core schema, https://yaml.org/spec/1.2.2/#103-core-schema; all others are text.</summary>
     private static JsonNode? Convert(YamlNode node) =>
         node switch
         {

@@ -3,7 +3,7 @@ using Xunit;
 
 namespace VpcCni.Chart.Tests;
 
-/// <summary>values.schema.json through the validator that Helm has: what is right passes, what is wrong is named.</summary>
+/// <summary>Validates values with values.schema.json and the validator of Helm.</summary>
 public sealed class SchemaTests
 {
     [Theory]
@@ -45,7 +45,7 @@ public sealed class SchemaTests
     [InlineData("extraEnv: [{name: A, value: 1}]", "extraEnv.0.value")]
     [InlineData("extraEnv: [{name: A, from: {}}]", "from")]
     [InlineData("resources: {request: {cpu: 1}}", "request")]
-    public void Wrong_values_are_refused_by_name(string values, string named)
+    public void Invalid_value_is_rejected_with_its_path(string values, string named)
     {
         var outcome = HelmRenderer.TryRender([], HelmRenderer.WithImage, values);
         Assert.NotEqual(0, outcome.ExitCode);

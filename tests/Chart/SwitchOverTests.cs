@@ -7,14 +7,14 @@ using Xunit;
 namespace VpcCni.Chart.Tests;
 
 /// <summary>
-/// What docs/switch-over.md rests on. Helm takes an object over by a merge in which nothing is removed that the chart never had; kubectl
-/// merges by the same rules, and needs no server for it.
+/// Premises of docs/switch-over.md. Helm adopts an object by a merge that removes nothing that the chart never had; kubectl merges by the
+/// same rules, without a server.
 /// </summary>
 public sealed class SwitchOverTests
 {
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(30);
 
-    /// <summary>What matters here of the DaemonSet that EKS installs.</summary>
+    /// <summary>The relevant part of the DaemonSet of EKS.</summary>
     private const string OfEks = """
         {
           "apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": "aws-node", "namespace": "kube-system"},
@@ -36,19 +36,19 @@ public sealed class SwitchOverTests
 
     private static RenderedChart Chart { get; } = HelmRenderer.Render(HelmRenderer.WithImage, "originalMatchLabels: true");
 
-    /// <summary>Why the page removes the DaemonSet first.</summary>
+    /// <summary>The reason why the page deletes the DaemonSet first.</summary>
     [Fact]
-    public void Daemonset_taken_over_in_place_would_keep_the_agent_and_be_refused()
+    public void Daemonset_adopted_in_place_is_invalid_and_keeps_the_agent()
     {
         var spec = Merge(OfEks, Chart.Single("DaemonSet").ToJsonString())["spec"]!["template"]!["spec"]!;
         Assert.Contains("aws-eks-nodeagent", spec["containers"]!.AsArray().Select(container => (string?)container!["name"]));
         var init = Assert.Single(spec["initContainers"]!.AsArray())!["securityContext"]!;
-        // Both together are invalid: https://kubernetes.io/docs/tasks/configure-pod-container/security-context/
+        // The combination is invalid: https://kubernetes.io/docs/tasks/configure-pod-container/security-context/
         Assert.True((bool)init["privileged"]! && !(bool)init["allowPrivilegeEscalation"]!, init.ToJsonString());
     }
 
     [Fact]
-    public void Selector_adopts_the_pods_that_eks_left()
+    public void Selector_matches_the_pods_that_EKS_left()
     {
         var selector = Chart.Single("DaemonSet")["spec"]!["selector"]!["matchLabels"]!.AsObject();
         var left = JsonNode.Parse(OfEks)!["spec"]!["template"]!["metadata"]!["labels"]!;
@@ -64,11 +64,9 @@ public sealed class SwitchOverTests
         );
     }
 
-    /// <summary>
-    /// An object of the chart that EKS has, too, is handed over, or the release fails on it; the DaemonSet alone is removed.
-    /// </summary>
+    /// <summary>The release fails on an object of EKS that is not adopted; only the DaemonSet is deleted instead.</summary>
     [Fact]
-    public void Page_hands_over_every_object_but_the_daemonset()
+    public void Page_adopts_every_object_except_the_daemonset()
     {
         var page = File.ReadAllText(Path.Combine(HelmRenderer.Repository, "docs", "switch-over.md"));
         var objects = Chart

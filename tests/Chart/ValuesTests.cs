@@ -4,14 +4,14 @@ using Xunit;
 
 namespace VpcCni.Chart.Tests;
 
-/// <summary>What operators say, and what comes of it.</summary>
+/// <summary>Values of operators and the objects that they render.</summary>
 public sealed class ValuesTests
 {
     private static RenderedChart Of(string file, params string[] more) =>
         HelmRenderer.Render([File.ReadAllText(HelmRenderer.ValuesFile(file)), HelmRenderer.WithImage, .. more]);
 
     [Fact]
-    public void Values_of_aws_vpc_cni_carry_over_once_the_image_is_named()
+    public void Values_of_aws_vpc_cni_are_valid_with_an_image()
     {
         var chart = Of("of-aws-vpc-cni.yaml");
         var environment = RenderedChart.Environment(chart.Daemon);
@@ -46,7 +46,7 @@ public sealed class ValuesTests
     }
 
     [Fact]
-    public void Probe_program_of_aws_vpc_cni_becomes_ours()
+    public void Probe_program_of_aws_vpc_cni_is_replaced()
     {
         var daemon = Of("of-aws-vpc-cni.yaml").Daemon;
         Assert.Equal("""["/app/ipamd","health","--service","liveness"]""", daemon["livenessProbe"]!["exec"]!["command"]!.ToJsonString());
@@ -55,7 +55,7 @@ public sealed class ValuesTests
     }
 
     [Fact]
-    public void Another_probe_stays_as_it_is()
+    public void Other_probe_is_unchanged()
     {
         var daemon = HelmRenderer
             .Render(
@@ -101,7 +101,7 @@ public sealed class ValuesTests
     }
 
     [Fact]
-    public void Prefixes_give_the_daemon_valid_targets()
+    public void Prefix_delegation_has_valid_targets()
     {
         var chart = Of("prefixes.yaml");
         var bound = OptionBinder.Bind(RenderedChart.Environment(chart.Daemon));
@@ -118,7 +118,7 @@ public sealed class ValuesTests
     }
 
     [Fact]
-    public void Custom_networking_makes_an_eniconfig_a_zone_and_the_right_to_read_them()
+    public void Custom_networking_renders_an_ENIConfig_per_zone_and_a_rule_for_them()
     {
         var chart = Of("custom-networking.yaml");
         var configs = chart.Objects.Where(item => (string?)item["kind"] == "ENIConfig").ToList();
@@ -133,7 +133,7 @@ public sealed class ValuesTests
     }
 
     [Fact]
-    public void Adopted_daemonset_keeps_the_selector_that_eks_gave_it() =>
+    public void Adopted_daemonset_keeps_the_selector_of_EKS() =>
         Assert.Equal(
             """{"k8s-app":"aws-node"}""",
             HelmRenderer.Render(HelmRenderer.WithImage, "originalMatchLabels: true").Single("DaemonSet")["spec"]!["selector"]![
@@ -142,7 +142,7 @@ public sealed class ValuesTests
         );
 
     [Fact]
-    public void Extra_volumes_and_mounts_come_on_top()
+    public void Extra_volumes_and_mounts_are_added()
     {
         var chart = HelmRenderer.Render(
             HelmRenderer.WithImage,
@@ -160,20 +160,20 @@ public sealed class ValuesTests
     }
 
     [Fact]
-    public void Image_is_put_together_from_a_private_registry()
+    public void Image_name_is_composed_from_its_parts()
     {
         var chart = HelmRenderer.Render("""image: {account: "111122223333", region: eu-west-1, tag: 0.2.0}""");
         Assert.Equal("111122223333.dkr.ecr.eu-west-1.amazonaws.com/vpc-cni:0.2.0", (string?)chart.Daemon["image"]);
         Assert.Equal("r.example/a:0.1.0", (string?)HelmRenderer.Render("image: {overrideRepository: r.example/a}").Daemon["image"]);
     }
 
-    /// <summary>Private mirrors set these for aws-node's init image, which has no ipamd.</summary>
+    /// <summary>Private mirrors set these values for the init image of aws-node, which has no ipamd.</summary>
     [Theory]
     [InlineData("override: mirror.example/amazon-k8s-cni-init:v1.23.1")]
     [InlineData("override: mirror.example/cni-init:1")]
     [InlineData("overrideRepository: mirror.example/cni-init, tag: v1.23.1")]
     [InlineData("account: \"602401143452\", region: eu-west-1, endpoint: ecr, domain: amazonaws.com, tag: v1.23.1")]
-    public void Image_of_the_init_container_is_the_daemon_s_whatever_init_image_says(string image)
+    public void Image_of_the_init_container_is_that_of_the_daemon(string image)
     {
         var chart = HelmRenderer.Render(HelmRenderer.WithImage, $"init: {{image: {{{image}, pullPolicy: Always}}}}");
         foreach (var container in new[] { chart.Init, chart.Daemon })
@@ -184,7 +184,7 @@ public sealed class ValuesTests
     }
 
     [Fact]
-    public void Extra_variable_replaces_the_one_of_its_name()
+    public void Extra_variable_replaces_the_variable_of_the_same_name()
     {
         var chart = HelmRenderer.Render(
             HelmRenderer.WithImage,
@@ -206,13 +206,13 @@ public sealed class ValuesTests
     }
 
     /// <summary>
-    /// What comes from a ConfigMap is not known when the chart is rendered: a right that is not used is better than a feature that fails.
+    /// The value of a ConfigMap is unknown at render time; the role then permits the feature, so that it works if enabled.
     /// </summary>
     [Theory]
     [InlineData("value: \"true\"", true)]
     [InlineData("value: \"false\"", false)]
     [InlineData("valueFrom: {configMapKeyRef: {name: a, key: b}}", true)]
-    public void Rights_follow_extra_variables(string value, bool granted)
+    public void Role_follows_extra_variables(string value, bool granted)
     {
         var roles = DefaultsTests
             .RolesOf(
@@ -233,7 +233,7 @@ public sealed class ValuesTests
     [InlineData("stdout", null)]
     [InlineData("/host/var/log/aws-routed-eni/ipamd.log", "The daemon logs to /var/log/aws-routed-eni/ipamd.log on each node")]
     [InlineData("/var/log/ipamd.log", "NOT WRITABLE: env.AWS_VPC_K8S_CNI_LOG_FILE=/var/log/ipamd.log")]
-    public void Notes_say_where_the_log_is(string file, string? expected)
+    public void Notes_have_the_path_of_the_log(string file, string? expected)
     {
         var notes = HelmRenderer.TryRender(["-notes"], HelmRenderer.WithImage, $"env: {{AWS_VPC_K8S_CNI_LOG_FILE: {file}}}").Output;
         if (expected is not null)
@@ -243,14 +243,14 @@ public sealed class ValuesTests
     }
 
     [Fact]
-    public void Without_metrics_there_is_no_port()
+    public void Disabled_metrics_remove_the_port()
     {
         Assert.Equal("metrics", (string?)HelmRenderer.Render(HelmRenderer.WithImage).Daemon["ports"]![0]!["name"]);
         Assert.Null(HelmRenderer.Render(HelmRenderer.WithImage, """env: {DISABLE_METRICS: "true"}""").Daemon["ports"]);
     }
 
     [Fact]
-    public void Cleanup_is_a_daemonset_that_uninstalls_and_needs_no_rights()
+    public void Cleanup_is_a_daemonset_without_a_role()
     {
         var chart = HelmRenderer.Render(HelmRenderer.WithImage, "cleanup: {enabled: true}");
         Assert.Equal(["CustomResourceDefinition eniconfigs.crd.k8s.amazonaws.com", "DaemonSet vpc-cni-cleanup"], chart.Names);
@@ -260,7 +260,7 @@ public sealed class ValuesTests
     }
 
     [Theory]
-    [InlineData("", "no image is named")]
+    [InlineData("", "no image is set")]
     [InlineData("""image: {account: "602401143452"}""", "AWS's own registry")]
     [InlineData("""image: {override: "x.dkr.ecr.us-west-2.amazonaws.com/amazon-k8s-cni:v1.19.0"}""", "an image of aws-node")]
     [InlineData(
@@ -286,10 +286,10 @@ public sealed class ValuesTests
     )]
     [InlineData(
         """{image: {override: "r.example/vpc-cni:1"}, podMonitor: {create: true}, env: {DISABLE_METRICS: "true"}}""",
-        "nothing to scrape"
+        "there is nothing to scrape"
     )]
     [InlineData("""{image: {override: "r.example/vpc-cni:1"}, eniConfig: {create: true}}""", "eniConfig.create without")]
-    public void What_must_not_be_installed_is_refused_with_the_reason(string values, string expected)
+    public void Unsupported_values_are_rejected_with_a_reason(string values, string expected)
     {
         var outcome = HelmRenderer.TryRender([], values);
         Assert.NotEqual(0, outcome.ExitCode);
@@ -297,7 +297,7 @@ public sealed class ValuesTests
     }
 
     [Fact]
-    public void Notes_say_what_is_not_deployed_and_what_has_no_effect()
+    public void Notes_list_what_is_not_deployed_and_what_has_no_effect()
     {
         var notes = HelmRenderer
             .TryRender(

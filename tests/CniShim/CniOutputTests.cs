@@ -6,7 +6,7 @@ using Xunit;
 
 namespace VpcCni.Shim.Tests;
 
-/// <summary>The answers byte for byte, in each protocol version.</summary>
+/// <summary>Results and errors byte for byte, in each protocol version.</summary>
 public sealed class CniOutputTests
 {
     private static readonly CniResult Sample = new(
@@ -61,7 +61,7 @@ public sealed class CniOutputTests
     }
 
     [Fact]
-    public void Result_behind_another_keeps_that_and_shifts_its_own_indices()
+    public void Result_after_prevResult_keeps_it_and_shifts_its_own_indices()
     {
         using var json = JsonDocument.Parse(
             """{"interfaces":[{"name":"br0"}],"ips":[{"address":"192.168.0.2/24","interface":0,"gateway":"192.168.0.1"}],"routes":[{"dst":"0.0.0.0/0"}],"dns":{"nameservers":["1.1.1.1"]}}"""
@@ -94,7 +94,7 @@ public sealed class CniOutputTests
     [InlineData("""{"cniVersion":"9.9.9"}""", "1.1.0")]
     [InlineData("not json", "1.1.0")]
     [InlineData("", "1.1.0")]
-    public void Version_answers_whatever_it_is_given(string input, string version)
+    public void Version_answers_any_input(string input, string version)
     {
         var run = new PluginRun("VERSION", input)
             .Set("CNI_CONTAINERID", null)

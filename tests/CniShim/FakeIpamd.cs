@@ -12,8 +12,8 @@ using VpcCni.Protos.V1;
 namespace VpcCni.Shim.Tests;
 
 /// <summary>
-/// A daemon in memory behind a real gRPC server on a real Unix socket: hands out addresses by attachment, idempotently, takes them back,
-/// and can be told to misbehave.
+/// An in-memory daemon behind a real gRPC server on a real Unix socket. Assigns and releases addresses by attachment, idempotently; faults
+/// can be injected.
 /// </summary>
 internal sealed class FakeIpamd : IAsyncDisposable
 {
@@ -61,26 +61,26 @@ internal sealed class FakeIpamd : IAsyncDisposable
     }
 }
 
-/// <summary>What the fake holds, has seen, and how it behaves.</summary>
+/// <summary>The attachments of the fake, the requests it received, and its behaviour.</summary>
 internal sealed class FakeIpamdState
 {
     private int _next;
 
-    public ConcurrentDictionary<string, IPAllocationMetadata> Held { get; } = new(StringComparer.Ordinal);
+    public ConcurrentDictionary<string, IPAllocationMetadata> Attachments { get; } = new(StringComparer.Ordinal);
 
-    /// <summary>With which namespace each was asked for first.</summary>
+    /// <summary>Namespace of the first ADD of each attachment.</summary>
     public ConcurrentDictionary<string, string> Namespaces { get; } = new(StringComparer.Ordinal);
     public ConcurrentQueue<AddNetworkRequest> Adds { get; } = new();
     public ConcurrentQueue<DelNetworkRequest> Dels { get; } = new();
     public ConcurrentQueue<CollectGarbageRequest> Collections { get; } = new();
 
-    /// <summary>False: a daemon like that of aws-node, which has only rpc.CNIBackend.</summary>
+    /// <summary>False: serves only rpc.CNIBackend, as aws-node does.</summary>
     public bool ServesNodeIpam { get; set; } = true;
 
-    /// <summary>True: a daemon that says it deletes the links of deleted pods.</summary>
+    /// <summary>True: offers to delete the links of deleted pods.</summary>
     public bool DeletesLinks { get; set; }
 
-    /// <summary>Makes the allocation of the n-th attachment (from 0).</summary>
+    /// <summary>Returns the addresses of the n-th attachment, counted from 0.</summary>
     public Func<int, IPAllocationMetadata> Allocate { get; set; } =
         static n => new IPAllocationMetadata
         {
@@ -89,18 +89,18 @@ internal sealed class FakeIpamdState
             RouteTableId = 254,
         };
 
-    /// <summary>Runs before every AddNetwork is answered; throws to fail it.</summary>
+    /// <summary>Runs before the reply to AddNetwork; fails it by throwing.</summary>
     public Func<AddNetworkRequest, ServerCallContext, Task> OnAdd { get; set; } = static (_, _) => Task.CompletedTask;
 
     /// <inheritdoc cref="OnAdd"/>
     public Func<DelNetworkRequest, ServerCallContext, Task> OnDel { get; set; } = static (_, _) => Task.CompletedTask;
 
-    /// <summary>Changes an answer on its way out.</summary>
-    public Action<AddNetworkReply> Garble { get; set; } = static _ => { };
+    /// <summary>Modifies a reply before it is sent.</summary>
+    public Action<AddNetworkReply> ModifyReply { get; set; } = static _ => { };
 
     public GetStatusReply Status { get; set; } = new() { Ready = true, Phase = "serving" };
 
-    public IPAllocationMetadata Reserve(string key) => Held.GetOrAdd(key, _ => Allocate(Interlocked.Increment(ref _next) - 1));
+    public IPAllocationMetadata Reserve(string key) => Attachments.GetOrAdd(key, _ => Allocate(Interlocked.Increment(ref _next) - 1));
 
     public static string Key(string network, string container, string link) => $"{network}/{container}/{link}";
 }
@@ -116,7 +116,7 @@ internal sealed class FakeCniBackend(FakeIpamdState state) : CNIBackend.CNIBacke
         reply.IPAllocationMetadata.Add(state.Reserve(key));
         if (state.Namespaces.GetOrAdd(key, request.Netns) != request.Netns && state.ServesNodeIpam)
             context.ResponseTrailers.Add("vpccni-other-namespace", "1");
-        state.Garble(reply);
+        state.ModifyReply(reply);
         return reply;
     }
 
@@ -126,7 +126,7 @@ internal sealed class FakeCniBackend(FakeIpamdState state) : CNIBackend.CNIBacke
         await state.OnDel(request, context);
         var key = FakeIpamdState.Key(request.NetworkName, request.ContainerID, request.IfName);
         state.Namespaces.TryRemove(key, out _);
-        if (!state.Held.TryRemove(key, out var allocation))
+        if (!state.Attachments.TryRemove(key, out var allocation))
             throw new RpcException(new Status(StatusCode.Unknown, "datastore: unknown pod"));
         if (state.DeletesLinks)
             context.ResponseTrailers.Add("vpccni-deletes-links", "1");
@@ -142,8 +142,8 @@ internal sealed class FakeNodeIpam(FakeIpamdState state) : NodeIpam.NodeIpamBase
     {
         var key = request.Attachment;
         var name = FakeIpamdState.Key(key.NetworkName, key.ContainerId, key.InterfaceName);
-        if (!state.Held.TryGetValue(name, out var allocation))
-            throw new RpcException(new Status(StatusCode.NotFound, "no such attachment"));
+        if (!state.Attachments.TryGetValue(name, out var allocation))
+            throw new RpcException(new Status(StatusCode.NotFound, "unknown attachment"));
         var attachment = new Attachment
         {
             Key = key,

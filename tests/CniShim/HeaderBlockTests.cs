@@ -7,7 +7,7 @@ namespace VpcCni.Shim.Tests;
 
 public sealed class HeaderBlockTests
 {
-    // RFC 7541, appendix C.
+    // Examples of RFC 7541, appendix C.
     [Theory]
     [InlineData("f1e3c2e5f23a6ba0ab90f4ff", "www.example.com")]
     [InlineData("a8eb10649cbf", "no-cache")]
@@ -27,11 +27,11 @@ public sealed class HeaderBlockTests
     [InlineData("ffffffff")] // end of string
     [InlineData("1fff")] // more than seven bits of padding
     [InlineData("18")] // padding that is not ones
-    public void Huffman_malformed_is_refused(string hex) =>
+    public void Malformed_Huffman_code_is_rejected(string hex) =>
         Assert.Throws<Http2Exception>(() => HuffmanCode.Decode(Convert.FromHexString(hex)));
 
     [Fact]
-    public void Block_of_a_gRPC_server_is_read()
+    public void Block_of_a_gRPC_server_is_decoded()
     {
         // 20: table size 0; 88: :status 200; 5f..: content-type (with indexing), Huffman; 00: grpc-status without indexing; 10: never
         // indexed.
@@ -45,7 +45,7 @@ public sealed class HeaderBlockTests
     }
 
     [Fact]
-    public void Block_written_is_read_back_also_at_the_lengths_where_the_encoding_changes()
+    public void Encoded_block_is_decoded_at_each_length_of_the_encoding()
     {
         foreach (var length in (int[])[0, 1, 126, 127, 128, 254, 255, 256, 16000])
         {
@@ -60,13 +60,13 @@ public sealed class HeaderBlockTests
     [InlineData("be")] // index 62: the dynamic table
     [InlineData("80")] // index 0
     [InlineData("3fe11f")] // a table larger than allowed
-    [InlineData("0005616263")] // a name cut short
-    [InlineData("00")] // nothing after the kind
+    [InlineData("0005616263")] // a truncated name
+    [InlineData("00")] // nothing after the type
     [InlineData("ffffffffffffff")] // a number without end
-    public void Block_malformed_is_refused(string hex) => Assert.Throws<Http2Exception>(() => Decode(Convert.FromHexString(hex)));
+    public void Malformed_block_is_rejected(string hex) => Assert.Throws<Http2Exception>(() => Decode(Convert.FromHexString(hex)));
 
     [Fact]
-    public void Block_of_random_bytes_is_read_or_refused()
+    public void Block_of_random_bytes_is_decoded_or_rejected()
     {
         var random = new Random(7);
         var read = 0;
@@ -81,7 +81,7 @@ public sealed class HeaderBlockTests
             }
             catch (Http2Exception)
             {
-                // The only way to fail.
+                // The only exception that may be thrown.
             }
         }
         Assert.InRange(read, 1, 19_999);

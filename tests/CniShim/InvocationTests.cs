@@ -65,7 +65,7 @@ public sealed class InvocationTests
 
     [Theory]
     [MemberData(nameof(Bad))]
-    public void Environment_bad_is_code_4_naming_every_bad_variable_and_no_good_one(Case row)
+    public void Invalid_environment_is_code_4_and_names_exactly_the_invalid_variables(Case row)
     {
         var run = new PluginRun(row.Command, PluginRun.Conf());
         foreach (var (variable, value) in row.Change)
@@ -82,7 +82,7 @@ public sealed class InvocationTests
     [InlineData("add")]
     [InlineData("NOPE")]
     [InlineData(" ADD")]
-    public void Command_unknown_is_code_4_with_the_known_ones(string command)
+    public void Unknown_command_is_code_4_with_the_list_of_commands(string command)
     {
         var run = new PluginRun(command, PluginRun.Conf()).Run();
 
@@ -95,7 +95,7 @@ public sealed class InvocationTests
     [Theory]
     [InlineData(null)]
     [InlineData("")]
-    public void Command_absent_prints_about_to_stderr_and_succeeds(string? command)
+    public void Missing_command_prints_the_about_text_to_stderr_and_succeeds(string? command)
     {
         var run = new PluginRun("ADD", "").Set("CNI_COMMAND", command).Run();
 
@@ -108,12 +108,12 @@ public sealed class InvocationTests
     [InlineData("abcdefghijklmno")]
     [InlineData("eth0")]
     [InlineData("a.b-c_d")]
-    public void InterfaceName_at_the_limit_is_good(string name) => Assert.Null(Invocation.InterfaceNameProblem(name));
+    public void InterfaceName_at_the_limit_is_valid(string name) => Assert.Null(Invocation.InterfaceNameProblem(name));
 
     [Theory]
     [InlineData("--help")]
     [InlineData("-h")]
-    public void Help_is_on_stdout_and_names_every_key_and_command(string argument)
+    public void Help_is_printed_to_stdout_with_every_key_and_command(string argument)
     {
         var run = new PluginRun("ADD", "") { Arguments = [argument] }.Run();
         Assert.Equal((0, ""), (run.ExitCode, run.Stderr));
@@ -133,7 +133,7 @@ public sealed class InvocationTests
     }
 
     [Fact]
-    public void Version_by_hand_is_one_line() =>
+    public void Version_option_prints_one_line() =>
         Assert.Matches(
             "^vpc-cni [0-9.]+\n$",
             new PluginRun("", "") { Arguments = ["--version"] }
@@ -144,7 +144,7 @@ public sealed class InvocationTests
     [Theory]
     [InlineData("help")]
     [InlineData("add")]
-    public void Argument_unknown_is_an_error(string argument)
+    public void Unknown_argument_is_an_error(string argument)
     {
         var run = new PluginRun("", "") { Arguments = [argument] }.Run();
         Assert.Equal((1, ""), (run.ExitCode, run.Stdout));
@@ -152,7 +152,7 @@ public sealed class InvocationTests
     }
 
     [Fact]
-    public void Del_without_namespace_is_good()
+    public void Del_without_namespace_is_valid()
     {
         var environment = new Dictionary<string, string>
         {
@@ -171,7 +171,7 @@ public sealed class InvocationTests
     [InlineData("IgnoreUnknown=1;K8S_POD_NAME=container;IP=1.2.3.4", "container", "", "", "")] // podman
     [InlineData("K8S_POD_NAME=a=b;", "a=b", "", "", "")]
     [InlineData("", "", "", "", "")]
-    public void Arguments_are_read_as_runtimes_give_them(string text, string name, string @namespace, string infra, string uid)
+    public void Arguments_of_each_runtime_are_parsed(string text, string name, string @namespace, string infra, string uid)
     {
         Assert.Null(PodArguments.TryParse(text, out var arguments));
         Assert.Equal(new PodArguments(name, @namespace, infra, uid), arguments);

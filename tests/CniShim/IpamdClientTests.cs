@@ -9,25 +9,25 @@ using Xunit;
 
 namespace VpcCni.Shim.Tests;
 
-/// <summary>The daemon's good and bad days, over a real Unix socket.</summary>
+/// <summary>Calls to the daemon over a real Unix socket, with and without failures.</summary>
 public sealed class IpamdClientTests
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan LongTimeout = TimeSpan.FromSeconds(20);
 
     [Fact]
-    public async Task AddNetwork_gets_the_address()
+    public async Task AddNetwork_returns_the_address()
     {
         await using var ipamd = await FakeIpamd.StartAsync();
         var client = Client(ipamd.SocketPath);
 
-        var reply = client.AddNetwork(Request(), Patience);
+        var reply = client.AddNetwork(Request(), LongTimeout);
 
         Assert.Equal("10.250.0.10", Assert.Single(reply.IPAllocationMetadata).IPv4Addr);
         Assert.Equal(IpamdClient.OwnVersion, Assert.Single(ipamd.State.Adds).ClientVersion);
     }
 
     [Fact]
-    public async Task AddNetwork_refused_for_its_version_is_repeated_under_the_one_that_the_daemon_wants()
+    public async Task AddNetwork_rejected_for_its_version_is_retried_with_the_daemons_version()
     {
         await using var ipamd = await FakeIpamd.StartAsync(state =>
             state.OnAdd = (request, _) =>
@@ -39,12 +39,12 @@ public sealed class IpamdClientTests
         );
         var client = Client(ipamd.SocketPath);
 
-        Assert.True(client.AddNetwork(Request(), Patience).Success);
+        Assert.True(client.AddNetwork(Request(), LongTimeout).Success);
         Assert.Equal([IpamdClient.OwnVersion, "v1.23.1"], ipamd.State.Adds.Select(request => request.ClientVersion));
     }
 
     [Fact]
-    public async Task AddNetwork_refused_for_its_version_again_is_not_repeated_forever()
+    public async Task AddNetwork_rejected_again_for_its_version_is_not_retried()
     {
         await using var ipamd = await FakeIpamd.StartAsync(state =>
             state.OnAdd = (_, _) =>
@@ -52,7 +52,7 @@ public sealed class IpamdClientTests
         );
         var client = Client(ipamd.SocketPath);
 
-        Assert.Equal(CniErrorCode.IpamdFailed, Fails(client, Patience).Code);
+        Assert.Equal(CniErrorCode.IpamdFailed, Fails(client, LongTimeout).Code);
         Assert.Equal(2, ipamd.State.Adds.Count);
     }
 
@@ -66,45 +66,45 @@ public sealed class IpamdClientTests
     [InlineData(StatusCode.PermissionDenied, 110)]
     [InlineData(StatusCode.Internal, 110)]
     [InlineData(StatusCode.Unknown, 110)]
-    public async Task Status_of_the_daemon_becomes_a_code_and_its_words_are_said_once(StatusCode status, int expected)
+    public async Task Status_of_the_daemon_maps_to_a_code_and_its_message_appears_once(StatusCode status, int expected)
     {
-        const string words = "pool empty: 3 cooling, ENI limit 3 reached — größer geht nicht";
+        const string message = "pool empty: 3 cooling, ENI limit 3 reached — größer geht nicht";
         await using var ipamd = await FakeIpamd.StartAsync(state =>
-            state.OnAdd = (_, _) => throw new RpcException(new Status(status, words))
+            state.OnAdd = (_, _) => throw new RpcException(new Status(status, message))
         );
         var client = Client(ipamd.SocketPath);
 
-        var error = Fails(client, Patience);
+        var error = Fails(client, LongTimeout);
 
         Assert.Equal(expected, (int)error.Code);
-        var says = status == StatusCode.DeadlineExceeded ? error.Details : error.Message;
-        Assert.Contains(words, says, StringComparison.Ordinal);
-        Assert.Equal(status == StatusCode.DeadlineExceeded ? $"AddNetwork: {status}: {words}" : $"AddNetwork: {status}", error.Details);
+        var text = status == StatusCode.DeadlineExceeded ? error.Details : error.Message;
+        Assert.Contains(message, text, StringComparison.Ordinal);
+        Assert.Equal(status == StatusCode.DeadlineExceeded ? $"AddNetwork: {status}: {message}" : $"AddNetwork: {status}", error.Details);
     }
 
     [Fact]
-    public async Task Reason_and_hint_of_the_daemon_are_each_said_once()
+    public async Task Reason_and_hint_of_the_daemon_appear_once_each()
     {
         var trailers = new Metadata { { "vpccni-reason", "SubnetExhausted" }, { "vpccni-hint", "free addresses in the subnet" } };
         await using var ipamd = await FakeIpamd.StartAsync(state =>
             state.OnAdd = (_, _) => throw new RpcException(new Status(StatusCode.ResourceExhausted, "14 attached, 14 assigned"), trailers)
         );
 
-        var error = Fails(Client(ipamd.SocketPath), Patience);
+        var error = Fails(Client(ipamd.SocketPath), LongTimeout);
 
         Assert.Equal("no address for the pod: 14 attached, 14 assigned; free addresses in the subnet", error.Message);
         Assert.Equal("AddNetwork: ResourceExhausted, SubnetExhausted", error.Details);
     }
 
     [Fact]
-    public async Task Long_words_of_the_daemon_go_on_in_the_details_and_are_bounded()
+    public async Task Long_message_of_the_daemon_continues_in_the_details_and_is_bounded()
     {
-        var words = string.Concat(Enumerable.Range(0, 1000).Select(number => $"word{number} "));
+        var message = string.Concat(Enumerable.Range(0, 1000).Select(number => $"word{number} "));
         await using var ipamd = await FakeIpamd.StartAsync(state =>
-            state.OnAdd = (_, _) => throw new RpcException(new Status(StatusCode.Internal, words))
+            state.OnAdd = (_, _) => throw new RpcException(new Status(StatusCode.Internal, message))
         );
 
-        var error = Fails(Client(ipamd.SocketPath), Patience);
+        var error = Fails(Client(ipamd.SocketPath), LongTimeout);
 
         Assert.InRange(error.Message.Length, 300, 350);
         Assert.InRange(error.Details.Length, 600, 1100);
@@ -113,7 +113,7 @@ public sealed class IpamdClientTests
     }
 
     [Fact]
-    public async Task Daemon_that_is_slow_is_given_up_at_the_deadline()
+    public async Task Call_of_a_slow_daemon_ends_at_the_deadline()
     {
         await using var ipamd = await FakeIpamd.StartAsync(state =>
             state.OnAdd = (_, context) => Task.Delay(Timeout.Infinite, context.CancellationToken)
@@ -125,23 +125,23 @@ public sealed class IpamdClientTests
 
         Assert.Equal(CniErrorCode.TryAgainLater, error.Code);
         Assert.Contains(ipamd.SocketPath, error.Message, StringComparison.Ordinal);
-        Assert.InRange(Stopwatch.GetElapsedTime(started), TimeSpan.FromMilliseconds(250), Patience);
+        Assert.InRange(Stopwatch.GetElapsedTime(started), TimeSpan.FromMilliseconds(250), LongTimeout);
     }
 
     [Fact]
-    public void Daemon_that_does_not_run_is_code_11_naming_the_socket()
+    public void Call_without_a_daemon_is_code_11_and_names_the_socket()
     {
         var path = Path.Combine(Path.GetTempPath(), $"no-ipamd-{Environment.ProcessId}.sock");
         var client = Client(path);
 
-        var error = Fails(client, Patience);
+        var error = Fails(client, LongTimeout);
 
         Assert.Equal(CniErrorCode.TryAgainLater, error.Code);
         Assert.Contains(path, error.Message, StringComparison.Ordinal);
     }
 
     [Fact]
-    public async Task Daemon_that_accepts_and_says_nothing_is_given_up_at_the_deadline()
+    public async Task Call_of_a_silent_daemon_ends_at_the_deadline()
     {
         using var peer = new RawPeer(_ => { });
         var client = Client(peer.Path);
@@ -155,7 +155,7 @@ public sealed class IpamdClientTests
     [InlineData("HTTP/1.1 200 OK\r\n\r\n")]
     [InlineData("\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0")]
     [InlineData("")]
-    public async Task Daemon_that_speaks_something_else_is_an_error_within_the_deadline(string garbage)
+    public async Task Peer_with_another_protocol_is_an_error_within_the_deadline(string garbage)
     {
         using var peer = new RawPeer(socket =>
         {
@@ -164,7 +164,7 @@ public sealed class IpamdClientTests
         });
         var client = Client(peer.Path);
 
-        var error = await Task.Run(() => Fails(client, Patience));
+        var error = await Task.Run(() => Fails(client, LongTimeout));
 
         Assert.Contains(error.Code, (CniErrorCode[])[CniErrorCode.TryAgainLater, CniErrorCode.IpamdFailed]);
     }
@@ -178,25 +178,25 @@ public sealed class IpamdClientTests
         };
 
     [Fact]
-    public async Task AddNetwork_waits_for_a_daemon_that_starts()
+    public async Task AddNetwork_waits_for_a_starting_daemon()
     {
         var path = Path.Combine(Path.GetTempPath(), $"late-ipamd-{Environment.ProcessId}.sock");
         var log = new LogText();
-        var client = Client(path, wait: Patience, log);
-        var adding = Task.Run(() => client.AddNetwork(Request(), Patience));
+        var client = Client(path, wait: LongTimeout, log);
+        var adding = Task.Run(() => client.AddNetwork(Request(), LongTimeout));
 
-        // It has seen that nobody is there.
+        // The client has found that no daemon listens.
         await VpcCni.Tests.Shared.Eventually.TrueAsync(() =>
             Task.FromResult(log.Text.Contains("waiting for it, up to 20 s", StringComparison.Ordinal))
         );
         await using var ipamd = await FakeIpamd.StartAsync(socketPath: path);
 
-        Assert.Equal("10.250.0.10", Assert.Single((await adding.WaitAsync(Patience)).IPAllocationMetadata).IPv4Addr);
+        Assert.Equal("10.250.0.10", Assert.Single((await adding.WaitAsync(LongTimeout)).IPAllocationMetadata).IPv4Addr);
         Assert.Single(log.Text.Split('\n', StringSplitOptions.RemoveEmptyEntries));
     }
 
     [Fact]
-    public async Task AddNetwork_is_repeated_when_the_daemon_stops_in_the_middle_of_it()
+    public async Task AddNetwork_is_retried_when_the_daemon_stops_during_the_call()
     {
         var calls = 0;
         await using var ipamd = await FakeIpamd.StartAsync(state =>
@@ -204,14 +204,14 @@ public sealed class IpamdClientTests
                 ++calls == 1 ? throw new RpcException(new Status(StatusCode.Cancelled, "the daemon stops")) : Task.CompletedTask
         );
 
-        Assert.True(Client(ipamd.SocketPath, wait: Patience).AddNetwork(Request(), Patience).Success);
+        Assert.True(Client(ipamd.SocketPath, wait: LongTimeout).AddNetwork(Request(), LongTimeout).Success);
         Assert.Equal(2, calls);
     }
 
     [Theory]
     [InlineData(200, 20_000)]
     [InlineData(20_000, 200)]
-    public void Daemon_that_stays_away_is_waited_for_no_longer_than_allowed(int waitMilliseconds, int timeoutMilliseconds)
+    public void Wait_for_a_missing_daemon_is_bounded_by_both_limits(int waitMilliseconds, int timeoutMilliseconds)
     {
         var path = Path.Combine(Path.GetTempPath(), $"no-ipamd-{Environment.ProcessId}.sock");
         var started = Stopwatch.GetTimestamp();
@@ -219,13 +219,13 @@ public sealed class IpamdClientTests
         var error = Fails(Client(path, TimeSpan.FromMilliseconds(waitMilliseconds)), TimeSpan.FromMilliseconds(timeoutMilliseconds));
 
         Assert.Equal(CniErrorCode.TryAgainLater, error.Code);
-        Assert.InRange(Stopwatch.GetElapsedTime(started), TimeSpan.FromMilliseconds(100), Patience / 2);
+        Assert.InRange(Stopwatch.GetElapsedTime(started), TimeSpan.FromMilliseconds(100), LongTimeout / 2);
     }
 
     [Fact]
-    public async Task AddNetwork_is_repeated_when_a_stopping_daemon_sends_it_away_with_its_first_frame()
+    public async Task AddNetwork_is_retried_after_a_GOAWAY_as_first_frame()
     {
-        // GOAWAY, last stream 0, NO_ERROR (RFC 9113, 6.8).
+        // GOAWAY with last stream 0 and NO_ERROR (RFC 9113, 6.8).
         byte[] goAway = [0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
         var connections = 0;
         using var peer = new RawPeer(socket =>
@@ -235,36 +235,36 @@ public sealed class IpamdClientTests
         });
         var client = Client(peer.Path, wait: TimeSpan.FromMilliseconds(200));
 
-        var error = await Task.Run(() => Fails(client, Patience));
+        var error = await Task.Run(() => Fails(client, LongTimeout));
 
         Assert.Equal(CniErrorCode.TryAgainLater, error.Code);
         Assert.True(connections > 1, $"{connections} connections");
     }
 
     [Fact]
-    public void Path_that_is_no_socket_is_not_waited_for()
+    public void Path_that_is_not_a_socket_fails_without_waiting()
     {
         var started = Stopwatch.GetTimestamp();
 
-        Fails(Client("/proc/self/status/ipamd.sock", Patience), Patience);
+        Fails(Client("/proc/self/status/ipamd.sock", LongTimeout), LongTimeout);
 
-        Assert.True(Stopwatch.GetElapsedTime(started) < Patience / 2);
+        Assert.True(Stopwatch.GetElapsedTime(started) < LongTimeout / 2);
     }
 
     [Fact]
-    public void Status_and_DelNetwork_wait_for_nobody()
+    public void Status_and_DelNetwork_fail_without_waiting_for_a_daemon()
     {
         var path = Path.Combine(Path.GetTempPath(), $"no-ipamd-{Environment.ProcessId}.sock");
-        var client = Client(path, Patience);
+        var client = Client(path, LongTimeout);
         var started = Stopwatch.GetTimestamp();
 
-        Assert.ThrowsAny<RpcException>(() => client.GetStatus(Patience));
-        Assert.ThrowsAny<RpcException>(() => client.DelNetwork(new DelNetworkRequest(), Patience));
+        Assert.ThrowsAny<RpcException>(() => client.GetStatus(LongTimeout));
+        Assert.ThrowsAny<RpcException>(() => client.DelNetwork(new DelNetworkRequest(), LongTimeout));
 
-        Assert.True(Stopwatch.GetElapsedTime(started) < Patience / 2);
+        Assert.True(Stopwatch.GetElapsedTime(started) < LongTimeout / 2);
     }
 
-    /// <summary>What the plugin logs, read while it runs.</summary>
+    /// <summary>The log of the plugin, readable while it runs.</summary>
     private sealed class LogText : MemoryStream
     {
         private readonly Lock _lock = new();
@@ -285,9 +285,9 @@ public sealed class IpamdClientTests
         }
     }
 
-    /// <param name="path">Of the socket.</param>
-    /// <param name="wait">For a daemon that is away; not at all unless given.</param>
-    /// <param name="log">Gets the log; nothing unless given.</param>
+    /// <param name="path">Path of the socket.</param>
+    /// <param name="wait">How long to wait for a daemon that does not listen; none by default.</param>
+    /// <param name="log">Receives the log.</param>
     private static IpamdClient Client(string path, TimeSpan wait = default, Stream? log = null)
     {
         var host = new PluginHost
@@ -312,7 +312,7 @@ public sealed class IpamdClientTests
             timeout
         );
 
-    /// <summary>A socket with something at the other end that is no daemon.</summary>
+    /// <summary>A peer on a socket that is not a daemon.</summary>
     private sealed class RawPeer : IDisposable
     {
         private readonly Socket _listener = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
@@ -350,7 +350,7 @@ public sealed class IpamdClientTests
             }
             catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
             {
-                // The test is over.
+                // The test has ended.
             }
         }
     }

@@ -15,7 +15,7 @@ public sealed class NetworkConfigTests
         """;
 
     [Fact]
-    public void Config_of_aws_node_is_read_whole()
+    public void Config_of_aws_node_is_parsed()
     {
         var config = Read(AwsNode, CniCommand.Add);
 
@@ -28,7 +28,7 @@ public sealed class NetworkConfigTests
     }
 
     [Fact]
-    public void Config_minimal_gets_defaults()
+    public void Minimal_config_has_the_defaults()
     {
         var config = Read(PluginRun.Conf(), CniCommand.Add);
 
@@ -58,7 +58,7 @@ public sealed class NetworkConfigTests
     [InlineData("stderr")]
     [InlineData("-")]
     [InlineData("")]
-    public void LogFile_that_is_a_stream_means_stderr(string name) =>
+    public void LogFile_that_names_a_stream_means_stderr(string name) =>
         Assert.Equal("", Read(PluginRun.Conf(more: $"\"pluginLogFile\":\"{name}\""), CniCommand.Add).LogFile);
 
     [Theory]
@@ -66,14 +66,14 @@ public sealed class NetworkConfigTests
     [InlineData("TEXT", LogFormat.Text, 0)]
     [InlineData("", LogFormat.Text, 0)]
     [InlineData("xml", LogFormat.Text, 1)]
-    public void LogFormat_unknown_is_tolerated_with_a_warning(string name, LogFormat format, int warnings)
+    public void Unknown_LogFormat_is_ignored_with_a_warning(string name, LogFormat format, int warnings)
     {
         var config = Read(PluginRun.Conf(more: $"\"pluginLogFormat\":\"{name}\""), CniCommand.Add);
         Assert.Equal((format, warnings), (config.LogFormat, config.Warnings.Count));
     }
 
     [Fact]
-    public void LogLevel_unknown_is_tolerated_with_a_warning()
+    public void Unknown_LogLevel_is_ignored_with_a_warning()
     {
         var config = Read(PluginRun.Conf(more: "\"pluginLogLevel\":\"chatty\""), CniCommand.Add);
 
@@ -82,7 +82,7 @@ public sealed class NetworkConfigTests
     }
 
     [Fact]
-    public void Problems_are_all_in_one_error_of_code_7()
+    public void Problems_are_reported_in_one_error_of_code_7()
     {
         var run = new PluginRun(
             "ADD",
@@ -118,7 +118,7 @@ public sealed class NetworkConfigTests
     [InlineData("lo")]
     [InlineData("vlan")]
     [InlineData("a/b")]
-    public void VethPrefix_of_other_links_is_refused(string prefix) =>
+    public void VethPrefix_of_other_links_is_rejected(string prefix) =>
         Assert.Equal(CniErrorCode.InvalidConfiguration, Fails(PluginRun.Conf(more: $"\"vethPrefix\":\"{prefix}\""), CniCommand.Add).Code);
 
     [Theory]
@@ -129,7 +129,7 @@ public sealed class NetworkConfigTests
     [InlineData("\" 1500\"")]
     [InlineData("99999999999")]
     [InlineData("true")]
-    public void Mtu_out_of_range_is_refused(string value) =>
+    public void Mtu_out_of_range_is_rejected(string value) =>
         Assert.Contains("mtu:", Fails(PluginRun.Conf(more: $"\"mtu\":{value}"), CniCommand.Add).Message, StringComparison.Ordinal);
 
     [Theory]
@@ -138,12 +138,12 @@ public sealed class NetworkConfigTests
     [InlineData("[]", "expected an object")]
     [InlineData("null", "expected an object")]
     [InlineData("{\"cniVersion\":1}", "cniVersion")]
-    public void Input_undecodable_is_code_6(string input, string says)
+    public void Malformed_input_is_code_6(string input, string expected)
     {
         var run = new PluginRun("ADD", input).Run();
 
         Assert.Equal((1, 6), (run.ExitCode, run.Code));
-        Assert.Contains(says, run.Message, StringComparison.Ordinal);
+        Assert.Contains(expected, run.Message, StringComparison.Ordinal);
     }
 
     [Theory]
@@ -151,7 +151,7 @@ public sealed class NetworkConfigTests
     [InlineData("0.3.2")]
     [InlineData("1.0")]
     [InlineData("banana")]
-    public void Version_unknown_is_code_1(string version)
+    public void Unknown_version_is_code_1(string version)
     {
         var run = new PluginRun("ADD", PluginRun.Conf(version)).Run();
 
@@ -164,7 +164,7 @@ public sealed class NetworkConfigTests
     [InlineData("CHECK", "0.3.1")]
     [InlineData("GC", "1.0.0")]
     [InlineData("STATUS", "0.4.0")]
-    public void Command_newer_than_the_version_is_code_1(string command, string version)
+    public void Command_later_than_the_version_is_code_1(string command, string version)
     {
         var run = new PluginRun(command, PluginRun.Conf(version)).Run();
 
@@ -177,7 +177,7 @@ public sealed class NetworkConfigTests
         Assert.Contains("prevResult", Fails(PluginRun.Conf(), CniCommand.Check).Message, StringComparison.Ordinal);
 
     [Fact]
-    public void Del_with_a_damaged_prevResult_goes_on_with_what_can_be_read()
+    public void Del_uses_the_valid_parts_of_a_malformed_prevResult()
     {
         var config = Read(
             PluginRun.Conf(
@@ -196,7 +196,7 @@ public sealed class NetworkConfigTests
     [Theory]
     [InlineData("cni.dev/valid-attachments")]
     [InlineData("cni.dev/attachments")]
-    public void Gc_takes_either_key(string key)
+    public void Gc_accepts_either_key(string key)
     {
         var config = Read(
             PluginRun.Conf(
@@ -211,7 +211,7 @@ public sealed class NetworkConfigTests
     }
 
     [Fact]
-    public void Gc_takes_null_for_an_empty_list_and_a_missing_key_for_none()
+    public void Gc_treats_null_as_an_empty_list_and_a_missing_key_as_no_list()
     {
         Assert.Empty(Read(PluginRun.Conf(more: "\"cni.dev/valid-attachments\":null"), CniCommand.Gc).ValidAttachments!);
         Assert.Null(Read(PluginRun.Conf(), CniCommand.Gc).ValidAttachments);
@@ -228,7 +228,7 @@ public sealed class NetworkConfigTests
         );
 
     [Fact]
-    public void Input_larger_than_the_bound_is_refused()
+    public void Input_larger_than_the_bound_is_rejected()
     {
         var run = new PluginRun("ADD", "") { Stdin = new EndlessStream() }.Run();
 
@@ -268,7 +268,7 @@ public sealed class NetworkConfigTests
     [InlineData(
         """{"i\ud800":1,"interfaces":"\ud800","ips":[{"address":"10.0.0.1/32"},{"address":"\ud800"},{"\ud800":"\ud800"},"\ud800",7,null]}"""
     )]
-    public void Del_goes_on_with_strings_that_are_no_unicode_in_prevResult(string previous)
+    public void Del_accepts_a_prevResult_with_strings_that_are_not_Unicode(string previous)
     {
         var config = Read(PluginRun.Conf(more: $"\"prevResult\":{previous}"), CniCommand.Del);
 
@@ -276,14 +276,14 @@ public sealed class NetworkConfigTests
     }
 
     [Fact]
-    public void Del_goes_on_with_a_prevResult_that_is_nested_deeply()
+    public void Del_accepts_a_deeply_nested_prevResult()
     {
         var previous = "{\"ips\":[{\"address\":\"10.0.0.1/32\"}],\"dns\":{\"x\":" + new string('[', 5000) + new string(']', 5000) + "}}";
         Assert.NotNull(Read(PluginRun.Conf(more: $"\"prevResult\":{previous}"), CniCommand.Del).PreviousResult);
     }
 
     [Fact]
-    public void Del_lists_only_the_first_of_many_problems()
+    public void Del_reports_only_the_first_of_many_problems()
     {
         var previous = $$"""{"ips":[{{string.Join(',', Enumerable.Repeat("{}", 10_000))}}]}""";
         var run = new PluginRun("DEL", PluginRun.Conf(more: $"\"ipamdSocket\":\"/nonexistent\",\"prevResult\":{previous}")).Run();
@@ -293,7 +293,7 @@ public sealed class NetworkConfigTests
     }
 
     [Fact]
-    public void Input_that_cannot_be_read_is_code_5()
+    public void Unreadable_input_is_code_5()
     {
         var run = new PluginRun("ADD", "") { Stdin = new BrokenStream() }.Run();
 

@@ -5,7 +5,7 @@ using Xunit;
 
 namespace VpcCni.Shim.Tests;
 
-/// <summary>GC and STATUS: commands about the node, which touch no kernel.</summary>
+/// <summary>GC and STATUS, which change nothing in the kernel.</summary>
 public sealed class NodeCommandsTests
 {
     [Fact]
@@ -49,7 +49,7 @@ public sealed class NodeCommandsTests
     }
 
     [Fact]
-    public async Task Status_of_a_daemon_without_the_service_succeeds_because_it_answered()
+    public async Task Status_of_a_daemon_without_the_service_succeeds()
     {
         await using var ipamd = await FakeIpamd.StartAsync(state => state.ServesNodeIpam = false);
 
@@ -62,7 +62,7 @@ public sealed class NodeCommandsTests
     [InlineData(",\"statusNeedsFreeAddress\":true", 50)]
     [InlineData(",\"statusNeedsFreeAddress\":\"true\"", 50)]
     [InlineData(",\"statusNeedsFreeAddress\":7", 7)]
-    public async Task Status_of_a_full_node_fails_only_if_the_operator_asks(string more, int code)
+    public async Task Status_of_a_full_node_fails_only_if_configured(string more, int code)
     {
         await using var ipamd = await FakeIpamd.StartAsync(state =>
             state.Status = new GetStatusReply
@@ -86,7 +86,7 @@ public sealed class NodeCommandsTests
     }
 
     [Fact]
-    public async Task Gc_hands_the_list_over()
+    public async Task Gc_sends_the_list_to_the_daemon()
     {
         await using var ipamd = await FakeIpamd.StartAsync();
 
@@ -106,7 +106,7 @@ public sealed class NodeCommandsTests
     }
 
     [Fact]
-    public async Task Gc_with_an_empty_list_means_it()
+    public async Task Gc_with_an_empty_list_sends_an_empty_list()
     {
         await using var ipamd = await FakeIpamd.StartAsync();
 
@@ -115,7 +115,7 @@ public sealed class NodeCommandsTests
     }
 
     [Fact]
-    public async Task Gc_without_a_list_is_refused_and_reaches_nobody()
+    public async Task Gc_without_a_list_is_rejected_without_a_call()
     {
         await using var ipamd = await FakeIpamd.StartAsync();
 
@@ -126,7 +126,7 @@ public sealed class NodeCommandsTests
     }
 
     [Fact]
-    public async Task Gc_on_a_daemon_without_the_service_says_so()
+    public async Task Gc_with_a_daemon_without_the_service_is_an_error()
     {
         await using var ipamd = await FakeIpamd.StartAsync(state => state.ServesNodeIpam = false);
 

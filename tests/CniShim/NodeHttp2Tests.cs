@@ -9,12 +9,12 @@ using Xunit;
 namespace VpcCni.Shim.Tests;
 
 /// <summary>
-/// Our HTTP/2 against another implementation (nghttp2, in Node.js): Huffman codes, small windows, split frames, trailers.
+/// Tests the HTTP/2 client against another implementation (nghttp2, in Node.js): Huffman codes, small windows, split frames, trailers.
 /// </summary>
 public sealed class NodeHttp2Tests : IDisposable
 {
-    // Answers as a gRPC server: 200, the number of request bytes as a protobuf message, then trailers. The initial window of 1000 bytes
-    // makes a large request come in parts.
+    // Answers as a gRPC server: status 200, the number of request bytes as a protobuf message, then trailers. The initial window of 1000
+    // bytes splits a large request.
     private const string Server = """
         const http2 = require('http2');
         const server = http2.createServer({ settings: { initialWindowSize: 1000 } });
@@ -66,7 +66,7 @@ public sealed class NodeHttp2Tests : IDisposable
     [InlineData(0)]
     [InlineData(30)]
     [InlineData(5000)]
-    public void Request_of_any_size_arrives_whole_and_the_answer_comes_back(int attachments)
+    public void Request_of_any_size_is_received_and_answered(int attachments)
     {
         var request = new CollectGarbageRequest { NetworkName = "aws-cni" };
         for (var i = 0; i < attachments; i++)
@@ -78,7 +78,7 @@ public sealed class NodeHttp2Tests : IDisposable
     }
 
     [Fact]
-    public void Status_in_headers_only_is_read_with_its_message()
+    public void Status_in_headers_only_is_returned_with_its_message()
     {
         var error = Assert.Throws<RpcException>(() =>
             new NodeIpam.NodeIpamClient(Invoker()).GetStatus(new GetStatusRequest(), Within(TimeSpan.FromSeconds(20)))
@@ -88,7 +88,7 @@ public sealed class NodeHttp2Tests : IDisposable
     }
 
     [Fact]
-    public void Call_without_a_deadline_is_refused() =>
+    public void Call_without_a_deadline_is_rejected() =>
         Assert.Throws<ArgumentException>(() => new NodeIpam.NodeIpamClient(Invoker()).GetStatus(new GetStatusRequest()));
 
     private UnixCallInvoker Invoker() => new(SocketPath, TimeProvider.System);

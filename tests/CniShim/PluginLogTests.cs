@@ -22,7 +22,7 @@ public sealed class PluginLogTests : IDisposable
     }
 
     [Fact]
-    public void Lines_name_the_call_then_the_fields_from_the_level_on()
+    public void Lines_at_or_above_the_level_have_the_call_then_the_fields()
     {
         using (var log = Open(PluginLogLevel.Info))
         {
@@ -66,7 +66,7 @@ public sealed class PluginLogTests : IDisposable
     }
 
     [Fact]
-    public void Only_a_defect_has_its_stack()
+    public void Only_a_defect_is_logged_with_its_stack()
     {
         using (var log = Open(PluginLogLevel.Info))
         {
@@ -80,7 +80,7 @@ public sealed class PluginLogTests : IDisposable
     }
 
     [Fact]
-    public void Lines_of_many_writers_do_not_mix()
+    public void Lines_of_concurrent_writers_are_not_interleaved()
     {
         Parallel.For(
             0,
@@ -104,7 +104,7 @@ public sealed class PluginLogTests : IDisposable
     [InlineData("link", "it is a symbolic link, expected a regular file")]
     [InlineData("device", "it is a character device, expected a regular file")]
     [InlineData("no folder", "its folder does not exist and cannot be created")]
-    public void File_that_cannot_be_written_goes_to_stderr_at_once_and_is_reported_once(string what, string problem)
+    public void Unwritable_file_is_replaced_by_stderr_and_reported_once(string what, string problem)
     {
         Directory.CreateDirectory(Path.GetDirectoryName(LogPath)!);
         var path = LogPath;
@@ -141,7 +141,7 @@ public sealed class PluginLogTests : IDisposable
     }
 
     [Fact]
-    public void Stderr_that_nobody_reads_is_written_to_once_and_fails_nothing()
+    public void Stderr_without_a_reader_is_written_once_and_is_no_failure()
     {
         using var stuck = new StuckStream();
         using var log = new PluginLog(stuck, TimeProvider.System);
@@ -151,7 +151,7 @@ public sealed class PluginLogTests : IDisposable
     }
 
     [Fact]
-    public void File_over_the_bound_is_moved_aside()
+    public void File_over_the_bound_is_rotated()
     {
         Directory.CreateDirectory(Path.GetDirectoryName(LogPath)!);
         using (var big = File.Create(LogPath))

@@ -5,7 +5,7 @@ using VpcCni.Netlink;
 
 namespace VpcCni.Shim.Tests;
 
-/// <summary>One run of the plugin in memory: what a runtime would set, and what it would see.</summary>
+/// <summary>Runs the plugin in memory with the environment and input of a runtime, and records its output.</summary>
 internal sealed class PluginRun
 {
     private readonly Dictionary<string, string> _environment = new(StringComparer.Ordinal);
@@ -65,7 +65,7 @@ internal sealed class PluginRun
         return this;
     }
 
-    /// <summary>The same in another network namespace: what is the host to the plugin.</summary>
+    /// <summary>Runs the plugin in another network namespace, which is the host for it.</summary>
     public PluginRun RunIn(NetworkNamespace host) => host.Run(Run);
 
     public static string Conf(string version = "1.1.0", string more = "") =>

@@ -2,5 +2,6 @@
 using Xunit.Sdk;
 using Xunit.v3;
 
-// Every test here starts daemons and a lab of namespaces: one at a time, so that their deadlines measure the product and not the machine.
+// Tests start daemons and a lab of namespaces. They run one at a time, so that deadlines measure the product and not the load of the
+// machine.
 [assembly: Parallelization(Mode = ParallelMode.None)]

@@ -3,14 +3,14 @@ using VpcCni.Tests.Shared;
 
 namespace VpcCni.EndToEnd.Tests;
 
-/// <summary>The binaries that <c>make build</c> leaves in <c>out/</c>.</summary>
+/// <summary>Paths of the binaries that <c>make build</c> writes to <c>out/</c>.</summary>
 internal static class Binaries
 {
     public static string Ipamd => Need("ipamd");
 
     public static string Plugin => Need("vpc-cni");
 
-    /// <summary>Of the repository.</summary>
+    /// <summary>Path of the repository.</summary>
     public static string Root
     {
         get

@@ -10,7 +10,7 @@ public sealed class CommandLineTests
     [InlineData("whatiff", "did you mean 'whatif'?")]
     [InlineData("whatif --pods 1", "Option '--instance-type' is required")]
     [InlineData("whatif --instance-type m5.huge --pods x", "--pods: 'x'")]
-    public async Task Wrong_command_line_has_its_own_exit_code_and_a_hint(string line, string expected)
+    public async Task Invalid_command_line_has_its_own_exit_code_and_a_hint(string line, string expected)
     {
         var (code, output, error) = await RunAsync(line.Split(' '));
         Assert.Equal((64, ""), (code, output));
@@ -19,7 +19,7 @@ public sealed class CommandLineTests
     }
 
     [Fact]
-    public async Task No_command_prints_the_help()
+    public async Task Missing_command_prints_the_help()
     {
         var (code, output, error) = await RunAsync();
         Assert.Equal((0, ""), (code, error));

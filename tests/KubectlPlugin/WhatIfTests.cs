@@ -5,12 +5,10 @@ using Xunit;
 
 namespace VpcCni.KubectlPlugin.Tests;
 
-/// <summary>
-/// <c>kubectl vpccni whatif</c> from its command line; its answers against the tables of the AWS VPC CNI (docs/eni-and-ip-target.md).
-/// </summary>
+/// <summary>Compares the output of <c>kubectl vpccni whatif</c> with the tables of the AWS VPC CNI (docs/eni-and-ip-target.md).</summary>
 public sealed class WhatIfTests
 {
-    /// <summary>Options, pods, and for each: interfaces, secondary addresses, unused ones.</summary>
+    /// <summary>Options, numbers of pods, and for each: interfaces, secondary addresses, unused addresses.</summary>
     public static TheoryData<string, string, int[][]> DocumentedAddressTargets =>
         new()
         {
@@ -44,7 +42,7 @@ public sealed class WhatIfTests
         };
 
     /// <summary>
-    /// Options, pods, and for each: interfaces, prefixes, unused prefixes, unused addresses (docs/prefix-and-ip-target.md).
+    /// Options, numbers of pods, and for each: interfaces, prefixes, unused prefixes, unused addresses (docs/prefix-and-ip-target.md).
     /// </summary>
     public static TheoryData<string, string, int[][]> DocumentedPrefixTargets =>
         new()
@@ -83,7 +81,7 @@ public sealed class WhatIfTests
 
     [Theory]
     [MemberData(nameof(DocumentedPrefixTargets))]
-    public async Task Answer_with_prefixes_is_that_of_the_documented_table(string settings, string pods, int[][] expected)
+    public async Task Result_with_prefixes_equals_the_documented_table(string settings, string pods, int[][] expected)
     {
         var steps = await AskAsync("ENABLE_PREFIX_DELEGATION=true " + settings, pods);
         Assert.Equal(
@@ -96,7 +94,7 @@ public sealed class WhatIfTests
 
     [Theory]
     [MemberData(nameof(DocumentedAddressTargets))]
-    public async Task Answer_is_that_of_the_documented_table(string settings, string pods, int[][] expected)
+    public async Task Result_equals_the_documented_table(string settings, string pods, int[][] expected)
     {
         var steps = await AskAsync(settings, pods);
         Assert.Equal(
@@ -107,7 +105,7 @@ public sealed class WhatIfTests
     }
 
     [Fact]
-    public async Task Answer_with_custom_networking_leaves_the_primary_interface_without_pods()
+    public async Task Result_with_custom_networking_has_no_pods_on_the_primary_interface()
     {
         var steps = await AskAsync("WARM_ENI_TARGET=1 AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG=true", "0,1,5");
         Assert.Equal(
@@ -125,7 +123,7 @@ public sealed class WhatIfTests
     }
 
     [Fact]
-    public async Task Answer_splits_the_addresses_by_interface_and_counts_the_calls_of_each_step()
+    public async Task Result_has_the_addresses_of_each_interface_and_the_calls_of_each_step()
     {
         var steps = await AskAsync("WARM_ENI_TARGET=1", "3,3");
         var perEni = steps[0]
@@ -139,7 +137,7 @@ public sealed class WhatIfTests
     }
 
     [Fact]
-    public async Task Addresses_come_back_when_pods_go()
+    public async Task Addresses_are_released_when_pods_stop()
     {
         var steps = await AskAsync("WARM_IP_TARGET=2", "8,0");
         Assert.Equal((8, 0), (Number(steps[0], "addresses") - Number(steps[0], "unusedAddresses"), Number(steps[0], "prefixes")));
@@ -147,7 +145,7 @@ public sealed class WhatIfTests
     }
 
     [Fact]
-    public async Task Table_fits_80_columns_also_for_the_largest_nodes()
+    public async Task Table_of_the_largest_nodes_fits_80_columns()
     {
         var (code, output, _) = await RunAsync("whatif", "--instance-type", "m5.24xlarge", "--pods", "0,300,700");
         Assert.Equal(0, code);
@@ -156,7 +154,7 @@ public sealed class WhatIfTests
     }
 
     [Fact]
-    public async Task More_pods_than_the_node_can_carry_are_told()
+    public async Task Pods_beyond_the_limit_of_the_node_are_reported()
     {
         var (code, _, error) = await RunAsync("whatif", "--instance-type", "t3.small", "--pods", "12");
         Assert.Equal(0, code);
@@ -170,7 +168,7 @@ public sealed class WhatIfTests
     [InlineData("whatif --instance-type t3.small --pods 1 --set WARM_IP_TARGET", "expected NAME=VALUE", "")]
     [InlineData("whatif --instance-type t3.small --pods 1 --set WARM_IP_TARGET=many", "expected an integer", "WARM_IP_TARGET")]
     [InlineData("whatif --instance-type t3.small --pods 1 --set WARM_IPS_TARGET=1", "no such option", "WARM_IP_TARGET")]
-    public async Task A_question_that_makes_no_sense_is_refused_with_a_reason(string command, string reason, string hint)
+    public async Task Invalid_request_is_rejected_with_a_reason(string command, string reason, string hint)
     {
         var (code, output, error) = await RunAsync(command.Split(' '));
         Assert.Equal((64, ""), (code, output));

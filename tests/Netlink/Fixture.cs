@@ -8,7 +8,7 @@ internal static class Fixture
 {
     public static readonly string[] All = ["links", "addresses", "routes", "rules", "neighbours", "proxies", "error-table", "error-nodev"];
 
-    /// <summary>One array a message.</summary>
+    /// <summary>Returns the messages of a fixture, one array each.</summary>
     public static byte[][] Load(string name)
     {
         using var stream =
@@ -17,7 +17,7 @@ internal static class Fixture
         return [.. reader.ReadToEnd().Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(Convert.FromHexString)];
     }
 
-    /// <summary>All messages in one datagram, each padded to 4 octets.</summary>
+    /// <summary>Returns all messages of a fixture as one datagram, each padded to 4 octets.</summary>
     public static byte[] Datagram(string name) =>
         [.. Load(name).SelectMany(message => message.Concat(new byte[(4 - (message.Length & 3)) & 3]))];
 
@@ -44,8 +44,8 @@ internal static class Fixture
             : throw new InvalidOperationException("the message is of another family");
     }
 
-    /// <summary>Everything that is ever done with octets from the kernel, by message type.</summary>
-    public static void ParseAnything(ReadOnlySpan<byte> datagram)
+    /// <summary>Applies every parser to a datagram, each to the message types that it accepts.</summary>
+    public static void ParseAll(ReadOnlySpan<byte> datagram)
     {
         var reader = new MessageReader(datagram);
         while (reader.TryRead(out var message))

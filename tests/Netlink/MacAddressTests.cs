@@ -9,7 +9,8 @@ public sealed class MacAddressTests
     [InlineData("02:00:5e:10:00:01", "02:00:5e:10:00:01")]
     [InlineData("02-00-5E-10-00-01", "02:00:5e:10:00:01")]
     [InlineData("ff:FF:ff:ff:ff:ff", "ff:ff:ff:ff:ff:ff")]
-    public void Text_in_either_form_is_read(string text, string normal) => Assert.Equal(normal, MacAddress.Parse(text).ToString());
+    public void Parse_accepts_either_separator_and_case(string text, string normal) =>
+        Assert.Equal(normal, MacAddress.Parse(text).ToString());
 
     [Theory]
     [InlineData(null)]
@@ -22,7 +23,7 @@ public sealed class MacAddressTests
     [InlineData("0g:00:5e:10:00:01")]
     [InlineData("02:00:5e:10:00: 1")]
     [InlineData("+2:00:5e:10:00:01")]
-    public void Anything_else_is_refused(string? text)
+    public void Parse_rejects_anything_else(string? text)
     {
         Assert.False(MacAddress.TryParse(text, out var address));
         Assert.Equal(default, address);

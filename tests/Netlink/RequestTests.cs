@@ -5,7 +5,7 @@ using Xunit;
 
 namespace VpcCni.Netlink.Tests;
 
-/// <summary>Requests describe themselves as `ip` commands, and refuse what could never work before it reaches the kernel.</summary>
+/// <summary>Requests are described as `ip` commands; contradictory ones are rejected before they are sent.</summary>
 public sealed class RequestTests
 {
     private const AddressFamily V4 = AddressFamily.InterNetwork;
@@ -124,7 +124,7 @@ public sealed class RequestTests
 
     [Theory]
     [MemberData(nameof(Descriptions), DisableDiscoveryEnumeration = true)]
-    public void Request_describes_itself_as_the_equivalent_command(string command, NetlinkRequest request)
+    public void Description_is_the_equivalent_ip_command(string command, NetlinkRequest request)
     {
         ArgumentNullException.ThrowIfNull(request);
         Assert.Equal(command, request.Description);
@@ -132,7 +132,7 @@ public sealed class RequestTests
     }
 
     [Fact]
-    public void Tolerance_belongs_to_the_copy_and_adds_up()
+    public void Tolerating_returns_a_copy_that_tolerates_more()
     {
         var strict = LinkRequests.Delete("eni0");
         var lenient = strict.Tolerating(Errno.ENODEV).Tolerating(Errno.ENOENT);
@@ -148,7 +148,7 @@ public sealed class RequestTests
     [InlineData("a b")]
     [InlineData("a:b")]
     [InlineData("..")]
-    public void Names_that_no_link_can_have_are_refused(string name)
+    public void Invalid_link_names_are_rejected(string name)
     {
         Assert.Throws<ArgumentException>(() => LinkRequests.Delete(name));
         Assert.Throws<ArgumentException>(() => LinkRequests.CreateBridge(name));
@@ -157,7 +157,7 @@ public sealed class RequestTests
     }
 
     [Fact]
-    public void Contradictions_are_refused()
+    public void Contradictory_arguments_are_rejected()
     {
         Assert.Throws<ArgumentException>(() => RouteRequests.Add(new RouteInfo { Family = V6, Gateway = IPAddress.Loopback }));
         Assert.Throws<ArgumentException>(() =>
@@ -182,7 +182,7 @@ public sealed class RequestTests
     }
 
     [Fact]
-    public void A_route_with_more_next_hops_than_a_message_holds_is_refused()
+    public void Route_with_too_many_next_hops_is_rejected()
     {
         var hops = Enumerable.Range(1, 500).Select(index => new NextHop(IPAddress.Loopback, index)).ToArray();
         Assert.Throws<ArgumentException>(() => RouteRequests.Add(new RouteInfo { Family = V4, NextHops = hops }));

@@ -1,4 +1,4 @@
-{{/* Names and labels of aws-vpc-cni's chart: selectors of a DaemonSet cannot change, and others go by them. */}}
+{{/* Names and labels of the chart aws-vpc-cni: the selector of a DaemonSet is immutable, and other objects refer to them. */}}
 {{- define "vpc-cni.name" -}}
 {{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
 {{- end -}}
@@ -34,7 +34,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 k8s-app: aws-node
 {{- end -}}
 
-{{/* The reference of the image, one for all containers. */}}
+{{/* Reference of the image of all containers. */}}
 {{- define "vpc-cni.image" -}}
 {{- $image := .Values.image -}}
 {{- $tag := default .Chart.AppVersion $image.tag | toString -}}
@@ -49,7 +49,7 @@ k8s-app: aws-node
 {{- end -}}
 {{- $reference = printf "%v.dkr.%s.%s.%s/vpc-cni:%s" $image.account $image.endpoint $image.region $image.domain $tag -}}
 {{- else -}}
-{{- fail "no image is named: set image.override to the image that you built (docs/install.md)" -}}
+{{- fail "no image is set: set image.override to the image that you built (docs/install.md)" -}}
 {{- end -}}
 {{- if contains "amazon-k8s-cni" $reference -}}
 {{- fail (printf "image is %s, an image of aws-node: set image.override to the image that you built (docs/install.md)" $reference) -}}
@@ -57,12 +57,12 @@ k8s-app: aws-node
 {{- $reference -}}
 {{- end -}}
 
-{{/* A value of the map env as text: a whole number that YAML read as a float has no exponent. */}}
+{{/* A value of the map env as text. An integer that YAML parsed as a float is formatted without an exponent. */}}
 {{- define "vpc-cni.envText" -}}
 {{- if and (kindIs "float64" .) (eq (floor .) .) -}}{{- int64 . -}}{{- else -}}{{- . -}}{{- end -}}
 {{- end -}}
 
-{{/* The value of a variable of the daemon as text, empty when it is not set or comes from a ConfigMap, Secret or field. extraEnv wins over env. The argument is a list: root, name. */}}
+{{/* Value of a variable of the daemon as text; empty if it is not set or refers to a ConfigMap, Secret or field. extraEnv overrides env. Argument: a list of root and name. */}}
 {{- define "vpc-cni.variable" -}}
 {{- $root := index . 0 -}}
 {{- $name := index . 1 -}}
@@ -72,12 +72,12 @@ k8s-app: aws-node
 {{- $value -}}
 {{- end -}}
 
-{{/* "true" when a variable of the daemon is set to what it reads as true, else nothing. The argument is a list: root, name. */}}
+{{/* "true" if the daemon parses the value of a variable as true, else empty. Argument: a list of root and name. */}}
 {{- define "vpc-cni.isOn" -}}
 {{- if has (include "vpc-cni.variable" .) (list "1" "t" "T" "true" "TRUE" "True") -}}true{{- end -}}
 {{- end -}}
 
-{{/* As isOn, and also "true" when the value is not known here because it comes from a ConfigMap or Secret. */}}
+{{/* As isOn, but also "true" if the value is unknown because it refers to a ConfigMap or Secret. */}}
 {{- define "vpc-cni.mayBeOn" -}}
 {{- $root := index . 0 -}}
 {{- $name := index . 1 -}}
@@ -86,13 +86,13 @@ k8s-app: aws-node
 {{- $may -}}
 {{- end -}}
 
-{{/* Yes when a probe executes the probe program of aws-node, which this image lacks. The argument is the probe. */}}
+{{/* Not empty if a probe runs the probe program of aws-node, which this image lacks. Argument: the probe. */}}
 {{- define "vpc-cni.isForeignProbe" -}}
 {{- $command := default list (default dict (default dict .).exec).command -}}
 {{- if and $command (hasSuffix "grpc-health-probe" (toString (first $command))) -}}true{{- end -}}
 {{- end -}}
 
-{{/* A container's security context. The API refuses allowPrivilegeEscalation: false beside privileged: true, which values of aws-vpc-cni have for its init container. */}}
+{{/* Security context of a container. The API rejects allowPrivilegeEscalation: false with privileged: true, which values of aws-vpc-cni set for the init container. */}}
 {{- define "vpc-cni.securityContext" -}}
 {{- $context := .context -}}
 {{- if $context.privileged -}}{{- $context = omit $context "allowPrivilegeEscalation" -}}{{- end -}}
@@ -102,7 +102,7 @@ k8s-app: aws-node
 {{- toYaml $context -}}
 {{- end -}}
 
-{{/* A probe. One of aws-vpc-cni's values that executes its own probe program, which this image lacks, becomes ours. */}}
+{{/* A probe. Replaces a probe that runs the probe program of aws-node, which this image lacks. */}}
 {{- define "vpc-cni.probe" -}}
 {{- $probe := deepCopy .probe -}}
 {{- if not (hasKey $probe "timeoutSeconds") -}}{{- $_ := set $probe "timeoutSeconds" (int64 .timeout) -}}{{- end -}}
@@ -112,16 +112,16 @@ k8s-app: aws-node
 {{- toYaml $probe -}}
 {{- end -}}
 
-{{/* What must not be installed, in words. */}}
-{{- define "vpc-cni.refuse" -}}
+{{/* Rejects values that must not be installed, with the reason. */}}
+{{- define "vpc-cni.reject" -}}
 {{- if .Values.cniConfig.enabled -}}
 {{- fail "cniConfig.enabled: the daemon writes the network configuration from its own settings; set env.POD_MTU, env.AWS_VPC_K8S_CNI_VETHPREFIX, env.ENABLE_BANDWIDTH_PLUGIN and so on instead" -}}
 {{- end -}}
 {{- if and (eq (toString .Values.enableNetworkPolicy) "true") (not .Values.nodeAgent.deployedSeparately) -}}
-{{- fail "enableNetworkPolicy: this chart does not deploy the network policy agent, so NetworkPolicies would not be enforced; deploy the agent otherwise and set nodeAgent.deployedSeparately=true, or leave enableNetworkPolicy out" -}}
+{{- fail "enableNetworkPolicy: this chart does not deploy the network policy agent, so NetworkPolicies would not be enforced; deploy the agent separately and set nodeAgent.deployedSeparately=true, or omit enableNetworkPolicy" -}}
 {{- end -}}
 {{- if and .Values.podMonitor.create (include "vpc-cni.isOn" (list . "DISABLE_METRICS")) -}}
-{{- fail "podMonitor.create with env.DISABLE_METRICS=true: there would be nothing to scrape" -}}
+{{- fail "podMonitor.create with env.DISABLE_METRICS=true: there is nothing to scrape" -}}
 {{- end -}}
 {{- $seen := dict -}}
 {{- range .Values.extraEnv -}}
@@ -130,21 +130,21 @@ k8s-app: aws-node
 {{- end -}}
 {{- range $name := list "ENABLE_IPv6" "ENABLE_POD_ENI" "ENABLE_MULTI_NIC" -}}
 {{- if include "vpc-cni.isOn" (list $ $name) -}}
-{{- fail (printf "env.%s=true: this version does not have that mode, and the daemon would refuse to start; leave it out (docs/limits.md)" $name) -}}
+{{- fail (printf "env.%s=true: this version does not support this mode, and the daemon would not start; omit it (docs/limits.md)" $name) -}}
 {{- end -}}
 {{- end -}}
 {{- if has (toString (get (default dict .Values.init.env) "ENABLE_IPv6")) (list "1" "t" "T" "true" "TRUE" "True") -}}
-{{- fail "init.env.ENABLE_IPv6=true: this version does not have that mode; leave it out (docs/limits.md)" -}}
+{{- fail "init.env.ENABLE_IPv6=true: this version does not support this mode; omit it (docs/limits.md)" -}}
 {{- end -}}
 {{- if has (include "vpc-cni.variable" (list . "ENABLE_IPv4")) (list "0" "f" "F" "false" "FALSE" "False") -}}
-{{- fail "env.ENABLE_IPv4=false: this version serves IPv4 pods only, and the daemon would refuse to start; leave it out (docs/limits.md)" -}}
+{{- fail "env.ENABLE_IPv4=false: this version supports only IPv4 pods, and the daemon would not start; omit it (docs/limits.md)" -}}
 {{- end -}}
 {{- if eq (include "vpc-cni.variable" (list . "NETWORK_POLICY_ENFORCING_MODE")) "strict" -}}
-{{- fail "env.NETWORK_POLICY_ENFORCING_MODE=strict: this version does not have that mode, and the daemon would refuse to start; expected standard or none (docs/limits.md)" -}}
+{{- fail "env.NETWORK_POLICY_ENFORCING_MODE=strict: this version does not support this mode, and the daemon would not start; expected standard or none (docs/limits.md)" -}}
 {{- end -}}
 {{- end -}}
 
-{{/* For NOTES: keys of aws-vpc-cni's chart that are set and have no effect, a line for each reason. */}}
+{{/* For NOTES: keys of the chart aws-vpc-cni that are set and have no effect, one line per reason. */}}
 {{- define "vpc-cni.withoutEffect" -}}
 {{- $lines := list -}}
 {{- $keys := include "vpc-cni.keys" (dict "path" "init.image" "map" (omit (default dict .Values.init.image) "pullPolicy")) -}}
@@ -174,7 +174,7 @@ k8s-app: aws-node
 {{- range $index, $line := $lines }}{{ if $index }}{{ "\n" }}{{ end }}  * {{ $line }}{{ end -}}
 {{- end -}}
 
-{{/* The keys of a map that are set, as paths with commas between them. The argument is a map: path, map. */}}
+{{/* Paths of the keys of a map that are set, separated by commas. Argument: a map of path and map. */}}
 {{- define "vpc-cni.keys" -}}
 {{- $path := .path -}}
 {{- $paths := list -}}
@@ -184,7 +184,7 @@ k8s-app: aws-node
 {{- join ", " $paths -}}
 {{- end -}}
 
-{{/* For NOTES: where the daemon's log is when `kubectl logs` does not show it; else nothing. */}}
+{{/* For NOTES: location of the daemon's log if `kubectl logs` does not show it, else empty. */}}
 {{- define "vpc-cni.logFile" -}}
 {{- $file := include "vpc-cni.variable" (list . "AWS_VPC_K8S_CNI_LOG_FILE") -}}
 {{- if and $file (not (has $file (list "stdout" "stderr" "/dev/stdout" "/dev/stderr"))) -}}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Renders a chart as `helm template --include-crds` does, as far as this repository's chart uses it: values over values.yaml, the schema, the engine's functions, one document after another on
-// standard output. Built from Debian's packages, so that the tests need neither helm nor a network.
+// Renders a chart as `helm template --include-crds` does, with the features that the chart of this repository uses: values over values.yaml, the schema, the functions of the engine. Writes the
+// documents to standard output. Built from Debian packages, so that the tests need neither helm nor a network.
 //
 //	renderer [-release NAME] [-namespace NS] [-notes] CHART [VALUES.yaml]...
 package main
@@ -26,7 +26,7 @@ import (
 
 type object = map[string]interface{}
 
-// The files of a chart, for .Files.Get.
+// Files of a chart, for .Files.Get.
 type files struct{ root string }
 
 func (f files) Get(name string) string {
@@ -113,7 +113,7 @@ func run(release, namespace string, notes bool, args []string) error {
 	return nil
 }
 
-// Helm gives the fields of Chart.yaml with a capital first letter.
+// Helm capitalizes the fields of Chart.yaml.
 func chartFields(meta object) object {
 	fields := object{}
 	for name, value := range meta {
@@ -134,7 +134,7 @@ func readYaml(name string) (object, error) {
 	return read, nil
 }
 
-// What is given wins; maps are merged, and null takes a default away.
+// The given values override the defaults; maps are merged, and null removes a default.
 func over(given, defaults object) object {
 	merged := object{}
 	for key, value := range defaults {
@@ -181,7 +181,7 @@ func checkSchema(name string, values object) error {
 func render(root string, data object) (map[string]string, error) {
 	all := template.New("chart").Option("missingkey=zero")
 	functions := sprig.TxtFuncMap()
-	// As Helm: a chart is the same wherever it is rendered.
+	// As in Helm, the result does not depend on the environment.
 	delete(functions, "env")
 	delete(functions, "expandenv")
 	for name, function := range engine(all) {
@@ -220,13 +220,13 @@ func render(root string, data object) (map[string]string, error) {
 		if err := all.ExecuteTemplate(&output, name, data); err != nil {
 			return nil, err
 		}
-		// text/template prints this for what is not there; Helm takes it away, too.
+		// text/template prints this for missing values; Helm removes it as well.
 		rendered[name] = strings.ReplaceAll(output.String(), "<no value>", "")
 	}
 	return rendered, nil
 }
 
-// Functions that Helm adds to sprig's.
+// Functions that Helm adds to those of sprig.
 func engine(all *template.Template) template.FuncMap {
 	toYaml := func(value interface{}) (string, error) {
 		content, err := yaml.Marshal(value)
@@ -265,7 +265,7 @@ func engine(all *template.Template) template.FuncMap {
 			return value, nil
 		},
 		"fail": func(message string) (string, error) { return "", errors.New(message) },
-		// As `helm template`: there is no cluster to look into.
+		// As in `helm template`, there is no cluster to query.
 		"lookup": func(_, _, _, _ string) object { return object{} },
 	}
 }

@@ -12,14 +12,14 @@ using Xunit;
 namespace VpcCni.EndToEnd.Tests.Chart;
 
 /// <summary>
-/// What the Containerfile makes, put together from this machine's files: the native binaries of <c>make build</c> where the Containerfile
-/// copies them, the programs of the packages that it installs, and the libraries that these name. In the form of <c>docker save</c>.
+/// Builds the image of the Containerfile from files of this machine: the native binaries of <c>make build</c>, the programs of the packages
+/// that the Containerfile installs, and the libraries that they need. In the format of <c>docker save</c>.
 /// </summary>
 internal static partial class DaemonImage
 {
     public const string Name = "localhost/vpc-cni:test";
 
-    /// <summary>Programs that the daemon runs (ipamd/HostNetwork/Nat); the names of the iptables family are links to two files.</summary>
+    /// <summary>Programs that the daemon runs (ipamd/HostNetwork/Nat). Those of the iptables family are links to two files.</summary>
     private static readonly string[] Programs =
     [
         "/usr/sbin/nft",
@@ -60,7 +60,7 @@ internal static partial class DaemonImage
         Add(tar, "manifest.json", Encoding.UTF8.GetBytes(manifest.ToJsonString()));
     }
 
-    /// <summary>A native file of <c>make build</c>; a script or a managed program would not run in the image.</summary>
+    /// <summary>Returns the path of a native file of <c>make build</c>; a script or a managed program would not run in the image.</summary>
     public static string NeedNative(string program)
     {
         var path = Path.Combine(HelmRenderer.Repository, "out", program);
@@ -77,7 +77,7 @@ internal static partial class DaemonImage
             files[program] = program;
         }
 
-        // Opened by name when the first hash or key is wanted, so that ldd does not show them.
+        // OpenSSL loads these by name at the first use of a hash or key, so ldd does not list them.
         foreach (var name in (string[])["libssl.so.3", "libcrypto.so.3"])
         {
             var library = Directory
@@ -126,7 +126,7 @@ internal static partial class DaemonImage
         return bytes.ToArray();
     }
 
-    /// <summary>What ldd finds; a static file has none.</summary>
+    /// <summary>Returns the libraries that ldd lists; none for a static file.</summary>
     private static IEnumerable<string> Libraries(string file)
     {
         var outcome = HelmRenderer.Run(new("ldd", [file]), TimeSpan.FromSeconds(10));

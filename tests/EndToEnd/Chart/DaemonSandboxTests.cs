@@ -8,7 +8,8 @@ using Xunit;
 namespace VpcCni.EndToEnd.Tests.Chart;
 
 /// <summary>
-/// The daemon of a lab has the rights that the rendered chart gives it, so that every end-to-end test and the demo test what ships.
+/// Compares the sandbox of the lab's daemons with the privileges and mounts of the rendered chart, so that the other end-to-end tests and
+/// the demo run what is released.
 /// </summary>
 public sealed class DaemonSandboxTests
 {
@@ -42,7 +43,7 @@ public sealed class DaemonSandboxTests
     }
 
     [Fact]
-    public async Task Daemon_of_a_lab_is_in_it()
+    public async Task Daemon_of_a_lab_runs_in_the_sandbox()
     {
         await using var node = await NodeLab.StartAsync();
         var daemon = $"/proc/{node.TheNode.Ipamd!.ProcessId}";
@@ -60,13 +61,13 @@ public sealed class DaemonSandboxTests
         string[] writable = [.. DaemonSandbox.Mounts.Where(mount => !mount.IsReadOnly).Select(mount => mount.InLab(node.TheNode.Paths))];
         foreach (var path in writable)
             Assert.Equal("rw", options[path]);
-        // What the machine mounted since then comes along as it is there: namespaces of pods.
+        // Mounts of the machine since then, such as namespaces of pods, appear in the sandbox.
         Assert.DoesNotContain(
             options,
             mount => mount.Value == "rw" && !writable.Contains(mount.Key) && !mount.Key.StartsWith("/run/netns/", StringComparison.Ordinal)
         );
 
-        // Namespaces that are made after its start are seen, and are gone when the machine removes them.
+        // Namespaces created after the start of the daemon appear in it, and disappear when the machine removes them.
         var plugin = new RawPlugin(node);
         var netns = plugin.CreateNamespace("late");
         Assert.Contains(File.ReadLines($"{daemon}/mountinfo"), line => line.Contains($" {netns} ", StringComparison.Ordinal));

@@ -14,8 +14,8 @@ using Xunit;
 namespace VpcCni.EndToEnd.Tests.Chart;
 
 /// <summary>
-/// The chart's containers under a real runtime on a node of the lab: rendered command, environment, mounts, capabilities, read-only root,
-/// and the runtime's own seccomp profile. Every path of the data plane works with them, and not with less.
+/// Runs the containers of the rendered chart with a real runtime on a node of the lab: command, environment, mounts, capabilities,
+/// read-only root and the runtime's default seccomp profile. All paths of the data plane work with these privileges, and fail without them.
 /// </summary>
 public sealed class RenderedDaemonTests
 {
@@ -27,7 +27,7 @@ public sealed class RenderedDaemonTests
     private static readonly string Image = $$"""image: {override: "{{DaemonImage.Name}}"}""";
 
     [Fact]
-    public async Task Containers_of_the_chart_serve_a_node_with_what_they_are_given_and_not_with_less()
+    public async Task Containers_of_the_chart_need_exactly_their_privileges()
     {
         DaemonImage.NeedNative("ipamd");
         await using var node = await StartAsync();
@@ -37,7 +37,7 @@ public sealed class RenderedDaemonTests
         DaemonImage.Write(image);
         await runtime.ImportAsync(image);
 
-        // Without its one capability the daemon answers, and repairs nothing.
+        // Without CAP_NET_ADMIN the daemon answers but repairs nothing.
         await ExecAsync(node, "nft", "delete", "table", "ip", "vpccni");
         await ExecAsync(node, "ip", "rule", "del", "priority", "1024");
         var powerless = new RenderedPod(node, runtime, HelmRenderer.Render(Image, "securityContext: {capabilities: {add: []}}"));
@@ -48,7 +48,7 @@ public sealed class RenderedDaemonTests
             () =>
                 powerless.DaemonLog.Contains("ip rule add", StringComparison.Ordinal)
                 && powerless.DaemonLog.Contains("EPERM", StringComparison.Ordinal),
-            what: "the log says what the kernel refused"
+            what: "the change that the kernel rejected is logged"
         );
         Assert.False(await IsRepairedAsync(node));
         await powerless.RemoveAsync();
@@ -58,7 +58,7 @@ public sealed class RenderedDaemonTests
                 File.Delete(file);
         }
 
-        // With what the chart gives them.
+        // With the privileges of the chart.
         var pod = new RenderedPod(node, runtime, HelmRenderer.Render(Image, Values));
         await pod.StartSandboxAsync("aws-node");
         await ExecAsync(node, "sh", "-c", "echo 0 > /proc/sys/net/ipv4/tcp_early_demux; echo 1 > /proc/sys/net/ipv4/conf/eth0/rp_filter");
@@ -68,13 +68,13 @@ public sealed class RenderedDaemonTests
             "1\n2\n",
             (await ExecAsync(node, "cat", "/proc/sys/net/ipv4/tcp_early_demux", "/proc/sys/net/ipv4/conf/eth0/rp_filter")).Output
         );
-        // What aws-node leaves where its iptables is the legacy one. To see it takes NET_RAW; without, the daemon says that it may be
-        // there.
+        // Leaves a chain as aws-node does with iptables-legacy. Reading it requires CAP_NET_RAW; without it the daemon reports that the
+        // chain may exist.
         await ExecAsync(node, "iptables-legacy", "-t", "nat", "-N", LegacyChain);
         await pod.StartDaemonAsync();
         await pod.WaitUntilReadyAsync();
         Assert.Equal(0, await pod.ProbeAsync("livenessProbe"));
-        await Eventually.TrueAsync(() => IsRepairedAsync(node), what: "the rule and the table are back");
+        await Eventually.TrueAsync(() => IsRepairedAsync(node), what: "the rule and the table are restored");
 
         var status = pod.ProcessStatus();
         foreach (var set in (string[])["CapPrm", "CapEff", "CapBnd"])
@@ -95,10 +95,10 @@ public sealed class RenderedDaemonTests
                     "iptables-legacy-save does not show them",
                     StringComparison.Ordinal
                 ),
-            what: "status says what may be left"
+            what: "status reports the rules that may be left"
         );
 
-        // Two interfaces of pods, all paths, and repair.
+        // Two interfaces with pods, all paths, and repairs.
         for (var index = 0; index < 10; index++)
             await node.AddAsync($"web-{index}");
         await node.Lab.AddPodAsync("node-2", PodName.Parse("default/other"), TestContext.Current.CancellationToken);
@@ -110,7 +110,7 @@ public sealed class RenderedDaemonTests
         await paths.FlushAsync(TestContext.Current.CancellationToken);
         await Eventually.TrueAsync(() => paths.IsRestoredAsync(TestContext.Current.CancellationToken));
         var asked = await pod.ExecAsync("/app/ipamd", "status");
-        // The node's legacy rules cannot be read with the rights of the chart, which is all that is wrong.
+        // The only problem is that the privileges of the chart do not permit reading the legacy rules.
         Assert.True(asked.ExitCode == 3, asked.Output);
         Assert.StartsWith("DEGRADED   HostNetwork: rules of the AWS VPC CNI may be left", asked.Output, StringComparison.Ordinal);
         Assert.Contains(
@@ -118,12 +118,12 @@ public sealed class RenderedDaemonTests
             call => call is { User: RoleTests.User, Verb: "list", Resource: "nodes", Outcome: 200 }
         );
 
-        // Namespaces that were made after its start are seen, and looked into without CAP_SYS_ADMIN.
+        // The daemon can read namespaces that were created after its start, without CAP_SYS_ADMIN.
         var (auditExit, audit) = await pod.ExecAsync("/app/ipamd", "audit", "--json");
         Assert.True(auditExit == 0, audit);
         Assert.Matches("\"1[0-9] namespaces\"", audit);
 
-        // As a rolling update ends it, and begins the next: pods keep their addresses and the paths work.
+        // Restarts as in a rolling update: pods keep their addresses and the paths work.
         await pod.StopDaemonAsync();
         Assert.Equal(0, (await pod.DaemonStatusAsync()).ExitCode);
         await pod.RemoveAsync();
@@ -138,8 +138,8 @@ public sealed class RenderedDaemonTests
         await next.StartSandboxAsync("aws-node-next");
         await next.StartDaemonAsync();
         await next.WaitUntilReadyAsync();
-        await Eventually.TrueAsync(() => Directory.GetFiles(notes).Length == 0, what: "the DEL that came meanwhile is taken");
-        // The log file of aws-node's values is written on the node, though the root is read-only.
+        await Eventually.TrueAsync(() => Directory.GetFiles(notes).Length == 0, what: "the missed DEL is executed");
+        // The log file of aws-node's values is written on the node although the root of the container is read-only.
         var logged = Path.Combine(node.TheNode.Paths.Folder, "var-log", "ipamd.log");
         const string ready = "ready: ADDs can be served";
         await Eventually.TrueAsync(
@@ -160,7 +160,7 @@ public sealed class RenderedDaemonTests
         (await ExecAsync(node, "nft", "list", "table", "ip", "vpccni")).ExitCode == 0
         && (await ExecAsync(node, "ip", "rule")).Output.Contains("1024:", StringComparison.Ordinal);
 
-    /// <summary>Of the path checks: what is outside of the VPC and reached with the pod's own address.</summary>
+    /// <summary>Destinations outside of the VPC that the path checks reach with the address of the pod.</summary>
     private static string Values => $$"""env: {AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS: "{{FabricAddresses.OnPremises}}"}""";
 
     private static Task<NodeLab> StartAsync() =>

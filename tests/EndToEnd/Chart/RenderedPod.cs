@@ -11,12 +11,12 @@ using VpcCni.Tests.Shared;
 namespace VpcCni.EndToEnd.Tests.Chart;
 
 /// <summary>
-/// The pod of the rendered DaemonSet on a lab node: what kubelet would ask of the container runtime, with the node's folders in the place
-/// of those of a real host, and the lab's endpoints added to the environment.
+/// The pod of the rendered DaemonSet on a lab node. Calls the container runtime as kubelet would, with the folders of the lab node in place
+/// of those of a host, and with the endpoints of the lab in the environment.
 /// </summary>
 internal sealed class RenderedPod(NodeLab node, Containerd runtime, RenderedChart chart)
 {
-    /// <summary>What kubelet asks for with procMount Default (kubernetes, pkg/securitycontext).</summary>
+    /// <summary>The paths of procMount Default (kubernetes, pkg/securitycontext).</summary>
     private static readonly string[] MaskedPaths =
     [
         "/proc/asound",
@@ -39,7 +39,7 @@ internal sealed class RenderedPod(NodeLab node, Containerd runtime, RenderedChar
 
     public async Task StartSandboxAsync(string name) => (_sandbox, _config) = await runtime.RunHostSandboxAsync(name);
 
-    /// <summary>Runs the init container to its end.</summary>
+    /// <summary>Runs the init container until it ends.</summary>
     public async Task<(int ExitCode, string Log)> RunInitAsync()
     {
         var id = await StartAsync(chart.Init);
@@ -53,7 +53,7 @@ internal sealed class RenderedPod(NodeLab node, Containerd runtime, RenderedChar
 
     public async Task StartDaemonAsync() => _daemon = await StartAsync(chart.Daemon);
 
-    /// <summary>The exit code of a rendered probe; null when there is nothing to probe, because the daemon has ended.</summary>
+    /// <summary>Runs a rendered probe and returns its exit code; null if the daemon has ended.</summary>
     public async Task<int?> ProbeAsync(string probe)
     {
         try
@@ -66,7 +66,7 @@ internal sealed class RenderedPod(NodeLab node, Containerd runtime, RenderedChar
         }
     }
 
-    /// <summary>Until the rendered probe says so; fails at once, with the end of the log, when the daemon ends.</summary>
+    /// <summary>Waits until the rendered readiness probe succeeds. Fails at once, with the end of the log, when the daemon ends.</summary>
     public async Task WaitUntilReadyAsync()
     {
         try
@@ -104,7 +104,7 @@ internal sealed class RenderedPod(NodeLab node, Containerd runtime, RenderedChar
 
     public Task<ContainerStatus> DaemonStatusAsync() => StatusAsync(_daemon);
 
-    /// <summary>As kubelet ends it: SIGTERM, and SIGKILL after the grace period.</summary>
+    /// <summary>Stops the daemon as kubelet does: SIGTERM, then SIGKILL after the grace period.</summary>
     public async Task StopDaemonAsync() =>
         await runtime.Cri.StopContainerAsync(
             new StopContainerRequest { ContainerId = _daemon, Timeout = (int)chart.PodSpec["terminationGracePeriodSeconds"]! },
@@ -115,13 +115,13 @@ internal sealed class RenderedPod(NodeLab node, Containerd runtime, RenderedChar
 
     public string DaemonLog => Log("aws-node");
 
-    /// <summary>The fields of /proc/PID/status of the daemon.</summary>
+    /// <summary>Returns the fields of /proc/PID/status of the daemon.</summary>
     public Dictionary<string, string> ProcessStatus() =>
         File.ReadAllLines($"/proc/{ProcessId()}/status")
             .Select(line => line.Split(':', 2))
             .ToDictionary(part => part[0], part => part[1].Trim());
 
-    /// <summary>The options of the mount at a path, as the daemon sees it; null when there is none (proc_pid_mountinfo(5)).</summary>
+    /// <summary>Returns the options of a mount in the daemon's namespace; null if there is none (proc_pid_mountinfo(5)).</summary>
     public string? MountOptions(string path) =>
         File.ReadLines($"/proc/{ProcessId()}/mountinfo").Select(line => line.Split(' ')).LastOrDefault(part => part[4] == path)?[5];
 
@@ -133,7 +133,7 @@ internal sealed class RenderedPod(NodeLab node, Containerd runtime, RenderedChar
                 continue;
             try
             {
-                // The folder of the node is mounted in this container and in no other.
+                // Only this container has a mount of the node's folder.
                 if (
                     File.ReadAllText($"{folder}/cmdline").StartsWith("/app/ipamd\0run\0", StringComparison.Ordinal)
                     && File.ReadAllText($"{folder}/mountinfo").Contains(node.TheNode.Paths.Folder, StringComparison.Ordinal)
@@ -142,7 +142,7 @@ internal sealed class RenderedPod(NodeLab node, Containerd runtime, RenderedChar
             }
             catch (Exception gone) when (gone is IOException or UnauthorizedAccessException)
             {
-                // It ended between the two looks.
+                // The process ended after the listing.
             }
         }
 
@@ -214,7 +214,7 @@ internal sealed class RenderedPod(NodeLab node, Containerd runtime, RenderedChar
     {
         var environment = RenderedChart.Environment(container);
         (environment["AWS_EC2_ENDPOINT"], environment["AWS_REGION"]) = (VpcLab.Ec2Endpoint, "us-west-2");
-        // What kubelet sets for every pod, and for those fields of the pod that the container names.
+        // Variables that kubelet sets for every pod, and fields of the pod that the container refers to.
         (environment["KUBERNETES_SERVICE_HOST"], environment["KUBERNETES_SERVICE_PORT"]) = (
             LabCluster.Address.ToString(),
             $"{LabCluster.SecurePort}"

@@ -7,15 +7,17 @@ using Xunit;
 
 namespace VpcCni.EndToEnd.Tests.Chart;
 
-/// <summary>The rendered ClusterRole against the calls that the API server saw: enough, and nothing that is never used.</summary>
+/// <summary>
+/// Compares the rendered ClusterRole with the calls that the API server received: it permits all of them and nothing else.
+/// </summary>
 public sealed class RoleTests
 {
     public const string User = "system:serviceaccount:kube-system:aws-node";
 
     [Fact]
-    public async Task Role_allows_what_a_daemon_with_events_and_annotations_does()
+    public async Task Role_permits_exactly_the_calls_of_events_and_annotations()
     {
-        // One interface, nine addresses, no waiting: the tenth pod fails, which is an event.
+        // One interface with nine addresses and no waiting, so the tenth pod fails and causes an event.
         Dictionary<string, string> environment = new()
         {
             ["ANNOTATE_POD_IP"] = "true",
@@ -33,7 +35,7 @@ public sealed class RoleTests
     }
 
     [Fact]
-    public async Task Role_allows_what_a_daemon_with_custom_networking_does()
+    public async Task Role_permits_exactly_the_calls_of_custom_networking()
     {
         Dictionary<string, string> environment = new() { ["AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG"] = "true" };
         await using var node = await NodeLab.StartAsync(environment, beforeReady: _ => { });
@@ -54,7 +56,7 @@ public sealed class RoleTests
             )
             .ToList();
         Assert.Empty(Seen(node).Except(allowed));
-        // An event that happens again is patched, a missing pod is not asked for, and no checkpoint was lost: what is left of a short life.
+        // Calls that this short run does not make: repeated events, queries of missing pods, a lost checkpoint.
         Assert.Empty(allowed.Except(Seen(node)).Except(["events patch", "events create", "pods get", "pods list"]));
     }
 

@@ -7,13 +7,13 @@ using Xunit;
 
 namespace VpcCni.EndToEnd.Tests.Cli;
 
-/// <summary>The command line of the real binary, as an operator meets it: with a daemon, without one, and in a shell.</summary>
+/// <summary>The command line of the real binary: with a daemon, without one, and in a shell.</summary>
 public sealed class CommandLineTests
 {
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(30);
 
     [Fact]
-    public async Task Bare_program_prints_help_and_starts_no_daemon()
+    public async Task Program_without_a_command_prints_help_and_starts_no_daemon()
     {
         var folder = Directory.CreateTempSubdirectory("vpccni-bare-");
         try
@@ -37,7 +37,7 @@ public sealed class CommandLineTests
     }
 
     [Fact]
-    public async Task Wrong_command_is_64_and_a_daemon_that_does_not_run_is_2()
+    public async Task Unknown_command_is_64_and_a_missing_daemon_is_2()
     {
         var wrong = await RunAsync(["statsu"]);
         Assert.Equal((64, ""), (wrong.Code, wrong.Output));
@@ -75,7 +75,7 @@ public sealed class CommandLineTests
     }
 
     [Fact]
-    public async Task Answers_of_a_node_are_for_people_terminals_and_machines()
+    public async Task Commands_print_text_and_valid_JSON()
     {
         await using var node = await NodeLab.StartAsync();
         var pod = "web-5968f7c9d4-" + new string('x', 40);
@@ -128,7 +128,7 @@ public sealed class CommandLineTests
     }
 
     [Fact]
-    public async Task Pods_fit_a_terminal()
+    public async Task Pods_table_fits_the_terminal()
     {
         Requirement.NeedProgram("script");
         await using var node = await NodeLab.StartAsync();
@@ -142,7 +142,7 @@ public sealed class CommandLineTests
     }
 
     [Fact]
-    public async Task Killed_daemon_is_said_to_be_dead_and_its_files_tell_what_it_had()
+    public async Task Status_of_a_killed_daemon_reports_it_and_offline_shows_its_files()
     {
         await using var node = await NodeLab.StartAsync();
         var pod = await node.AddAsync("web-1");
@@ -185,7 +185,7 @@ public sealed class CommandLineTests
                 .Select(item => $"{item.Name} {item.LastWriteTimeUtc:O}")
         );
 
-    /// <summary>What bash offers at the end of a line.</summary>
+    /// <summary>Returns the completions of bash at the end of a line.</summary>
     private static async Task<string> CompleteAsync(string line, string word)
     {
         var script =

@@ -14,8 +14,8 @@ using Xunit;
 namespace VpcCni.EndToEnd.Tests.Daemon;
 
 /// <summary>
-/// The variables that every AWS SDK reads, in the native daemon: where EC2 is, and where credentials come from. The lab's EC2 API checks
-/// each signature, so a daemon that becomes ready without a checkpoint has found the right ones; the instance's own are turned off.
+/// Tests the variables of the AWS SDKs in the native daemon: endpoints, region and credentials. The lab's EC2 API verifies every signature,
+/// so a daemon that becomes ready without a checkpoint used the right credentials. The credentials of the instance are disabled.
 /// </summary>
 public sealed class AwsVariablesTests
 {
@@ -33,16 +33,16 @@ public sealed class AwsVariablesTests
             ["AWS_SECRET_ACCESS_KEY"] = CredentialStore.LongLived.SecretAccessKey,
         };
 
-    /// <summary>A port on which nothing listens: whoever takes the wrong variable does not become ready.</summary>
-    private const string Nowhere = "http://127.0.0.1:9";
+    /// <summary>An endpoint on which nothing listens: a daemon that uses it does not become ready.</summary>
+    private const string ClosedEndpoint = "http://127.0.0.1:9";
 
     public static TheoryData<string> Endpoints =>
         new(
             $"AWS_ENDPOINT_URL_EC2={VpcLab.Ec2Endpoint}",
             $"AWS_ENDPOINT_URL={VpcLab.Ec2Endpoint}",
-            $"AWS_ENDPOINT_URL_EC2={VpcLab.Ec2Endpoint} AWS_ENDPOINT_URL={Nowhere} AWS_EC2_ENDPOINT={Nowhere}",
-            $"AWS_EC2_ENDPOINT={VpcLab.Ec2Endpoint} AWS_ENDPOINT_URL={Nowhere}",
-            $"AWS_EC2_ENDPOINT={VpcLab.Ec2Endpoint} AWS_ENDPOINT_URL_EC2={Nowhere} AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true",
+            $"AWS_ENDPOINT_URL_EC2={VpcLab.Ec2Endpoint} AWS_ENDPOINT_URL={ClosedEndpoint} AWS_EC2_ENDPOINT={ClosedEndpoint}",
+            $"AWS_EC2_ENDPOINT={VpcLab.Ec2Endpoint} AWS_ENDPOINT_URL={ClosedEndpoint}",
+            $"AWS_EC2_ENDPOINT={VpcLab.Ec2Endpoint} AWS_ENDPOINT_URL_EC2={ClosedEndpoint} AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true",
             $"AWS_ENDPOINT_URL_EC2={VpcLab.Ec2Endpoint} AWS_REGION= AWS_DEFAULT_REGION=us-west-2",
             $"AWS_ENDPOINT_URL_EC2={VpcLab.Ec2Endpoint} AWS_REGION=us-west-2 AWS_DEFAULT_REGION=eu-west-9",
             $"AWS_ENDPOINT_URL_EC2={VpcLab.Ec2Endpoint} AWS_REGION="
@@ -50,7 +50,7 @@ public sealed class AwsVariablesTests
 
     [Theory]
     [MemberData(nameof(Endpoints))]
-    public async Task Ec2_is_where_the_variables_of_the_SDK_say(string variables)
+    public async Task Endpoint_and_region_follow_the_variables_of_the_SDK(string variables)
     {
         var environment = Keys;
         environment["AWS_EC2_ENDPOINT"] = "";
@@ -61,7 +61,7 @@ public sealed class AwsVariablesTests
     }
 
     [Fact]
-    public async Task Endpoint_and_region_of_a_profile_count_where_no_variable_says_otherwise()
+    public async Task Endpoint_and_region_of_a_profile_apply_unless_a_variable_is_set()
     {
         var folder = Directory.CreateTempSubdirectory("vpccni-aws-");
         try
@@ -101,7 +101,7 @@ public sealed class AwsVariablesTests
     }
 
     [Fact]
-    public async Task Credentials_come_from_the_profile_that_is_named()
+    public async Task Credentials_come_from_the_named_profile()
     {
         await using var node = await StartAsync([], start: false);
         var file = Path.Combine(node.TheNode.Paths.Folder, "credentials");
@@ -122,7 +122,7 @@ public sealed class AwsVariablesTests
         await AssertServesAsync(node);
     }
 
-    /// <summary>IAM roles for service accounts: the token of the file is exchanged at STS, unsigned.</summary>
+    /// <summary>IAM roles for service accounts: STS exchanges the token of the file, in an unsigned call.</summary>
     [Fact]
     public async Task Credentials_come_from_STS_for_a_web_identity()
     {
@@ -148,9 +148,9 @@ public sealed class AwsVariablesTests
         Assert.Equal("", request.Authorization);
     }
 
-    /// <summary>A refusal is told with its reason, without the token.</summary>
+    /// <summary>The error has its reason and not the token.</summary>
     [Fact]
-    public async Task A_web_identity_that_STS_refuses_is_a_problem_that_says_why()
+    public async Task Web_identity_that_STS_rejects_is_a_problem_with_the_reason()
     {
         await using var node = await StartAsync([], start: false);
         var requests = new ConcurrentQueue<Received>();
@@ -177,7 +177,7 @@ public sealed class AwsVariablesTests
     }
 
     [Fact]
-    public async Task A_token_file_that_is_missing_is_a_problem_that_names_it_and_passes_when_the_file_comes()
+    public async Task Missing_token_file_is_a_named_problem_until_the_file_exists()
     {
         await using var node = await StartAsync([], start: false);
         var pair = await PairOfInstanceAsync(node);
@@ -197,7 +197,7 @@ public sealed class AwsVariablesTests
         await AssertServesAsync(node, WebToken);
     }
 
-    /// <summary>EKS Pod Identity: an agent on a link-local address, or, as here, on loopback.</summary>
+    /// <summary>EKS Pod Identity: an agent on a link-local address, or on loopback as here.</summary>
     [Fact]
     public async Task Credentials_come_from_the_agent_of_pod_identity()
     {
@@ -233,7 +233,7 @@ public sealed class AwsVariablesTests
         Assert.NotEmpty(requests);
     }
 
-    /// <summary>The address that the ECS agent has on every host; here it is one of the lab node's, for the time of the test.</summary>
+    /// <summary>The address of the ECS agent on every host; the lab node has it for the duration of the test.</summary>
     [Fact]
     public async Task Credentials_come_from_the_agent_at_a_relative_URI()
     {
@@ -262,7 +262,7 @@ public sealed class AwsVariablesTests
         Assert.All(requests, request => Assert.Equal("/v2/credentials/id", request.Path));
     }
 
-    /// <summary>A role of a profile is assumed with the keys of its source profile: the call is signed, by them.</summary>
+    /// <summary>A role of a profile is assumed with the keys of its source profile, in a signed call.</summary>
     [Fact]
     public async Task Credentials_come_from_the_role_of_a_profile()
     {
@@ -302,7 +302,7 @@ public sealed class AwsVariablesTests
     [Theory]
     [InlineData("no profile of that name", "[profile other]\nregion = us-west-2\n", "Unable to find the \\\"cni\\\" profile")]
     [InlineData(
-        "a source that is not there",
+        "a missing source",
         "[profile cni]\nrole_arn = arn:aws:iam::1:role/x\nsource_profile = gone\n",
         "its source_profile gone is not in the files"
     )]
@@ -312,8 +312,8 @@ public sealed class AwsVariablesTests
             + "arn:aws:iam::1:role/y\nsource_profile = c\n",
         "has a role itself"
     )]
-    [InlineData("no file of profiles", "<html>this is no profile</html>\n", "CredentialsUnavailable")]
-    public async Task A_profile_that_cannot_be_used_is_a_problem_that_names_it(string what, string content, string expected)
+    [InlineData("a malformed file", "<html>this is no profile</html>\n", "CredentialsUnavailable")]
+    public async Task Unusable_profile_is_a_problem_that_names_it(string what, string content, string expected)
     {
         await using var node = await StartAsync([], start: false);
         var file = Path.Combine(node.TheNode.Paths.Folder, "config");
@@ -332,7 +332,7 @@ public sealed class AwsVariablesTests
     }
 
     [Fact]
-    public async Task Without_credentials_the_problem_says_what_to_give_to_the_daemon()
+    public async Task Missing_credentials_are_a_problem_with_a_hint()
     {
         await using var node = await StartAsync([], start: false);
         node.TheNode.Ipamd!.Start();
@@ -340,7 +340,9 @@ public sealed class AwsVariablesTests
         await AssertRunsAsync(node);
     }
 
-    /// <summary>Without the instance's own credentials, the files of the machine that runs the test, and a cluster.</summary>
+    /// <summary>
+    /// Starts a lab without instance credentials, without the configuration files of the test machine, and without a cluster.
+    /// </summary>
     private static async Task<NodeLab> StartAsync(Dictionary<string, string> environment, bool start = true)
     {
         Dictionary<string, string> all = new()
@@ -373,7 +375,7 @@ public sealed class AwsVariablesTests
         );
     }
 
-    /// <summary>It is tried again, and no reason to end.</summary>
+    /// <summary>The failure is retried and does not end the daemon.</summary>
     private static async Task AssertRunsAsync(NodeLab node)
     {
         var (exitCode, answer) = await node.StatusAsync();
@@ -396,7 +398,7 @@ public sealed class AwsVariablesTests
         Assert.All(secrets, secret => Assert.DoesNotContain(secret, node.Log, StringComparison.Ordinal));
     }
 
-    /// <summary>The pair that the metadata gives out, which EC2 takes with its token only.</summary>
+    /// <summary>Returns the credentials of the instance metadata, which EC2 accepts only with their token.</summary>
     private static async Task<Pair> PairOfInstanceAsync(NodeLab node)
     {
         Requirement.NeedProgram("curl");
@@ -421,7 +423,7 @@ public sealed class AwsVariablesTests
             ):yyyy-MM-dd'T'HH:mm:ss'Z'}</Expiration></Credentials></{action}Result></{action}Response>
             """;
 
-    /// <summary>A stand-in on the node.</summary>
+    /// <summary>Starts a server on the node that stands in for an AWS service.</summary>
     private static Task<NamespaceServer> ServeAsync(
         NodeLab node,
         ConcurrentQueue<Received> requests,

@@ -6,13 +6,13 @@ using Xunit;
 namespace VpcCni.EndToEnd.Tests.Daemon;
 
 /// <summary>
-/// The two binaries when a runtime errs, or when pods and plugins go away in the middle of things: a clear answer each time, and nothing
+/// The binaries with faulty calls of a runtime, and with pods and plugins that end during a call: each gets a clear error, and nothing is
 /// left behind.
 /// </summary>
 public sealed class BadInputTests
 {
     [Fact]
-    public async Task A_container_that_is_added_again_with_another_namespace_is_refused_and_runs_on()
+    public async Task Repeated_ADD_with_another_namespace_is_rejected_and_the_pod_keeps_working()
     {
         await using var node = await NodeLab.StartAsync();
         var plugin = new RawPlugin(node);
@@ -34,7 +34,7 @@ public sealed class BadInputTests
     }
 
     [Fact]
-    public async Task Two_adds_of_one_container_with_two_namespaces_at_once_make_one_pod()
+    public async Task Concurrent_ADDs_of_one_container_to_two_namespaces_make_one_pod()
     {
         await using var node = await NodeLab.StartAsync();
         var plugin = new RawPlugin(node);
@@ -53,7 +53,7 @@ public sealed class BadInputTests
     }
 
     [Fact]
-    public async Task A_container_that_comes_back_after_its_namespace_has_gone_gets_a_working_network()
+    public async Task ADD_after_the_earlier_namespace_was_removed_gives_a_working_network()
     {
         await using var node = await NodeLab.StartAsync();
         var plugin = new RawPlugin(node);
@@ -70,7 +70,7 @@ public sealed class BadInputTests
     }
 
     [Fact]
-    public async Task Names_as_long_as_may_be_work()
+    public async Task Names_of_maximum_length_work()
     {
         await using var node = await NodeLab.StartAsync();
         var plugin = new RawPlugin(node);
@@ -114,7 +114,7 @@ public sealed class BadInputTests
     }
 
     [Fact]
-    public async Task Names_over_the_limits_are_refused_by_name_and_nobody_is_asked()
+    public async Task Names_over_the_limits_are_rejected_without_a_call()
     {
         await using var node = await NodeLab.StartAsync();
         var plugin = new RawPlugin(node);
@@ -161,10 +161,10 @@ public sealed class BadInputTests
 
     [Theory]
     [InlineData("killed")]
-    [InlineData("namespace gone")]
-    public async Task An_add_that_is_cut_off_anywhere_leaves_nothing_after_its_del(string how)
+    [InlineData("namespace removed")]
+    public async Task ADD_interrupted_at_any_point_leaves_nothing_after_its_DEL(string how)
     {
-        // More pods than the node has addresses, one after the other.
+        // Adds more pods in sequence than the node has addresses.
         await using var node = await NodeLab.StartAsync(new() { ["IP_COOLDOWN_PERIOD"] = "0" });
         var plugin = new RawPlugin(node);
         var (cut, whole) = (0, 0);
@@ -187,13 +187,13 @@ public sealed class BadInputTests
                 whole++;
             else
                 cut++;
-            // A namespace that vanished is either seen in time, or the whole of the ADD was done before.
+            // A removed namespace is either detected, or the ADD was complete before.
             if (how != "killed")
                 Assert.Contains(answer!.Code, new[] { 0, 4, 100 });
             Assert.Equal(0, (await plugin.RunAsync("DEL", netns, container)).Code);
         }
 
-        TestContext.Current.TestOutputHelper?.WriteLine($"{cut} cut off, {whole} whole");
+        TestContext.Current.TestOutputHelper?.WriteLine($"{cut} interrupted, {whole} complete");
         Assert.True(cut > 0);
         await AssertNothingLeftAsync(node);
     }
@@ -201,7 +201,7 @@ public sealed class BadInputTests
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public async Task A_link_of_the_pods_name_that_a_crash_left_is_replaced(bool withDelOfTheOld)
+    public async Task Link_that_a_crash_left_under_the_pods_name_is_replaced(bool withDelOfTheOld)
     {
         await using var node = await NodeLab.StartAsync();
         var plugin = new RawPlugin(node);
@@ -225,7 +225,7 @@ public sealed class BadInputTests
     }
 
     [Fact]
-    public async Task Del_before_add_twice_and_without_a_namespace_succeeds_silently_and_leaves_other_pods_alone()
+    public async Task DEL_before_ADD_repeated_and_without_namespace_affects_no_other_pod()
     {
         await using var node = await NodeLab.StartAsync();
         var plugin = new RawPlugin(node);
@@ -257,7 +257,7 @@ public sealed class BadInputTests
     }
 
     [Fact]
-    public async Task Gc_with_a_list_that_cannot_be_read_whole_is_refused_and_releases_nothing()
+    public async Task GC_with_a_malformed_list_is_rejected_and_releases_nothing()
     {
         await using var node = await NodeLab.StartAsync();
         var plugin = new RawPlugin(node);
@@ -296,7 +296,7 @@ public sealed class BadInputTests
     }
 
     [Fact]
-    public async Task A_configuration_with_unknown_keys_of_every_kind_works()
+    public async Task Configuration_with_unknown_keys_works()
     {
         await using var node = await NodeLab.StartAsync();
         var plugin = new RawPlugin(node);
@@ -326,7 +326,9 @@ public sealed class BadInputTests
         await AssertNothingLeftAsync(node);
     }
 
-    /// <summary>On the node and at the daemon. Links go together, by the daemon, a moment after their DEL.</summary>
+    /// <summary>
+    /// Asserts that nothing is left on the node and in the daemon. The daemon deletes links in batches, shortly after their DEL.
+    /// </summary>
     internal static async Task AssertNothingLeftAsync(NodeLab node)
     {
         var left = "";

@@ -4,13 +4,13 @@ using Xunit;
 
 namespace VpcCni.EndToEnd.Tests.Daemon;
 
-/// <summary>Two hundred pods at once, as when a node is drained onto another.</summary>
+/// <summary>Two hundred concurrent ADDs, as when a node is drained onto another.</summary>
 public sealed class BurstTests
 {
     private const int Pods = 200;
 
     [Fact]
-    public async Task Two_hundred_adds_at_once_give_two_hundred_working_pods_and_as_many_dels_leave_nothing()
+    public async Task Two_hundred_concurrent_ADDs_succeed_and_their_DELs_leave_nothing()
     {
         await using var node = await NodeLab.StartAsync(change: options => options with { InstanceType = "m5.4xlarge" });
         var plugin = new RawPlugin(node);
@@ -31,7 +31,7 @@ public sealed class BurstTests
     }
 
     [Fact]
-    public async Task Two_hundred_adds_at_once_on_a_node_for_27_serve_27_and_tell_the_others_why()
+    public async Task Two_hundred_concurrent_ADDs_on_a_node_for_27_serve_27_and_fail_the_rest()
     {
         await using var node = await NodeLab.StartAsync();
         var plugin = new RawPlugin(node);
@@ -46,7 +46,7 @@ public sealed class BurstTests
             answer => Assert.Equal((11, true), (answer.Code, answer.Message.Contains("interface limit reached", StringComparison.Ordinal)))
         );
         Assert.Equal(27, await node.AssignedAsync());
-        // Those that failed have left nothing, even before the runtime's DEL.
+        // Failed ADDs leave nothing, even before the runtime's DEL.
         Assert.Equal(27, (await node.PodNetworkAsync()).Split('\n').Count(line => line.StartsWith("512:", StringComparison.Ordinal)));
         Assert.Equal(27, (await node.PodNetworkAsync()).Split('\n').Count(line => line.Contains("dev eni", StringComparison.Ordinal)));
 

@@ -7,8 +7,8 @@ using Xunit;
 namespace VpcCni.EndToEnd.Tests.Daemon;
 
 /// <summary>
-/// A daemon that is restarted while EC2 fails or throttles goes on serving what checkpoint and instance metadata agree on
-/// (docs/adr/0019), and grows again when EC2 is back.
+/// A daemon that restarts while EC2 fails or throttles serves the interfaces on which checkpoint and instance metadata agree
+/// (docs/adr/0019), and grows the pool when EC2 recovers.
 /// </summary>
 public sealed class CloudAwayTests
 {
@@ -18,7 +18,7 @@ public sealed class CloudAwayTests
     [Theory]
     [InlineData("InternalError")]
     [InlineData("RequestLimitExceeded")]
-    public async Task Restart_while_ec2_is_away_serves_what_is_free_and_grows_when_it_is_back(string code)
+    public async Task Restart_without_EC2_serves_free_addresses_and_grows_after_recovery(string code)
     {
         await using var node = await NodeLab.StartAsync(
             new()
@@ -29,7 +29,7 @@ public sealed class CloudAwayTests
             }
         );
         var (a, b) = (await node.AddAsync("a"), await node.AddAsync("b"));
-        // The checkpoint gets what was observed a moment later.
+        // The observation is written to the checkpoint with a delay.
         await Eventually.TrueAsync(
             () => File.ReadAllText(node.TheNode.Paths.Checkpoint).Contains("\"interfaces\"", StringComparison.Ordinal),
             what: "the interfaces in the checkpoint"
@@ -54,18 +54,18 @@ public sealed class CloudAwayTests
         Assert.DoesNotContain("lost", status.GetRawText(), StringComparison.Ordinal);
         Assert.DoesNotContain("no interface of this node", status.GetRawText(), StringComparison.Ordinal);
 
-        // All that is known to be free is given, and then growth waits for EC2.
+        // Assigns every free address, then waits for the pool to grow.
         var free = status.GetProperty("pool").GetProperty("available").GetInt32();
         List<LabPod> pods = [a, b, c];
         for (var index = 0; index < free; index++)
             pods.Add(await node.AddAsync($"free-{index}"));
         Assert.Equal(pods.Count, pods.Select(pod => pod.Address).Distinct().Count());
-        var refused = await Assert.ThrowsAsync<CniException>(() => node.AddAsync("waits"));
-        Assert.Equal(11, refused.Code);
-        Assert.Contains("has not been observed since the start", refused.Message, StringComparison.Ordinal);
+        var failure = await Assert.ThrowsAsync<CniException>(() => node.AddAsync("waits"));
+        Assert.Equal(11, failure.Code);
+        Assert.Contains("has not been observed since the start", failure.Message, StringComparison.Ordinal);
 
         node.Lab.World.ClearFaults(null);
-        await Eventually.TrueAsync(async () => await AddsAsync(node, "waits"), TimeSpan.FromSeconds(90), "growth goes on");
+        await Eventually.TrueAsync(async () => await AddsAsync(node, "waits"), TimeSpan.FromSeconds(90), "the pool grows");
         Assert.True(await node.PingAsync("waits", a.Address.ToString()));
         await Eventually.TrueAsync(
             async () => !(await node.StatusAsync()).Answer!.Value.GetRawText().Contains("NotObserved", StringComparison.Ordinal),
@@ -74,7 +74,7 @@ public sealed class CloudAwayTests
     }
 
     [Fact]
-    public async Task Role_without_describe_subnets_serves_and_grows_and_a_warning_names_the_permission()
+    public async Task Role_without_DescribeSubnets_works_and_the_permission_is_logged()
     {
         var forbidden = new FaultSpec
         {
@@ -95,7 +95,7 @@ public sealed class CloudAwayTests
         Assert.True(await node.PingAsync("after", pods[0].Address.ToString()));
     }
 
-    /// <summary>The runtime tries a refused ADD again.</summary>
+    /// <summary>Retries a failed ADD, as the runtime does.</summary>
     private static async Task<bool> AddsAsync(NodeLab node, string pod)
     {
         try

@@ -9,7 +9,7 @@ using Xunit;
 
 namespace VpcCni.EndToEnd.Tests.Daemon;
 
-/// <summary>Pods in a network of their own: the daemon, its ENIConfigs applied with kubectl, and real packets.</summary>
+/// <summary>Custom networking with the real daemon, ENIConfigs applied with kubectl, and real packets.</summary>
 public sealed class CustomNetworkingTests
 {
     private static readonly IPNetwork First = IPNetwork.Parse("10.0.64.0/20"),
@@ -19,7 +19,7 @@ public sealed class CustomNetworkingTests
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     [Fact]
-    public async Task Every_path_of_pods_in_the_subnets_of_their_zones_takes_their_interface()
+    public async Task Packets_of_pods_in_zonal_subnets_take_the_interface_of_the_pods()
     {
         await using var lab = await StartAsync(
             new()
@@ -52,23 +52,23 @@ public sealed class CustomNetworkingTests
     }
 
     [Fact]
-    public async Task An_ENIConfig_is_followed_from_before_it_exists_until_after_it_is_gone()
+    public async Task ENIConfig_is_followed_from_creation_to_deletion()
     {
         await using var lab = await StartAsync(
             new() { ["WARM_IP_TARGET"] = "2", ["VPCCNI_ADD_WAIT_SECONDS"] = "3" },
             options => options with { PodSubnets = [First, Second] }
         );
 
-        // There is none: nothing is made, and the pod's event names what is missing.
+        // No ENIConfig: no interface is created, and the event of the pod names the missing object.
         await Eventually.TrueAsync(() =>
             Task.FromResult(lab.Log.Contains("default", StringComparison.Ordinal) || File.Exists(lab.TheNode.Paths.IpamdSocket))
         );
-        var refused = await FailureOfAsync(lab, "early");
-        Assert.Contains("custom networking has no usable ENIConfig for this node", refused, StringComparison.Ordinal);
-        Assert.Contains("'default'", refused, StringComparison.Ordinal);
+        var error = await FailureOfAsync(lab, "early");
+        Assert.Contains("custom networking has no usable ENIConfig for this node", error, StringComparison.Ordinal);
+        Assert.Contains("'default'", error, StringComparison.Ordinal);
         Assert.Equal(["eth0"], Links(lab));
 
-        // Applied: pods in its subnet, with its group, on an interface of their own.
+        // Applied: pods get addresses of its subnet on an interface of their own with its security group.
         await ApplyAsync(lab, "default", SubnetOf(lab, First), GroupOf(lab, "pods"));
         await lab.Lab.WaitUntilReadyAsync(Token);
         var one = await lab.AddAsync("one");
@@ -78,11 +78,11 @@ public sealed class CustomNetworkingTests
         Assert.True(First.Contains(one.Address), $"{one.Address}");
         Assert.Equal((SubnetOf(lab, First), GroupOf(lab, "pods")), OwnerOf(lab, one.Address));
 
-        // Other groups: the interface gets them, and the pod notices nothing.
+        // Other groups: the interface gets them without effect on the pod.
         await ApplyAsync(lab, "default", SubnetOf(lab, First), GroupOf(lab, "default"));
         await Eventually.TrueAsync(() => Task.FromResult(OwnerOf(lab, one.Address) == (SubnetOf(lab, First), GroupOf(lab, "default"))));
 
-        // Another subnet, of a further range of the VPC: new pods there, the old one stays, and they reach each other.
+        // Another subnet, of a further range of the VPC: new pods get addresses there, the old pod stays, and they reach each other.
         await ApplyAsync(lab, "default", SubnetOf(lab, Second), GroupOf(lab, "pods"));
         await Eventually.TrueAsync(() =>
             Task.FromResult(
@@ -97,7 +97,7 @@ public sealed class CustomNetworkingTests
         Assert.True(await lab.PingAsync("two", $"{one.Address}"));
         Assert.True(await lab.PingAsync("two", $"{FabricAddresses.InternetHost}"));
 
-        // A subnet of no use, then none at all: what is there goes on, and new pods get what is left.
+        // An unusable subnet, then no ENIConfig: existing interfaces stay in use, and new pods get their free addresses.
         await ApplyAsync(lab, "default", "subnet-0", GroupOf(lab, "pods"));
         Assert.True(Second.Contains((await lab.AddAsync("three")).Address));
         await KubectlAsync(lab, "delete", "eniconfig", "default");

@@ -8,13 +8,13 @@ using Xunit;
 
 namespace VpcCni.EndToEnd.Tests.Daemon;
 
-/// <summary>The two binaries on a lab node, when things go well and when they do not.</summary>
+/// <summary>Daemon and plugin on a lab node, with and without failures.</summary>
 public sealed class DaemonTests
 {
     private const int AddressesOfNode = 27;
 
     [Fact]
-    public async Task Pods_fill_the_node_over_several_interfaces_and_reach_each_other()
+    public async Task Pods_on_several_interfaces_reach_each_other()
     {
         await using var node = await NodeLab.StartAsync();
         List<LabPod> pods = [];
@@ -29,7 +29,7 @@ public sealed class DaemonTests
     }
 
     [Fact]
-    public async Task A_burst_larger_than_the_pool_waits_for_it_to_grow_and_every_pod_gets_an_address()
+    public async Task Burst_larger_than_the_pool_waits_until_every_pod_has_an_address()
     {
         await using var node = await NodeLab.StartAsync(change: options => options with { Ec2Latency = TimeSpan.FromMilliseconds(200) });
         var pods = await Task.WhenAll(Enumerable.Range(0, 24).Select(index => node.AddAsync($"p{index}")));
@@ -40,7 +40,7 @@ public sealed class DaemonTests
     }
 
     [Fact]
-    public async Task A_full_node_refuses_the_next_pod_at_once_with_the_reason_and_code_11()
+    public async Task ADD_on_a_full_node_fails_at_once_with_code_11_and_the_reason()
     {
         await using var node = await NodeLab.StartAsync();
         for (var index = 0; index < AddressesOfNode; index++)
@@ -50,12 +50,12 @@ public sealed class DaemonTests
         Assert.Equal(11, failure.Code);
         Assert.Contains("interface limit reached", failure.Message, StringComparison.Ordinal);
         Assert.True(Stopwatch.GetElapsedTime(started) < TimeSpan.FromSeconds(10));
-        // A node without a free address keeps serving those it has: it is not unready for that.
+        // A node without free addresses stays ready: it keeps serving its pods.
         Assert.Equal(0, (await node.StatusAsync()).ExitCode);
     }
 
     [Fact]
-    public async Task A_deleted_pods_address_cools_and_then_serves_again()
+    public async Task Address_of_a_deleted_pod_is_reused_after_its_cooldown()
     {
         await using var node = await NodeLab.StartAsync(
             new()
@@ -77,7 +77,7 @@ public sealed class DaemonTests
     }
 
     [Fact]
-    public async Task A_killed_daemon_keeps_every_pods_address_and_hands_out_none_twice()
+    public async Task Killed_daemon_keeps_all_assignments_and_assigns_no_address_twice()
     {
         await using var node = await NodeLab.StartAsync();
         var pods = new[] { await node.AddAsync("a"), await node.AddAsync("b"), await node.AddAsync("c") };
@@ -93,7 +93,7 @@ public sealed class DaemonTests
     [Theory]
     [InlineData("{\"version\":\"vpc-cni-ipam/1\",\"alloc")]
     [InlineData("")]
-    public async Task A_corrupt_checkpoint_is_kept_aside_and_no_address_in_use_is_handed_out(string content)
+    public async Task Corrupt_checkpoint_is_set_aside_and_no_address_in_use_is_assigned(string content)
     {
         await using var node = await NodeLab.StartAsync();
         var before = new[] { await node.AddAsync("a"), await node.AddAsync("b"), await node.AddAsync("c") };
@@ -118,12 +118,12 @@ public sealed class DaemonTests
         Assert.Empty(after.Intersect(before.Select(pod => pod.Address)));
         Assert.Equal(after.Count, after.Distinct().Count());
         Assert.True(await node.PingAsync("a", after[^1].ToString()));
-        // The pods that lost their record can still be deleted.
+        // Pods that lost their record can still be deleted.
         await node.DeleteAsync("a");
     }
 
     [Fact]
-    public async Task Without_a_daemon_an_add_waits_ten_seconds_and_fails_with_code_11_and_a_del_succeeds_at_once()
+    public async Task Without_daemon_ADD_fails_with_code_11_after_10_s_and_DEL_succeeds()
     {
         await using var node = await NodeLab.StartAsync();
         await node.AddAsync("a");
@@ -132,7 +132,7 @@ public sealed class DaemonTests
         var failure = await Assert.ThrowsAsync<CniException>(() => node.AddAsync("b"));
         Assert.Equal(11, failure.Code);
 
-        // Less than the thirty seconds that the call itself has.
+        // Less than the deadline of the call, which is thirty seconds.
         Assert.InRange(Stopwatch.GetElapsedTime(started), TimeSpan.FromSeconds(9.5), TimeSpan.FromSeconds(20));
         started = Stopwatch.GetTimestamp();
         await node.DeleteAsync("a");
@@ -142,7 +142,7 @@ public sealed class DaemonTests
     }
 
     [Fact]
-    public async Task While_EC2_does_not_answer_the_daemon_is_not_ready_says_why_and_recovers_by_itself()
+    public async Task Daemon_is_not_ready_until_EC2_answers()
     {
         await using var node = await NodeLab.StartAsync(beforeReady: lab =>
             lab.World.Inject(new FaultSpec { Operation = "DescribeNetworkInterfaces", Code = "InternalError" })
@@ -160,9 +160,9 @@ public sealed class DaemonTests
     }
 
     [Fact]
-    public async Task While_the_metadata_service_does_not_answer_the_daemon_is_not_ready_and_says_why()
+    public async Task Daemon_is_not_ready_without_the_metadata_service()
     {
-        // Nobody listens on the discard port of the node's own loopback.
+        // Nothing listens on the discard port of the node's loopback.
         await using var node = await NodeLab.StartAsync(
             new() { ["AWS_EC2_METADATA_SERVICE_ENDPOINT"] = "http://127.0.0.1:9" },
             beforeReady: _ => { }
@@ -179,7 +179,7 @@ public sealed class DaemonTests
     }
 
     [Fact]
-    public async Task While_the_cloud_does_not_answer_a_restarted_daemon_serves_what_it_knows()
+    public async Task Restarted_daemon_without_EC2_serves_known_attachments()
     {
         await using var node = await NodeLab.StartAsync();
         await node.AddAsync("a");
@@ -196,7 +196,7 @@ public sealed class DaemonTests
     }
 
     [Fact]
-    public async Task A_second_daemon_on_the_same_socket_refuses_to_start()
+    public async Task Second_daemon_on_the_same_socket_does_not_start()
     {
         await using var node = await NodeLab.StartAsync();
         var start = new ProcessStartInfo(Binaries.Ipamd, ["run"])
@@ -220,7 +220,7 @@ public sealed class DaemonTests
     }
 
     [Fact]
-    public async Task An_invalid_environment_lists_every_problem_and_touches_nothing()
+    public async Task Invalid_environment_reports_every_problem_and_changes_nothing()
     {
         var folder = Directory.CreateTempSubdirectory("vpccni-env-");
         try
@@ -233,7 +233,7 @@ public sealed class DaemonTests
             start.Environment["VPCCNI_MAX_PODS"] = "all";
             start.Environment["ENABLE_POD_ENI"] = "true";
 
-            // With this the AWS VPC CNI starts, and so does the daemon, with a warning: no problem (docs/adr/0009).
+            // The AWS VPC CNI accepts this value; so does the daemon, with a warning (docs/adr/0009).
             start.Environment["WARM_IP_TARGET"] = "many";
             using var process = Process.Start(start)!;
             var error = await process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
@@ -256,7 +256,7 @@ public sealed class DaemonTests
     }
 
     [Fact]
-    public async Task A_requested_stop_ends_with_code_0_removes_the_socket_and_leaves_pods_connected()
+    public async Task Stop_removes_the_socket_and_leaves_pods_connected()
     {
         await using var node = await NodeLab.StartAsync();
         var (a, b) = (await node.AddAsync("a"), await node.AddAsync("b"));

@@ -4,7 +4,7 @@ using Xunit;
 
 namespace VpcCni.EndToEnd.Tests.Daemon;
 
-/// <summary>The daemon is replaced, as by a rolling update of its DaemonSet, while pods come and go.</summary>
+/// <summary>Replaces the daemon while pods are added and deleted, as a rolling update of its DaemonSet does.</summary>
 public sealed class DaemonUpdateTests
 {
     private const int Workers = 4;
@@ -13,7 +13,7 @@ public sealed class DaemonUpdateTests
     [Fact]
     public async Task Update_under_churn_fails_no_add_and_no_del()
     {
-        // Enough for what cools after four pods a moment, and for what DELs that the daemon missed still hold.
+        // Enough addresses for those that cool after four pods at a time and those of DELs that the daemon missed.
         await using var node = await NodeLab.StartAsync(
             new() { ["IP_COOLDOWN_PERIOD"] = "2" },
             options => options with { InstanceType = "m5.xlarge" }
@@ -22,7 +22,7 @@ public sealed class DaemonUpdateTests
         var workers = Enumerable.Range(0, Workers).Select(worker => ChurnAsync(node, worker, updated.Token)).ToArray();
         for (var update = 0; update < Updates; update++)
         {
-            // Asked to stop, as kubelet does; then without warning.
+            // Stops the daemon as kubelet does, and kills it every other time.
             if (update % 2 == 0)
                 await node.TheNode.Ipamd!.DisposeAsync();
             else
@@ -33,18 +33,14 @@ public sealed class DaemonUpdateTests
 
         await updated.CancelAsync();
         var pods = (await Task.WhenAll(workers)).Sum();
-        Assert.True(pods > Workers * Updates, $"{pods} pods came and went");
-        // What came while there was no daemon was noted, and nothing of it is left.
-        await Eventually.TrueAsync(
-            async () => await node.AssignedAsync() == 0,
-            TimeSpan.FromSeconds(5),
-            "no pod that is gone holds an address"
-        );
+        Assert.True(pods > Workers * Updates, $"{pods} pods were added and deleted");
+        // Missed DELs were recorded, and all of them executed.
+        await Eventually.TrueAsync(async () => await node.AssignedAsync() == 0, TimeSpan.FromSeconds(5), "no deleted pod has an address");
         var last = await node.AddAsync("last");
         Assert.True(await node.PingAsync("last", node.TheNode.Address.ToString()), $"{last.Address} does not reach the node");
     }
 
-    /// <returns>How many pods came and went.</returns>
+    /// <returns>The number of pods added and deleted.</returns>
     private static async Task<int> ChurnAsync(NodeLab node, int worker, CancellationToken stop)
     {
         var pods = 0;

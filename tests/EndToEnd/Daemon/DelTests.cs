@@ -4,13 +4,13 @@ using Xunit;
 
 namespace VpcCni.EndToEnd.Tests.Daemon;
 
-/// <summary>DELs that come differently from their ADD, to the real plugin and the real daemon.</summary>
+/// <summary>DELs whose arguments or circumstances differ from those of their ADD, with the real binaries.</summary>
 public sealed class DelTests
 {
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public async Task A_DEL_without_CNI_ARGS_removes_veth_route_and_rules(bool withNamespace)
+    public async Task DEL_without_CNI_ARGS_removes_veth_route_and_rules(bool withNamespace)
     {
         await using var node = await NodeLab.StartAsync();
         var plugin = new RawPlugin(node);
@@ -28,7 +28,7 @@ public sealed class DelTests
     }
 
     [Fact]
-    public async Task A_DEL_while_the_daemon_is_down_says_what_it_removed_and_no_more()
+    public async Task DEL_without_daemon_reports_exactly_what_it_removed()
     {
         await using var node = await NodeLab.StartAsync();
         var plugin = new RawPlugin(node);

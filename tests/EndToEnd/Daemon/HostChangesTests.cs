@@ -9,8 +9,7 @@ using Xunit;
 namespace VpcCni.EndToEnd.Tests.Daemon;
 
 /// <summary>
-/// What other programs do to the node's network while pods run, with the real binaries: what is put right, and what is said of the
-/// rest.
+/// Changes of other programs to the node's network while pods run, with the real binaries: what is repaired, and what is reported.
 /// </summary>
 public sealed class HostChangesTests
 {
@@ -29,7 +28,7 @@ public sealed class HostChangesTests
 
     [Theory]
     [MemberData(nameof(Damages))]
-    public async Task A_pod_has_its_network_again_within_seconds_and_the_audit_is_clean(string damage, string shows)
+    public async Task Change_to_a_pods_network_is_repaired_and_the_audit_has_no_findings(string change, string check)
     {
         await using var node = await NodeLab.StartAsync();
         var (pod, other) = (await node.AddAsync("a"), await node.AddAsync("b"));
@@ -38,15 +37,15 @@ public sealed class HostChangesTests
             command
                 .Replace("{link}", link, StringComparison.Ordinal)
                 .Replace("{address}", pod.Address.ToString(), StringComparison.Ordinal);
-        await node.ExecAsync("sh", "-c", Filled(damage));
-        await Eventually.TrueAsync(async () => (await node.ExecAsync("sh", "-c", $"{Filled(shows)} || true")).Length > 0);
+        await node.ExecAsync("sh", "-c", Filled(change));
+        await Eventually.TrueAsync(async () => (await node.ExecAsync("sh", "-c", $"{Filled(check)} || true")).Length > 0);
         Assert.True(await node.PingAsync("a", other.Address.ToString()));
         Assert.True(await node.PingAsync("a", node.TheNode.Address.ToString()));
         Assert.Equal("", await FindingsAsync(node));
     }
 
     [Fact]
-    public async Task A_default_route_by_a_secondary_interface_is_a_problem_in_status_and_audit_with_the_command_that_ends_it()
+    public async Task Default_route_by_a_secondary_ENI_is_reported_with_the_command_to_fix_it()
     {
         await using var node = await NodeLab.StartAsync();
         for (var index = 0; index < 10; index++)
@@ -55,8 +54,8 @@ public sealed class HostChangesTests
         await node.ExecAsync("ip", "route", "del", "default");
         await node.ExecAsync("ip", "route", "add", "default", "via", "10.0.0.1", "dev", "eth0", "metric", "512");
         await node.ExecAsync("ip", "route", "add", "default", "via", "10.0.0.1", "dev", SecondaryLink, "onlink", "metric", "100");
-        var cure = $"ip route del default dev {SecondaryLink} metric 100";
-        await Eventually.TrueAsync(async () => (await ProblemsAsync(node)).Contains(cure, StringComparison.Ordinal));
+        var command = $"ip route del default dev {SecondaryLink} metric 100";
+        await Eventually.TrueAsync(async () => (await ProblemsAsync(node)).Contains(command, StringComparison.Ordinal));
         Assert.Equal("default-route", await FindingsAsync(node));
         await node.ExecAsync("ip", "route", "del", "default", "dev", SecondaryLink, "metric", "100");
         await Eventually.TrueAsync(async () => !(await ProblemsAsync(node)).Contains("default route", StringComparison.Ordinal));
@@ -64,7 +63,7 @@ public sealed class HostChangesTests
     }
 
     [Fact]
-    public async Task A_route_of_another_program_is_taken_for_no_pod_after_the_checkpoint_was_lost()
+    public async Task Route_of_another_program_recovers_no_pod_after_checkpoint_loss()
     {
         await using var node = await NodeLab.StartAsync(new() { ["MAX_ENI"] = "1" });
         var pod = await node.AddAsync("a");
@@ -80,18 +79,18 @@ public sealed class HostChangesTests
             }
         );
         Assert.Equal("foreign-route", await FindingsAsync(node));
-        // Seven are left for pods, and nobody gets the eighth.
+        // Seven addresses are left for pods; the eighth is never assigned.
         for (var index = 0; index < 7; index++)
             Assert.NotEqual(foreign, (await node.AddAsync($"n{index}")).Address);
         await Assert.ThrowsAsync<CniException>(() => node.AddAsync("too-many"));
         Assert.DoesNotContain(foreign.ToString(), await node.ExecAsync("ip", "rule"), StringComparison.Ordinal);
         await node.ExecAsync("ip", "route", "del", $"{foreign}/32");
-        await KeeperLooksAsync(node);
+        await WaitForSyncAsync(node);
         Assert.DoesNotContain(foreign.ToString(), await node.ExecAsync("ip", "route"), StringComparison.Ordinal);
     }
 
     [Fact]
-    public async Task An_address_that_the_host_uses_itself_is_no_pods()
+    public async Task Address_of_the_host_is_never_assigned()
     {
         await using var node = await NodeLab.StartAsync(new() { ["MAX_ENI"] = "1" });
         var pod = await node.AddAsync("a");
@@ -106,7 +105,7 @@ public sealed class HostChangesTests
     }
 
     [Fact]
-    public async Task A_pod_that_is_created_again_after_the_checkpoint_was_lost_does_not_get_the_route_of_its_old_address()
+    public async Task Recreated_pod_after_checkpoint_loss_does_not_get_its_old_route()
     {
         await using var node = await NodeLab.StartAsync();
         var old = await node.AddAsync("ss-0");
@@ -114,19 +113,19 @@ public sealed class HostChangesTests
         await node.DeleteAsync("ss-0");
         var renewed = await node.AddAsync("ss-0");
         Assert.NotEqual(old.Address, renewed.Address);
-        await KeeperLooksAsync(node);
+        await WaitForSyncAsync(node);
         var routes = await node.ExecAsync("ip", "route");
         Assert.Contains(renewed.Address.ToString(), routes, StringComparison.Ordinal);
         Assert.DoesNotContain(old.Address.ToString(), routes, StringComparison.Ordinal);
-        // One that an earlier daemon had put back, or somebody by hand, goes once nobody holds its address.
+        // A rule that an earlier daemon or an administrator restored is removed once no pod has its address.
         var free = Free(node, old.Address, renewed.Address);
         await node.ExecAsync("ip", "route", "add", $"{free}/32", "dev", await LinkOfAsync(node, renewed.Address));
-        await KeeperLooksAsync(node);
+        await WaitForSyncAsync(node);
         await Eventually.TrueAsync(async () => !(await node.ExecAsync("ip", "route")).Contains(free.ToString(), StringComparison.Ordinal));
     }
 
     [Fact]
-    public async Task An_interface_that_is_still_attaching_when_the_daemon_starts_is_wired_when_its_link_appears_and_an_ADD_waits_for_it()
+    public async Task Interface_that_attaches_during_the_start_is_wired_and_ADDs_wait_for_it()
     {
         await using var node = await NodeLab.StartAsync(
             new() { ["MAX_ENI"] = "2" },
@@ -134,7 +133,7 @@ public sealed class HostChangesTests
         );
         for (var index = 0; index < 9; index++)
             await node.AddAsync($"p{index}");
-        // The second interface is being attached, and no record says by whom.
+        // The second interface is being attached, and the checkpoint has no intent for it.
         await LoseCheckpointAsync(node);
         var started = Stopwatch.GetTimestamp();
         while (true)
@@ -146,7 +145,7 @@ public sealed class HostChangesTests
             }
             catch (CniException failure) when (Stopwatch.GetElapsedTime(started) < TimeSpan.FromSeconds(20))
             {
-                // A slow machine needs more than one ADD's wait; what it is told is true all the same.
+                // A slow machine needs longer than an ADD waits; the error is correct in that case too.
                 Assert.Contains(
                     "attached with 9 addresses, and the link is not configured yet",
                     failure.ToString(),
@@ -159,7 +158,7 @@ public sealed class HostChangesTests
         Assert.True(await node.PingAsync("p9", node.TheNode.Address.ToString()));
     }
 
-    /// <summary>An address of the primary interface that no pod of these has.</summary>
+    /// <summary>Returns an address of the primary interface that is not one of these.</summary>
     private static IPAddress Free(NodeLab node, params IPAddress[] taken) =>
         node.Lab.World.With(world =>
             world
@@ -178,8 +177,8 @@ public sealed class HostChangesTests
         await node.Lab.WaitUntilReadyAsync(TestContext.Current.CancellationToken);
     }
 
-    /// <summary>Something that is repaired for certain shows that all was looked at.</summary>
-    private static async Task KeeperLooksAsync(NodeLab node)
+    /// <summary>Waits for a repair that always happens, which shows that a sync has run.</summary>
+    private static async Task WaitForSyncAsync(NodeLab node)
     {
         await node.ExecAsync("ip", "rule", "del", "priority", "1024");
         await Eventually.TrueAsync(async () => (await node.ExecAsync("ip", "rule")).Contains("1024:", StringComparison.Ordinal));
@@ -202,7 +201,7 @@ public sealed class HostChangesTests
             : "";
     }
 
-    /// <summary>The kinds of the findings of <c>ipamd audit --json</c>.</summary>
+    /// <summary>Returns the kinds of the findings of <c>ipamd audit --json</c>.</summary>
     private static async Task<string> FindingsAsync(NodeLab node)
     {
         var outcome = await node.Lab.ExecAsync(

@@ -8,11 +8,11 @@ using Xunit;
 
 namespace VpcCni.EndToEnd.Tests.Daemon;
 
-/// <summary>docs/logs.md, held against what the real binaries write.</summary>
+/// <summary>Compares docs/logs.md with the output of the real binaries.</summary>
 public sealed partial class LogTests
 {
     [Fact]
-    public async Task Daemon_and_plugin_write_lines_of_the_same_format_and_names()
+    public async Task Daemon_and_plugin_have_the_same_format_and_field_names()
     {
         await using var node = await NodeLab.StartAsync();
         await node.AddAsync("web-1");
@@ -30,14 +30,14 @@ public sealed partial class LogTests
         Assert.Equal("default/web-1", Value(wired, "pod"));
         await Eventually.TrueAsync(
             () => node.Log.Contains("msg=\"ready: ADDs can be served\"", StringComparison.Ordinal),
-            what: "the log says what status says"
+            what: "the log has the text of status"
         );
-        // A record's own text looks like "Name { A = b }".
+        // The default text of a record is "Name { A = b }".
         Assert.All(daemon, line => Assert.DoesNotContain(" { ", line, StringComparison.Ordinal));
     }
 
     [Fact]
-    public async Task Json_is_asked_for_by_one_variable()
+    public async Task Json_is_enabled_by_one_variable()
     {
         await using var node = await NodeLab.StartAsync(new() { ["VPCCNI_LOG_FORMAT"] = "json" });
         await node.AddAsync("web-1");
@@ -50,7 +50,7 @@ public sealed partial class LogTests
     }
 
     [Fact]
-    public async Task A_refusal_of_EC2_is_one_short_line_with_its_kind_and_no_stack()
+    public async Task EC2_error_is_one_short_line_with_its_kind_and_no_stack()
     {
         await using var node = await NodeLab.StartAsync();
         node.Lab.World.Inject(new FaultSpec { Operation = "AssignPrivateIpAddresses", Code = "UnauthorizedOperation" });
@@ -62,17 +62,17 @@ public sealed partial class LogTests
         var lines = Lines(node.Log);
         Assert.All(lines, line => Assert.DoesNotContain("stack=", line, StringComparison.Ordinal));
         Assert.All(lines, line => Assert.InRange(line.Length, 0, 1500));
-        var refused = lines.First(line => line.Contains("kind=NotPermitted", StringComparison.Ordinal));
-        Assert.Single(Regex.Matches(refused, "injected by vpc-lab", RegexOptions.None, TimeSpan.FromSeconds(1)));
-        Assert.DoesNotContain("Exception", refused, StringComparison.Ordinal);
+        var rejected = lines.First(line => line.Contains("kind=NotPermitted", StringComparison.Ordinal));
+        Assert.Single(Regex.Matches(rejected, "injected by vpc-lab", RegexOptions.None, TimeSpan.FromSeconds(1)));
+        Assert.DoesNotContain("Exception", rejected, StringComparison.Ordinal);
         await Eventually.TrueAsync(
             () => node.Log.Contains("reasons=MissingPermissions", StringComparison.Ordinal),
-            what: "the log says what status says"
+            what: "the log has the text of status"
         );
     }
 
     [Fact]
-    public async Task A_log_file_that_cannot_be_written_is_reported_everywhere_and_stops_nothing()
+    public async Task Unwritable_log_file_is_reported_and_stops_nothing()
     {
         await using var node = await NodeLab.StartAsync(
             new() { ["AWS_VPC_K8S_CNI_LOG_FILE"] = "/proc/none/ipamd.log", ["VPCCNI_METRICS_BIND_ADDRESS"] = "127.0.0.1:61678" }
@@ -96,9 +96,9 @@ public sealed partial class LogTests
         Assert.Contains("msg=\"address assigned\"", output, StringComparison.Ordinal);
     }
 
-    /// <summary>A second daemon on the checkpoint of the first one ends by itself; its streams are told apart.</summary>
+    /// <summary>A second daemon on the same checkpoint ends on its own; its output streams are captured separately.</summary>
     [Fact]
-    public async Task Lines_that_no_file_takes_go_to_standard_output()
+    public async Task Lines_that_cannot_be_written_to_the_file_go_to_standard_output()
     {
         await using var node = await NodeLab.StartAsync();
         var paths = node.TheNode.Paths;
@@ -124,7 +124,7 @@ public sealed partial class LogTests
 
     /// <summary>Values that the AWS VPC CNI's chart always sets.</summary>
     [Fact]
-    public async Task Defaults_of_the_reference_s_chart_leave_no_warning_and_nothing_without_effect()
+    public async Task Defaults_of_the_reference_chart_cause_no_warning()
     {
         await using var node = await NodeLab.StartAsync(
             new()
@@ -155,7 +155,7 @@ public sealed partial class LogTests
     [InlineData("fifo")]
     [InlineData("folder")]
     [InlineData("device")]
-    public async Task A_plugin_whose_log_file_is_no_file_adds_the_pod_at_once(string what)
+    public async Task Plugin_whose_log_file_is_not_a_regular_file_adds_the_pod_at_once(string what)
     {
         await using var node = await NodeLab.StartAsync();
         var plugin = new RawPlugin(node);

@@ -6,11 +6,11 @@ using Xunit;
 
 namespace VpcCni.EndToEnd.Tests.Daemon;
 
-/// <summary>ENABLE_IMDS_ONLY_MODE: somebody else provides the addresses, and the daemon never calls EC2.</summary>
+/// <summary>ENABLE_IMDS_ONLY_MODE: another system provides the addresses, and the daemon never calls EC2.</summary>
 public sealed class MetadataOnlyTests
 {
     [Fact]
-    public async Task A_daemon_without_ec2_serves_what_the_metadata_shows_and_refuses_the_rest_at_once()
+    public async Task Daemon_without_EC2_serves_the_addresses_of_the_metadata_only()
     {
         await using var node = await NodeLab.StartAsync(new() { ["ENABLE_IMDS_ONLY_MODE"] = "true" }, beforeReady: _ => { });
         var given = node.Lab.World.With(world =>

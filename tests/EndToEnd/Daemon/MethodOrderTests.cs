@@ -8,7 +8,7 @@ using Xunit;
 namespace VpcCni.EndToEnd.Tests.Daemon;
 
 /// <summary>
-/// ipamd/method-order.gz names methods of the native program. A list that has aged is ignored by the compiler without a word, and the
+/// ipamd/method-order.gz names methods of the native program. The compiler silently ignores outdated names, and the resident memory of the
 /// daemon grows by 7 MiB.
 /// </summary>
 public sealed class MethodOrderTests
@@ -16,7 +16,7 @@ public sealed class MethodOrderTests
     private const double LeastShare = 0.8;
 
     [Fact]
-    public async Task Listed_methods_are_in_the_program_and_stand_together()
+    public async Task Listed_methods_exist_and_are_adjacent()
     {
         var symbols = Path.Combine(HelmRenderer.Repository, "out", "native", "ipamd", "ipamd.dbg");
         Requirement.Need(File.Exists(symbols), "native binaries in out/ (make build)");
@@ -33,7 +33,7 @@ public sealed class MethodOrderTests
         List<ulong> places = [];
         while (await program.StandardOutput.ReadLineAsync(TestContext.Current.CancellationToken) is { } line)
         {
-            // 0000000000559900 t name
+            // A line is: 0000000000559900 t name
             if (line.Length > 19 && line[17] is 't' or 'T' && listed.Contains(line[19..]))
                 places.Add(Convert.ToUInt64(line[..16], 16));
         }
@@ -44,7 +44,7 @@ public sealed class MethodOrderTests
             $"{places.Count} of {listed.Count} listed methods are in the program; run scripts/update-method-order and commit the file"
         );
 
-        // Nine of ten within the first few MiB behind the first.
+        // Nine of ten are within the first few MiB after the first.
         Assert.InRange(places[places.Count * 9 / 10] - places[0], 1UL, 6UL * 1024 * 1024);
     }
 

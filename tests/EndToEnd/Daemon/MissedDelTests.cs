@@ -7,16 +7,16 @@ using Xunit;
 
 namespace VpcCni.EndToEnd.Tests.Daemon;
 
-/// <summary>Pods that end while the daemon is away: the real plugin leaves notes, and the next daemon takes them.</summary>
+/// <summary>DELs without a daemon: the real plugin records them, and the next daemon executes them.</summary>
 public sealed class MissedDelTests
 {
     private static readonly string[] Ended = ["web-0", "web-2", "web-4"];
 
-    /// <summary>From the socket's being there until the addresses cool.</summary>
+    /// <summary>Limit from the creation of the socket until the addresses cool.</summary>
     private static readonly TimeSpan Bound = TimeSpan.FromSeconds(1);
 
     [Fact]
-    public async Task Addresses_of_pods_that_ended_while_the_daemon_was_killed_cool_within_a_second()
+    public async Task Addresses_of_missed_DELs_cool_within_a_second_of_the_start()
     {
         await using var node = await NodeLab.StartAsync();
         for (var index = 0; index < 6; index++)
@@ -27,7 +27,7 @@ public sealed class MissedDelTests
         foreach (var pod in Ended)
             await node.DeleteAsync(pod);
         Assert.Equal(Ended.Length, Directory.GetFiles(FolderOf(node), "*.json").Length);
-        await StartAndTakeAsync(node);
+        await StartAndReadAsync(node);
 
         var after = await AllocationsAsync(node);
         Assert.Equal(before.Where(pair => !Ended.Contains(pair.Key)), after);
@@ -39,12 +39,9 @@ public sealed class MissedDelTests
         Assert.Contains("vpccni_missed_dels_total{outcome=\"released\"} 3", await MetricsAsync(node), StringComparison.Ordinal);
     }
 
-    /// <summary>
-    /// A daemon that does not answer, as one that is stopped in a debugger: the plugin gives the call up, and does not know what came of
-    /// it.
-    /// </summary>
+    /// <summary>A daemon that does not answer in time, such as one stopped in a debugger: for the plugin the outcome is unknown.</summary>
     [Fact]
-    public async Task A_DEL_that_was_answered_too_late_releases_once()
+    public async Task DEL_answered_too_late_releases_once()
     {
         await using var node = await NodeLab.StartAsync();
         var plugin = new RawPlugin(node);
@@ -62,14 +59,12 @@ public sealed class MissedDelTests
         }
 
         await Eventually.TrueAsync(async () => await node.AssignedAsync() == 0, TimeSpan.FromSeconds(5), "the address is released");
-        await Eventually.TrueAsync(() => Directory.GetFiles(FolderOf(node)).Length == 0, TimeSpan.FromSeconds(5), "the note is taken");
+        await Eventually.TrueAsync(() => Directory.GetFiles(FolderOf(node)).Length == 0, TimeSpan.FromSeconds(5), "the record is read");
     }
 
-    /// <summary>
-    /// A sandbox that is added again, before the daemon has taken the note of its DEL, keeps its address whatever comes then.
-    /// </summary>
+    /// <summary>A sandbox that is added again before the daemon reads the record of its DEL keeps its address.</summary>
     [Fact]
-    public async Task A_sandbox_that_is_added_again_is_not_ended_by_the_note_of_before()
+    public async Task Sandbox_added_again_is_not_released_by_an_earlier_record()
     {
         await using var node = await NodeLab.StartAsync();
         var plugin = new RawPlugin(node);
@@ -79,21 +74,21 @@ public sealed class MissedDelTests
         Assert.Equal(0, (await plugin.RunAsync("DEL", netns)).Code);
         var note = Assert.Single(Directory.GetFiles(FolderOf(node), "*.json"));
         var content = await File.ReadAllBytesAsync(note, TestContext.Current.CancellationToken);
-        await StartAndTakeAsync(node);
+        await StartAndReadAsync(node);
         var address = (await plugin.RunAsync("ADD", netns)).Address;
 
-        // A plugin that was held up writes its note now.
+        // A delayed plugin writes its record now.
         using (var folder = MissedDelFolder.Open(node.TheNode.Paths.IpamdSocket))
             folder.Write(Path.GetFileNameWithoutExtension(note), content, unique: 1);
 
-        await Eventually.TrueAsync(() => Directory.GetFiles(FolderOf(node)).Length == 0, TimeSpan.FromSeconds(5), "the note is taken");
+        await Eventually.TrueAsync(() => Directory.GetFiles(FolderOf(node)).Length == 0, TimeSpan.FromSeconds(5), "the record is read");
         Assert.Equal(1, await node.AssignedAsync());
         Assert.True(await plugin.AnswersAsync(address));
         Assert.Contains("older than the ADD", node.Log, StringComparison.Ordinal);
     }
 
     [Fact]
-    public async Task Junk_in_the_folder_does_no_harm()
+    public async Task Invalid_files_in_the_folder_have_no_effect()
     {
         await using var node = await NodeLab.StartAsync();
         await node.AddAsync("web-0");
@@ -115,39 +110,39 @@ public sealed class MissedDelTests
         node.TheNode.Ipamd.Start();
         await node.Lab.WaitUntilReadyAsync(TestContext.Current.CancellationToken);
 
-        await Eventually.TrueAsync(async () => await node.AssignedAsync() == 1, TimeSpan.FromSeconds(5), "the one note is taken");
+        await Eventually.TrueAsync(async () => await node.AssignedAsync() == 1, TimeSpan.FromSeconds(5), "the valid record is read");
         await Eventually.TrueAsync(
             () => Directory.GetFileSystemEntries(FolderOf(node)).Length == 2,
             TimeSpan.FromSeconds(5),
-            "what can be removed is gone"
+            "removable files are removed"
         );
         Assert.Equal("secret", await File.ReadAllTextAsync(secret, TestContext.Current.CancellationToken));
         var (exitCode, answer) = await node.StatusAsync();
         Assert.Equal(3, exitCode);
         Assert.Equal("MissedDels", answer!.Value.GetProperty("health").GetProperty("causes")[0].GetProperty("reason").GetString());
-        // Once for all of them.
+        // The log has one line for all of them.
         Assert.Single(
             node.Log.Split('\n'),
             line => line.Contains("a file in the folder of missed DELs is invalid", StringComparison.Ordinal)
         );
     }
 
-    private static async Task StartAndTakeAsync(NodeLab node)
+    private static async Task StartAndReadAsync(NodeLab node)
     {
         node.TheNode.Ipamd!.Start();
         await Eventually.TrueAsync(() => File.Exists(node.TheNode.Paths.IpamdSocket), what: "the daemon listens");
         var served = Stopwatch.GetTimestamp();
-        await Eventually.TrueAsync(() => Directory.GetFiles(FolderOf(node)).Length == 0, what: "the notes are taken");
+        await Eventually.TrueAsync(() => Directory.GetFiles(FolderOf(node)).Length == 0, what: "the records are read");
         Assert.True(
             Stopwatch.GetElapsedTime(served) < Bound,
-            $"the notes were taken {Stopwatch.GetElapsedTime(served).TotalMilliseconds:0} ms after the socket was there"
+            $"the records were read {Stopwatch.GetElapsedTime(served).TotalMilliseconds:0} ms after the socket was there"
         );
         await node.Lab.WaitUntilReadyAsync(TestContext.Current.CancellationToken);
     }
 
     private static string FolderOf(NodeLab node) => MissedDelFolder.PathBeside(node.TheNode.Paths.IpamdSocket);
 
-    /// <summary>Pods and their addresses, as the checkpoint has them.</summary>
+    /// <summary>Returns pods and addresses of the checkpoint.</summary>
     private static async Task<SortedDictionary<string, string>> AllocationsAsync(NodeLab node)
     {
         using var document = JsonDocument.Parse(

@@ -10,7 +10,8 @@ using Xunit;
 namespace VpcCni.EndToEnd.Tests.Daemon;
 
 /// <summary>
-/// A lab of one node with the real binaries, and what a test asks of it. m5.large: 3 interfaces with 9 secondary addresses each.
+/// A lab of one node with the real binaries, and queries of its state. The node is an m5.large: 3 interfaces with 9 secondary addresses
+/// each.
 /// </summary>
 internal sealed class NodeLab : IAsyncDisposable
 {
@@ -24,10 +25,8 @@ internal sealed class NodeLab : IAsyncDisposable
     public LabNode TheNode => _lab.Node(Node);
 
     /// <param name="environment">Variables of the daemon.</param>
-    /// <param name="change">Other options of the lab.</param>
-    /// <param name="beforeReady">
-    /// Done when the daemon has been started and before its readiness is waited for; then nothing is waited for.
-    /// </param>
+    /// <param name="change">Changes other options of the lab.</param>
+    /// <param name="beforeReady">Runs after the start of the daemon. With it, <c>StartAsync</c> does not wait for readiness.</param>
     public static async Task<NodeLab> StartAsync(
         Dictionary<string, string>? environment = null,
         Func<LabOptions, LabOptions>? change = null,
@@ -79,7 +78,7 @@ internal sealed class NodeLab : IAsyncDisposable
             )
         ).ExitCode == 0;
 
-    /// <summary><c>ipamd status --json</c>: exit code and answer; null when the daemon does not answer.</summary>
+    /// <summary>Runs <c>ipamd status --json</c> and returns its exit code and output; null output if the daemon does not answer.</summary>
     public async Task<(int ExitCode, JsonElement? Answer)> StatusAsync()
     {
         using var process = Process.Start(
@@ -97,9 +96,7 @@ internal sealed class NodeLab : IAsyncDisposable
         return (process.ExitCode, text.Length == 0 ? null : JsonDocument.Parse(text).RootElement);
     }
 
-    /// <summary>
-    /// The pods' links, rules and routes on the node, without what changes by itself: which interfaces the pool has is not the pods' doing.
-    /// </summary>
+    /// <summary>Returns the links, rules and routes of pods on the node, without those of interfaces, which the pool changes.</summary>
     public async Task<string> PodNetworkAsync()
     {
         var links = await ExecAsync("ip", "-o", "link", "show", "type", "veth");
@@ -118,11 +115,11 @@ internal sealed class NodeLab : IAsyncDisposable
         );
     }
 
-    /// <summary>How many addresses pods hold, as the daemon says.</summary>
+    /// <summary>Returns the number of assigned addresses that the daemon reports.</summary>
     public async Task<int> AssignedAsync() =>
         (await StatusAsync()).Answer!.Value.GetProperty("pool").TryGetProperty("assigned", out var assigned) ? assigned.GetInt32() : 0;
 
-    /// <summary>What a program prints that has to succeed, in the node's namespace.</summary>
+    /// <summary>Runs a program in the node's namespace and returns its output. Fails if the program fails.</summary>
     public async Task<string> ExecAsync(params string[] command)
     {
         var outcome = await _lab.ExecAsync(Node, command, TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken);

@@ -7,11 +7,11 @@ using Xunit;
 
 namespace VpcCni.EndToEnd.Tests.Daemon;
 
-/// <summary>The pool's modes with the real binaries, and what they do when they are killed in the middle of something.</summary>
+/// <summary>The modes of the pool with the real binaries, and kills of the daemon during changes.</summary>
 public sealed class PoolModesTests
 {
     [Fact]
-    public async Task With_prefix_delegation_pods_get_addresses_of_prefixes_and_reach_each_other()
+    public async Task Pods_with_prefix_delegation_have_addresses_of_prefixes()
     {
         await using var node = await NodeLab.StartAsync(new() { ["ENABLE_PREFIX_DELEGATION"] = "true", ["WARM_PREFIX_TARGET"] = "1" });
         List<LabPod> pods = [];
@@ -24,21 +24,21 @@ public sealed class PoolModesTests
     }
 
     [Fact]
-    public async Task Switching_to_prefixes_and_back_keeps_running_pods_connected()
+    public async Task Switch_to_prefixes_and_back_keeps_running_pods_connected()
     {
-        // Whoever switches to prefixes tells kubelet so as well: what the type runs without them leaves no room for a block.
+        // Prefix delegation requires a higher max pods in kubelet: the default of the type leaves no room for a prefix.
         await using var node = await NodeLab.StartAsync(change: options => options with { MaxPods = 110 });
         var single = await node.AddAsync("single");
 
-        // The pod's address is replaced by a second interface, which leaves 17 single addresses free: as many as one prefix has, so that
-        // only two warm ones need a prefix.
+        // The pool replaces the pod's address from a second interface, which leaves 17 free single addresses: as many as one prefix, so
+        // only a target of two warm prefixes requires one.
         await Eventually.TrueAsync(async () =>
             (await node.StatusAsync()).Answer!.Value.GetProperty("pool").GetProperty("total").GetInt32() == 18
         );
         await node.TheNode.Ipamd!.KillAsync(TestContext.Current.CancellationToken);
         node.TheNode.Ipamd.Start(new Dictionary<string, string> { ["ENABLE_PREFIX_DELEGATION"] = "true", ["WARM_PREFIX_TARGET"] = "2" });
         await node.Lab.WaitUntilReadyAsync(TestContext.Current.CancellationToken);
-        // EC2 has it before the daemon has EC2's answer, and until then a single address is free for the next pod.
+        // EC2 has assigned the prefix before the daemon has the answer; until then the next pod gets a free single address.
         await Eventually.TrueAsync(
             async () =>
                 Blocks(node).Prefixes > 0
@@ -65,7 +65,7 @@ public sealed class PoolModesTests
     [Theory]
     [InlineData("CreateNetworkInterface")]
     [InlineData("AttachNetworkInterface")]
-    public async Task An_interface_that_a_kill_leaves_half_made_is_finished_and_none_leaks(string lastCall)
+    public async Task Interface_whose_creation_is_interrupted_by_a_kill_is_completed(string lastCall)
     {
         await using var node = await NodeLab.StartAsync(change: options =>
             options with
@@ -97,9 +97,9 @@ public sealed class PoolModesTests
     }
 
     [Fact]
-    public async Task New_interfaces_go_to_the_tagged_subnet_with_the_most_free_addresses()
+    public async Task New_interface_is_in_the_tagged_subnet_with_the_most_free_addresses()
     {
-        // The lab's seventh subnet is in the zone of the first.
+        // The seventh subnet of the lab is in the zone of the first.
         var ranges = Enumerable.Range(0, 7).Select(index => IPNetwork.Parse($"10.0.{16 * index}.0/{(index == 0 ? 24 : 20)}")).ToArray();
         await using var node = await NodeLab.StartAsync(
             change: options => options with { Subnets = ranges, Nodes = [1, 0, 0, 0, 0, 0, 0] },
@@ -112,7 +112,7 @@ public sealed class PoolModesTests
                 }
             }
         );
-        // The daemon may have described the subnets before the tag was there: the next one sees it.
+        // The daemon may have described the subnets before they were tagged; the next daemon describes them again.
         await node.TheNode.Ipamd!.KillAsync(TestContext.Current.CancellationToken);
         node.TheNode.Ipamd.Start();
         await node.Lab.WaitUntilReadyAsync(TestContext.Current.CancellationToken);
@@ -124,7 +124,7 @@ public sealed class PoolModesTests
     }
 
     [Fact]
-    public async Task The_level_of_cloud_access_is_switched_while_the_daemon_runs()
+    public async Task Level_of_cloud_access_is_changed_at_run_time()
     {
         await using var node = await NodeLab.StartAsync(new() { ["WARM_IP_TARGET"] = "1" });
         Assert.Equal(0, await AccessAsync(node, "no-calls"));

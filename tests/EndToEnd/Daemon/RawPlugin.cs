@@ -7,15 +7,15 @@ using Xunit;
 
 namespace VpcCni.EndToEnd.Tests.Daemon;
 
-/// <summary>What one run of the plugin printed and how it ended.</summary>
+/// <summary>Output and exit code of a run of the plugin.</summary>
 internal sealed record PluginAnswer(int ExitCode, string Output, string Errors)
 {
-    /// <summary>The error's code; 0 after a success.</summary>
+    /// <summary>Error code; 0 on success.</summary>
     public int Code => ExitCode == 0 ? 0 : (int)JsonNode.Parse(Output)!["code"]!;
 
     public string Message => (string)JsonNode.Parse(Output)!["msg"]!;
 
-    /// <summary>The result of an ADD that has to have succeeded.</summary>
+    /// <summary>The result of an ADD that must have succeeded.</summary>
     public JsonObject Result
     {
         get
@@ -28,16 +28,14 @@ internal sealed record PluginAnswer(int ExitCode, string Output, string Errors)
     public string Address => ((string)Result["ips"]![0]!["address"]!).Split('/')[0];
 }
 
-/// <summary>
-/// The real plugin on the lab's node, called as a test wants it and not as a runtime does. Its namespaces go with the lab.
-/// </summary>
+/// <summary>Runs the real plugin on the node of a lab with arguments that the test chooses. The lab removes the namespaces.</summary>
 internal sealed class RawPlugin(NodeLab node)
 {
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(60);
 
     private readonly FabricNames _names = new(node.Lab.Name);
 
-    /// <summary>The path of a new namespace.</summary>
+    /// <summary>Creates a namespace and returns its path.</summary>
     public string CreateNamespace(string name)
     {
         NetworkNamespace.CreateNamed(_names.Pod("raw", name)).Dispose();
@@ -47,9 +45,8 @@ internal sealed class RawPlugin(NodeLab node)
     public static void DeleteNamespace(string path) => NetworkNamespace.DeleteNamed(Path.GetFileName(path));
 
     /// <summary>
-    /// Whether the node reaches an address: asked every fifth of a second until the first answer, three seconds at most. The very first
-    /// packet may be lost: the kernel makes a link's queue ready after it has brought the link up, when it gets the lock of all links
-    /// (linkwatch).
+    /// Returns whether the node reaches an address within three seconds, with a ping every fifth of a second. The first packet may be lost:
+    /// the kernel enables the queue of a link with a delay after it is up (linkwatch).
     /// </summary>
     public async Task<bool> AnswersAsync(string address) =>
         (
@@ -83,8 +80,8 @@ internal sealed class RawPlugin(NodeLab node)
         return new PluginAnswer(outcome.ExitCode, outcome.Output, outcome.Errors);
     }
 
-    /// <summary>An ADD at which something happens while it runs; null if the plugin was killed.</summary>
-    public async Task<PluginAnswer?> AddAsync(string netns, string container, TimeSpan after, Action<Process> happens)
+    /// <summary>Runs an ADD and invokes an action at a given time after its start. Returns null if the action killed the plugin.</summary>
+    public async Task<PluginAnswer?> AddAsync(string netns, string container, TimeSpan after, Action<Process> action)
     {
         var start = Prepare("ADD", netns, container, pod: null, environment: null);
         start.RedirectStandardInput = start.RedirectStandardOutput = start.RedirectStandardError = true;
@@ -93,9 +90,9 @@ internal sealed class RawPlugin(NodeLab node)
         var (output, errors) = (process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
         await process.StandardInput.WriteAsync(Configuration(change: null, previous: null));
         process.StandardInput.Close();
-        // To a fraction of a millisecond, which no timer can do: an ADD takes five to ten.
+        // An ADD takes five to ten milliseconds, so the wait must be more precise than a timer.
         SpinWait.SpinUntil(() => Stopwatch.GetElapsedTime(started) >= after);
-        happens(process);
+        action(process);
         await process.WaitForExitAsync(TestContext.Current.CancellationToken).WaitAsync(Deadline, TestContext.Current.CancellationToken);
         var answer = new PluginAnswer(process.ExitCode, await output, await errors);
         return answer.ExitCode > 128 ? null : answer;

@@ -7,9 +7,7 @@ using Xunit;
 
 namespace VpcCni.EndToEnd.Tests.Daemon;
 
-/// <summary>
-/// Situations in which users of VPC-native networks found themselves, as their public reports tell them, with the real binaries.
-/// </summary>
+/// <summary>Situations of public reports on VPC-native networks, with the real binaries.</summary>
 public sealed class ReportedSituationTests
 {
     private const string RoleTag = "kubernetes.io/role/cni";
@@ -18,9 +16,9 @@ public sealed class ReportedSituationTests
         .. Enumerable.Range(0, 7).Select(index => IPNetwork.Parse($"10.0.{16 * index}.0/20")),
     ];
 
-    /// <summary>aws/amazon-vpc-cni-k8s 2984, 3067: the node's own subnet is for nodes, pods live in another one.</summary>
+    /// <summary>aws/amazon-vpc-cni-k8s 2984, 3067: the node's own subnet is excluded, and pods get addresses of another one.</summary>
     [Fact]
-    public async Task Own_subnet_excluded_by_its_tag_gives_pods_nothing_and_the_tagged_one_does()
+    public async Task Own_subnet_excluded_by_its_tag_gives_no_addresses_to_pods()
     {
         await using var node = await NodeLab.StartAsync(
             change: options => options with { Subnets = TwoSubnetsOfAZone, Nodes = [1, 0, 0, 0, 0, 0, 0] },
@@ -44,11 +42,9 @@ public sealed class ReportedSituationTests
         Assert.True(await node.PingAsync("p0", node.TheNode.Address.ToString()));
     }
 
-    /// <summary>
-    /// The same without any subnet for pods: what stands against them is said, and nothing is asked of EC2 again and again.
-    /// </summary>
+    /// <summary>As above, without a subnet for pods: the reason is reported, and EC2 is not called repeatedly.</summary>
     [Fact]
-    public async Task Own_subnet_excluded_and_no_other_tells_every_pod_why()
+    public async Task Own_subnet_excluded_without_another_fails_ADDs_with_the_reason()
     {
         await using var node = await NodeLab.StartAsync(beforeReady: lab =>
             Restart(lab, () => Tag(lab, lab.World.Model.Subnets.Single().Ipv4Range, "0"))
@@ -63,12 +59,14 @@ public sealed class ReportedSituationTests
         Assert.NotEqual("ready", status.GetProperty("health").GetProperty("level").GetString());
     }
 
-    /// <summary>aws/amazon-vpc-cni-k8s 2792, 2801: pods on the trunk interface, with its security groups instead of theirs.</summary>
+    /// <summary>
+    /// aws/amazon-vpc-cni-k8s 2792, 2801: pods got addresses of the trunk interface, with its security groups instead of theirs.
+    /// </summary>
     [Theory]
     [InlineData("trunk")]
     [InlineData("efa")]
     [InlineData("efa-only")]
-    public async Task Interface_of_another_type_gets_no_address_carries_no_pod_and_stays(string type)
+    public async Task Interface_of_another_type_is_not_used_and_not_changed(string type)
     {
         EniId? other = null;
         await using var node = await NodeLab.StartAsync(
@@ -80,7 +78,7 @@ public sealed class ReportedSituationTests
         for (var index = 0; index < 18; index++)
             pods.Add(await node.AddAsync($"p{index}"));
 
-        // Two of the three interfaces that an m5.large may have are for pods.
+        // Two of the three interfaces of an m5.large are for pods.
         var failure = await Assert.ThrowsAsync<CniException>(() => node.AddAsync("one-too-many"));
         Assert.Contains("limit", failure.Message, StringComparison.Ordinal);
         var there = Interfaces(node).Single(eni => eni.Id == other);
@@ -90,13 +88,13 @@ public sealed class ReportedSituationTests
         );
         Assert.True(await node.PingAsync("p0", pods[17].Address.ToString()));
 
-        // Nor after a restart that has only the metadata, which does not tell types apart.
+        // Nor after a restart that has only the metadata, which does not include types.
         lock (node.Lab.World.Model.Gate)
             node.Lab.World.Model.Faults.Add(FaultRule.Throttle("*", times: null));
         await node.TheNode.Ipamd!.KillAsync(TestContext.Current.CancellationToken);
         node.TheNode.Ipamd.Start();
         await node.Lab.WaitUntilReadyAsync(TestContext.Current.CancellationToken);
-        var carries = (await node.StatusAsync())
+        var inUse = (await node.StatusAsync())
             .Answer!.Value.GetProperty("interfaces")
             .EnumerateArray()
             .Where(item =>
@@ -104,10 +102,10 @@ public sealed class ReportedSituationTests
                 && item.TryGetProperty("total", out var total)
                 && total.GetInt32() > 0
             );
-        Assert.Empty(carries);
+        Assert.Empty(inUse);
     }
 
-    /// <summary>cilium/cilium 9533: interfaces were created, and could not be attached, again and again.</summary>
+    /// <summary>cilium/cilium 9533: interfaces were created repeatedly and could not be attached.</summary>
     [Theory]
     [InlineData("IncorrectState", "The instance is not in a valid state for this operation")]
     [InlineData("InvalidInstanceID.NotFound", "The instance ID does not exist")]
@@ -132,7 +130,7 @@ public sealed class ReportedSituationTests
             TimeSpan.FromSeconds(60)
         );
 
-        // Pods that come meanwhile are served from what there is, and do not make it ask faster.
+        // Pods added in the meantime get free addresses and do not cause more calls.
         for (var index = 0; index < 8; index++)
             await node.AddAsync($"p{index}");
         await Assert.ThrowsAsync<CniException>(() => node.AddAsync("one-too-many"));
@@ -140,7 +138,7 @@ public sealed class ReportedSituationTests
         Assert.Contains(code, (await node.StatusAsync()).Answer!.Value.ToString(), StringComparison.Ordinal);
     }
 
-    /// <summary>The daemon starts again when the world is as the test needs it.</summary>
+    /// <summary>Changes the model between the stop and the start of the daemon.</summary>
     private static void Restart(VpcLab lab, Action change)
     {
         var ipamd = lab.Node(NodeLab.Node).Ipamd!;
@@ -170,7 +168,7 @@ public sealed class ReportedSituationTests
                 {
                     Subnet = world.Subnets.First().Id,
                     InterfaceType = type,
-                    Description = "somebody else's",
+                    Description = "of another program",
                 }
             );
             world.AttachNetworkInterface(new AttachInterfaceRequest(created.Id, instance, 1));

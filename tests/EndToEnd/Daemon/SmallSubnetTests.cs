@@ -4,11 +4,11 @@ using Xunit;
 
 namespace VpcCni.EndToEnd.Tests.Daemon;
 
-/// <summary>A node in a subnet that has fewer addresses than the node could carry, with the real binaries.</summary>
+/// <summary>A node in a subnet that has fewer addresses than the node could have, with the real binaries.</summary>
 public sealed class SmallSubnetTests
 {
     [Fact]
-    public async Task Pods_one_by_one_in_a_27_get_addresses_and_ec2_refuses_no_call()
+    public async Task Pods_added_in_sequence_in_a_27_cause_no_EC2_error()
     {
         await using var node = await NodeLab.StartAsync(change: options => options with { Subnets = [IPNetwork.Parse("10.0.0.0/27")] });
         List<IPAddress> addresses = [];

@@ -4,29 +4,29 @@ using VpcCni.Chart.Tests;
 
 namespace VpcCni.EndToEnd.Tests.Docs;
 
-/// <summary>A fenced block of a page.</summary>
-/// <param name="Page">Its path in the repository.</param>
-/// <param name="Line">Of the fence.</param>
-/// <param name="Info">What stands behind the fence: the language, and for commands where they run.</param>
-/// <param name="Text">Without the indentation of the fence.</param>
+/// <summary>A fenced code block of a page.</summary>
+/// <param name="Page">Path of the page in the repository.</param>
+/// <param name="Line">Line of the opening fence.</param>
+/// <param name="Info">Info string of the fence: the language, and for commands where they run.</param>
+/// <param name="Text">Content without the indentation of the fence.</param>
 internal sealed record DocumentedBlock(string Page, int Line, string Info, string Text)
 {
     public override string ToString() => $"{Page}:{Line}";
 
-    /// <summary>Lines of shell, comments left out and continued lines joined.</summary>
+    /// <summary>The lines of a shell block, without comments and with continuation lines joined.</summary>
     public IEnumerable<string> Commands =>
         Text.Replace("\\\n", " ", StringComparison.Ordinal)
             .Split('\n', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
             .Where(line => line[0] != '#');
 }
 
-/// <summary>Reads the fenced blocks of the operator's pages, https://spec.commonmark.org/0.31.2/#fenced-code-blocks.</summary>
+/// <summary>Reads the fenced code blocks of the documentation, https://spec.commonmark.org/0.31.2/#fenced-code-blocks.</summary>
 internal static partial class Documentation
 {
     public static IReadOnlyList<DocumentedBlock> Blocks { get; } =
     [.. Pages().SelectMany(page => Read(page, File.ReadAllLines(Path.Combine(HelmRenderer.Repository, page))))];
 
-    /// <summary>README.md and the pages in docs/; decisions (docs/adr) tell no commands to run.</summary>
+    /// <summary>Returns README.md and the pages of docs/ without docs/adr, which has no commands to run.</summary>
     public static IEnumerable<string> Pages() =>
         Directory
             .EnumerateFiles(Path.Combine(HelmRenderer.Repository, "docs"), "*.md")

@@ -11,15 +11,15 @@ using Xunit;
 namespace VpcCni.EndToEnd.Tests.Docs;
 
 /// <summary>
-/// Every command of the operator's pages. <c>sh lab</c>: run on a node of the lab, with pods, and must succeed. <c>sh cluster</c>: needs a
-/// cluster or an account; each line is checked by the program itself as far as it goes without one, and what the programs in a pod are told
-/// is run in the lab. <c>sh machine</c> runs where a lab is started (OtherDaemonTests). Nothing else may be called sh.
+/// Checks every command of the documentation. <c>sh lab</c> blocks run on a node of a lab with pods and must succeed. <c>sh cluster</c>
+/// blocks need a cluster or an account: the programs parse each line as far as they can without one, and commands for a pod run in the lab.
+/// <c>sh machine</c> blocks run where a lab is started (OtherDaemonTests). No other block may be called sh.
 /// </summary>
 public sealed partial class DocumentedCommandTests
 {
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(60);
 
-    /// <summary>Cannot be checked here at all; what they act on is: the Containerfile, by tests/Chart/ContainerfileTests.</summary>
+    /// <summary>Commands that cannot be checked here; tests/Chart/ContainerfileTests checks the Containerfile.</summary>
     private static readonly string[] Unchecked =
     [
         "podman build --tag registry.example/vpc-cni:0.1.0 .",
@@ -28,7 +28,7 @@ public sealed partial class DocumentedCommandTests
     ];
 
     [Fact]
-    public void Every_block_of_commands_says_where_it_runs()
+    public void Command_block_states_where_it_runs()
     {
         Assert.NotEmpty(Documentation.Blocks);
         Assert.All(
@@ -45,9 +45,9 @@ public sealed partial class DocumentedCommandTests
         );
     }
 
-    /// <summary>One lab for all pages, in the order of the pages; those that end what the next need come last.</summary>
+    /// <summary>Runs all pages on one lab, in order; blocks that stop what others need run last.</summary>
     [Fact]
-    public async Task Commands_for_a_node_succeed_on_one()
+    public async Task Commands_for_a_node_succeed()
     {
         var blocks = Documentation
             .Blocks.Where(block => block.Info == "sh lab")
@@ -55,7 +55,7 @@ public sealed partial class DocumentedCommandTests
             .ToList();
         Assert.NotEmpty(blocks);
         await using var node = await NodeLab.StartAsync(change: options => options with { Nodes = [1] });
-        // Ten pods: the tenth is on a second interface, whose table the pages look at.
+        // The tenth pod is on a second interface, to whose route table the pages refer.
         for (var pod = 0; pod < 10; pod++)
             await node.AddAsync($"web-{pod}");
         var script = Path.Combine(node.TheNode.Paths.Folder, "environment.sh");
@@ -78,7 +78,7 @@ public sealed partial class DocumentedCommandTests
     }
 
     [Fact]
-    public void Commands_for_a_cluster_are_right_as_far_as_their_programs_can_tell()
+    public void Commands_for_a_cluster_are_accepted_by_their_programs()
     {
         var commands = Documentation
             .Blocks.Where(block => block.Info == "sh cluster")
@@ -103,7 +103,7 @@ public sealed partial class DocumentedCommandTests
         Assert.All(Unchecked, command => Assert.Contains(command, commands.Select(item => item.command)));
     }
 
-    /// <summary>What a check would let pass, it does not check.</summary>
+    /// <summary>The checks reject invalid commands.</summary>
     [Theory]
     [InlineData("kubectl --namespace kube-system rolout status daemonset/aws-node")]
     [InlineData("kubectl --namespace kube-system rollout status daemonset/aws-node --timout 5s")]
@@ -112,7 +112,7 @@ public sealed partial class DocumentedCommandTests
     [InlineData("helm install x ./helm/vpc-cni --set cleanup.enabled=true")]
     [InlineData("helm instal x ./helm/vpc-cni --set image.override=y")]
     [InlineData("helm install x ./helm/other --set image.override=y")]
-    public void Wrong_commands_are_found(string command)
+    public void Invalid_command_is_detected(string command)
     {
         var words = Words(command);
         Assert.NotNull(
@@ -126,7 +126,7 @@ public sealed partial class DocumentedCommandTests
     }
 
     [Fact]
-    public void Every_page_is_listed_in_the_index()
+    public void Page_is_listed_in_the_index()
     {
         var index = File.ReadAllText(Path.Combine(HelmRenderer.Repository, "docs", "README.md"));
         var pages = Directory.EnumerateFiles(Path.Combine(HelmRenderer.Repository, "docs"), "*.md").Select(path => Path.GetFileName(path));
@@ -134,7 +134,7 @@ public sealed partial class DocumentedCommandTests
     }
 
     [Fact]
-    public void Make_targets_exist()
+    public void Make_target_of_a_page_exists()
     {
         var makefile = File.ReadAllText(Path.Combine(HelmRenderer.Repository, "Makefile"));
         var commands = Documentation.Blocks.Where(block => block.Info == "sh make").SelectMany(block => block.Commands).ToList();
@@ -154,9 +154,9 @@ public sealed partial class DocumentedCommandTests
         }
     }
 
-    /// <summary>Texts of messages in the first column of the tables, with dots where the message has something of the moment.</summary>
+    /// <summary>The first column of the tables has the texts of messages, with dots in place of values.</summary>
     [Fact]
-    public void Messages_that_the_troubleshooting_page_quotes_are_in_the_sources()
+    public void Message_quoted_in_the_troubleshooting_page_is_in_the_sources()
     {
         var sources = string.Join(
             '\n',
@@ -168,11 +168,11 @@ public sealed partial class DocumentedCommandTests
                 )
                 .Select(File.ReadAllText)
         );
-        // A message that does not fit a line is several literals.
+        // Joins the literals of a message that spans several lines.
         sources = SplitLiteral().Replace(sources, "");
         var quoted = MessageRows(File.ReadAllLines(Path.Combine(HelmRenderer.Repository, "docs", "troubleshooting.md"))).ToList();
         Assert.True(quoted.Count > 10, $"{quoted.Count} messages");
-        // Of the runtime and the kernel.
+        // Messages of the runtime and the kernel.
         string[] others = ["failed to find plugin \"portmap\"", "EPERM", "Operation not permitted"];
         Assert.All(quoted.Except(others), text => Assert.Contains(text, sources, StringComparison.Ordinal));
     }
@@ -200,8 +200,8 @@ public sealed partial class DocumentedCommandTests
     }
 
     /// <summary>
-    /// kubectl looks at its subcommand and flags before it helps, and needs no cluster for that. What is run in the pod is our program: its
-    /// command must exist.
+    /// kubectl parses its subcommand and flags before it prints help, without a cluster. A command for a pod runs our program, which must
+    /// accept its arguments.
     /// </summary>
     private static string? CheckKubectl(string[] words)
     {
@@ -210,15 +210,15 @@ public sealed partial class DocumentedCommandTests
         var outcome = Run("kubectl", [.. end < 0 ? words[1..] : words[1..end], "--help"]);
         if (outcome.ExitCode != 0)
             return outcome.Errors;
-        // Where a subcommand does not exist, it helps with what stands before it.
+        // For an unknown subcommand, kubectl prints the help of its parent.
         if (outcome.Output.Contains("Available Commands:", StringComparison.Ordinal))
             return "kubectl has no such command";
         return end < 0 || (words[end + 1] == "/app/ipamd" && Run(Binaries.Ipamd, [.. words[(end + 2)..], "--help"]).ExitCode == 0)
             ? null
-            : "the program in the pod refuses its arguments";
+            : "the program in the pod rejects its arguments";
     }
 
-    /// <summary>The AWS CLI looks at its arguments before it prints the form of the answer, and needs no account for that.</summary>
+    /// <summary>The AWS CLI parses its arguments before it prints the skeleton of the output, without an account.</summary>
     private static string? CheckAws(string[] words)
     {
         Requirement.NeedProgram("aws");
@@ -226,9 +226,7 @@ public sealed partial class DocumentedCommandTests
         return outcome.ExitCode == 0 ? null : outcome.Errors;
     }
 
-    /// <summary>
-    /// There is no helm here: its command and flags are compared with a list, and the chart is rendered with the values that it would get.
-    /// </summary>
+    /// <summary>helm is not installed: command and flags are compared with a list, and the chart is rendered with the values.</summary>
     private static string? CheckHelm(string[] words)
     {
         if (words[1] is not ("install" or "upgrade" or "uninstall"))
@@ -246,7 +244,7 @@ public sealed partial class DocumentedCommandTests
                     break;
                 case "--skip-crds" when words[1] == "install":
                     break;
-                // A file of the operator's: any that was written for that chart must do.
+                // A values file of the reader; any file that is valid for the chart will do.
                 case "--values" when words[1] != "uninstall":
                     values.Add(File.ReadAllText(HelmRenderer.ValuesFile("of-aws-vpc-cni.yaml")));
                     index++;
@@ -267,7 +265,7 @@ public sealed partial class DocumentedCommandTests
         return outcome.ExitCode == 0 ? null : outcome.Errors;
     }
 
-    /// <summary><c>a.b=c</c>, or a list as <c>a.b={c,d}</c>, as YAML.</summary>
+    /// <summary>Converts <c>a.b=c</c> or <c>a.b={c,d}</c> to YAML.</summary>
     private static string Yaml(string set)
     {
         var parts = set.Split('=', 2);
@@ -278,14 +276,15 @@ public sealed partial class DocumentedCommandTests
         return parts[0].Split('.').Reverse().Aggregate(value, (inner, name) => $"{{{name}: {inner}}}");
     }
 
-    /// <summary>Words between spaces; double quotes hold one together.</summary>
+    /// <summary>Splits a command at spaces, except in double quotes.</summary>
     private static string[] Words(string command) => [.. Word().Matches(command.Split(" # ")[0]).Select(match => match.Value.Trim('"'))];
 
     private static RenderOutcome Run(string program, string[] arguments) =>
         HelmRenderer.Run(new ProcessStartInfo(program, arguments), Deadline);
 
     /// <summary>
-    /// A login on the node: our programs on the PATH, and the files of this node in the place of those under /var, /opt and /etc.
+    /// Returns the environment of a login on the node: our programs in PATH, and the node's files in place of those under /var, /opt and
+    /// /etc.
     /// </summary>
     private static string Environment(NodeLab node)
     {

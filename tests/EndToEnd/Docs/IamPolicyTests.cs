@@ -9,14 +9,14 @@ using Xunit;
 
 namespace VpcCni.EndToEnd.Tests.Docs;
 
-/// <summary>The policy in docs/iam-policy.md against the calls that are in the daemon's source, and against those that EC2 saw.</summary>
+/// <summary>Compares the policy in docs/iam-policy.md with the calls in the daemon's source and with those that EC2 received.</summary>
 public sealed partial class IamPolicyTests
 {
-    /// <summary>In the source for IPv6, which this version refuses to start with.</summary>
+    /// <summary>Calls for IPv6, which this version does not enable.</summary>
     private static readonly string[] NotReached = ["AssignIpv6Addresses", "UnassignIpv6Addresses"];
 
     [Fact]
-    public void Policy_allows_what_the_source_calls_and_nothing_else()
+    public void Policy_allows_exactly_the_calls_in_the_source()
     {
         var sources = Directory
             .EnumerateFiles(Path.Combine(HelmRenderer.Repository, "ipamd", "Clouds", "Aws"), "*.cs", SearchOption.AllDirectories)
@@ -35,7 +35,7 @@ public sealed partial class IamPolicyTests
     }
 
     [Fact]
-    public async Task Calls_of_a_node_that_grows_and_shrinks_are_all_allowed()
+    public async Task Policy_allows_all_calls_of_a_growing_and_shrinking_node()
     {
         await using var node = await NodeLab.StartAsync(
             new()

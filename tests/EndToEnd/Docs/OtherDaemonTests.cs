@@ -7,15 +7,15 @@ using Xunit;
 namespace VpcCni.EndToEnd.Tests.Docs;
 
 /// <summary>
-/// The commands of docs/compatibility.md by which another VPC CNI runs on the lab (<c>sh machine</c>), in one shell. Our daemon and plugin
-/// are the stand-in: they have the same default paths, and get no variable of ours.
+/// Runs the commands of docs/compatibility.md with which another VPC CNI runs on the lab (<c>sh machine</c>), in one shell. Our daemon and
+/// plugin stand in for it: they have the same default paths and get none of our variables.
 /// </summary>
 public sealed class OtherDaemonTests
 {
     public const string Page = "docs/compatibility.md";
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(120);
 
-    /// <summary>Mount points that the page creates on the machine, the innermost first.</summary>
+    /// <summary>Mount points that the page creates on the machine, innermost first.</summary>
     private static readonly string[] MountPoints =
     [
         "/var/run/aws-node",
@@ -25,7 +25,7 @@ public sealed class OtherDaemonTests
     ];
 
     [Fact]
-    public void Another_daemon_and_plugin_serve_a_pod_on_the_lab()
+    public void Other_daemon_and_plugin_serve_a_pod_on_the_lab()
     {
         Requirement.NeedRoot();
         foreach (var program in (string[])["nft", "unshare", "nsenter", "ip", "ping"])
@@ -41,14 +41,14 @@ public sealed class OtherDaemonTests
             TestContext.Current.TestOutputHelper?.WriteLine(outcome.Output + outcome.Errors);
             Assert.True(outcome.ExitCode == 0, outcome.Output + outcome.Errors);
             Assert.Contains("\"ips\":[{\"interface\":1,\"address\":\"10.0.", outcome.Output, StringComparison.Ordinal);
-            // NAT follows the socket by a moment, so that the first packets may be lost.
+            // The NAT table is created shortly after the socket, so the first packets may be lost.
             Assert.Contains(" packets transmitted, 1 received", outcome.Output, StringComparison.Ordinal);
             Assert.Matches("AssignPrivateIpAddresses +OK", outcome.Output);
             Assert.Empty(Directory.EnumerateFiles("/run/netns", $"*{lab}-*"));
         }
         finally
         {
-            // Does nothing after a success: the last block of the page cleans up.
+            // No-op after a success: the last block of the page cleans up.
             Run(folder, lab, "vpc-lab down --name \"$LAB\"; [ ! -e \"/run/netns/$LAB-pod\" ] || ip netns delete \"$LAB-pod\"");
             foreach (var path in missing.Where(Directory.Exists))
                 Directory.Delete(path);
@@ -58,7 +58,7 @@ public sealed class OtherDaemonTests
 
     private static RenderOutcome Run(DirectoryInfo folder, string lab, string script)
     {
-        // The lab that was built with this test, under the name that make build gives it.
+        // The lab built with this test, under the name of <c>make build</c>.
         var program = Path.Combine(folder.FullName, "vpc-lab");
         File.WriteAllText(program, $"#!/bin/sh\nexec dotnet {Path.Combine(AppContext.BaseDirectory, "vpc-lab.dll")} \"$@\"\n");
         File.SetUnixFileMode(program, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);

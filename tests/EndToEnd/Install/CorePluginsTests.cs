@@ -8,15 +8,15 @@ using Xunit;
 namespace VpcCni.EndToEnd.Tests.Install;
 
 /// <summary>
-/// <c>ipamd install</c> from a folder like the image's onto a node that has the distribution's core plugins, which support CNI 1.0.0;
-/// pods by a real runtime with the configuration that is written, and STATUS and GC as a runtime of CNI 1.1 calls them with it.
+/// <c>ipamd install</c> from a folder like that of the image, on a node with the core plugins of the distribution, which support CNI 1.0.0.
+/// A real runtime runs pods with the written configuration; STATUS and GC are called as a CNI 1.1 runtime does.
 /// </summary>
 public sealed class CorePluginsTests
 {
     private const string Distribution = "/usr/lib/cni";
 
     [Fact]
-    public async Task Configuration_offers_STATUS_and_GC_when_the_image_brings_a_current_portmap_and_not_before()
+    public async Task Configuration_offers_STATUS_and_GC_only_with_a_current_portmap()
     {
         Requirement.Need(
             File.Exists($"{Distribution}/portmap") && File.Exists($"{Distribution}/bridge"),
@@ -42,7 +42,7 @@ public sealed class CorePluginsTests
         var core = Directory.CreateDirectory(Path.Combine(image.FullName, "cni"));
         foreach (var name in (string[])["portmap", "macvlan"])
             WriteCurrent(core.FullName, name);
-        // The same build as the node's, which is not older.
+        // The same build as the node's, so it is not older.
         File.Copy($"{Distribution}/bridge", Path.Combine(core.FullName, "bridge"));
         File.SetLastWriteTimeUtc(Path.Combine(core.FullName, "bridge"), DateTime.UnixEpoch);
         var before = File.GetLastWriteTimeUtc(Path.Combine(paths.CniBin, "bridge"));
@@ -54,12 +54,12 @@ public sealed class CorePluginsTests
         Assert.Equal("1.0.0", (string?)conflist["cniVersion"]);
         Assert.Equal(["1.0.0", "1.1.0"], conflist["cniVersions"]!.AsArray().Select(version => (string?)version));
 
-        // containerd 1.6 reads cniVersion alone, and must not stumble over the rest.
+        // containerd 1.6 reads only cniVersion and must accept the rest.
         await RunPodAsync(runtime, node, "new");
         await AssertStatusAndGcAsync(node, conflist);
     }
 
-    /// <summary>What libcni makes of the list: the newest version of it, the list's name, and one plugin's entry.</summary>
+    /// <summary>Calls the plugin as libcni does for the list: its newest version, its name, and the entry of one plugin.</summary>
     private static async Task AssertStatusAndGcAsync(NodeLab node, JsonObject conflist)
     {
         var plugin = new RawPlugin(node);
@@ -97,7 +97,9 @@ public sealed class CorePluginsTests
         Assert.Contains("ipamd", away.Message, StringComparison.Ordinal);
     }
 
-    /// <summary>GC spares what was added within the last minute: the runtime's list may be older.</summary>
+    /// <summary>
+    /// Waits until the attachments are old enough for GC, which keeps those of the last minute because the runtime's list may be older.
+    /// </summary>
     private static async Task LetAttachmentsAgeAsync(NodeLab node)
     {
         var ipamd = node.TheNode.Ipamd!;
@@ -130,7 +132,9 @@ public sealed class CorePluginsTests
         Assert.Equal(0, await node.AssignedAsync());
     }
 
-    /// <summary>A release with CNI 1.1, which no distribution at hand has: it says so, and leaves the work to the distribution's.</summary>
+    /// <summary>
+    /// Writes a fake plugin that reports CNI 1.1, which no available distribution has, and delegates to that of the distribution.
+    /// </summary>
     private static void WriteCurrent(string folder, string name)
     {
         var path = Path.Combine(folder, name);

@@ -13,8 +13,8 @@ using Xunit;
 namespace VpcCni.EndToEnd.Tests.Install;
 
 /// <summary>
-/// A node of aws-node with running pods, made by iproute2 from the reference's formats and rules: its conflist, its checkpoint, its host
-/// interface names, its rules at 512 and 1536, its results. It is taken over in place and given back, with pods running all the time.
+/// Takes over a node of aws-node with running pods, and gives it back. iproute2 creates the node from the formats and rules of the
+/// reference: conflist, checkpoint, host link names, rules at 512 and 1536, CNI results.
 /// </summary>
 public sealed class TakeoverTests
 {
@@ -23,7 +23,7 @@ public sealed class TakeoverTests
         """;
 
     [Fact]
-    public async Task Node_of_aws_node_is_taken_over_and_given_back_with_its_pods_running()
+    public async Task Node_of_aws_node_is_taken_over_and_rolled_back_with_running_pods()
     {
         await using var node = await NodeLab.StartAsync(new() { ["MINIMUM_IP_TARGET"] = "14", ["WARM_IP_TARGET"] = "1" });
         var (onPrimary, onSecondary) = await AddressesOfTwoInterfacesAsync(node);
@@ -45,7 +45,7 @@ public sealed class TakeoverTests
             TestContext.Current.CancellationToken
         );
 
-        // There.
+        // Takeover.
         node.TheNode.Ipamd.Start();
         await node.Lab.WaitUntilReadyAsync(TestContext.Current.CancellationToken);
         var installed = await node.TheNode.Ipamd.RunCommandAsync(
@@ -87,11 +87,11 @@ public sealed class TakeoverTests
         );
         Assert.True(await node.PingAsync("new", b.Address.ToString()));
 
-        // And back: what the reference starts from. The table is written beside the pool, by a program of its own, so a daemon of two
-        // seconds may not have it yet.
+        // Rollback to the state from which the reference starts. A background service writes the table, so a daemon may not have it after
+        // two seconds.
         await Eventually.TrueAsync(
             async () => (await NftAsync(node, "list", "tables")).Contains("table ip vpccni", StringComparison.Ordinal),
-            what: "our table of rules"
+            what: "our nftables table exists"
         );
         await node.TheNode.Ipamd.KillAsync(TestContext.Current.CancellationToken);
         var removed = await node.TheNode.Ipamd.RunCommandAsync(["uninstall"], TestContext.Current.CancellationToken);
@@ -103,7 +103,7 @@ public sealed class TakeoverTests
         Assert.Equal(Conflist, await File.ReadAllTextAsync(conflist, TestContext.Current.CancellationToken));
         await AssertReferenceCanStartAsync(node, [(b.Address, "ref-b"), (added.Address, "new")]);
 
-        // It started.
+        // The reference has started.
         await NftAsync(node, "add", "table", "ip", "aws-cni");
         removed = await node.TheNode.Ipamd.RunCommandAsync(["uninstall", "--wait", "10"], TestContext.Current.CancellationToken);
         Assert.Contains("table ip vpccni is removed", removed.Output, StringComparison.Ordinal);
@@ -116,7 +116,7 @@ public sealed class TakeoverTests
             await node.Lab.ExecAsync(NodeLab.Node, ["nft", .. arguments], TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken)
         ).Output;
 
-    /// <summary>Ten pods do not fit the nine addresses of the primary interface.</summary>
+    /// <summary>Adds ten pods; the nine addresses of the primary interface do not suffice.</summary>
     private static async Task<(IPAddress OnPrimary, IPAddress OnSecondary)> AddressesOfTwoInterfacesAsync(NodeLab node)
     {
         List<LabPod> pods = [];
@@ -128,8 +128,8 @@ public sealed class TakeoverTests
     }
 
     /// <summary>
-    /// Its recovery: version and fields of the file, a host link for every entry by the hash of its pod, rules by address (one to, one from
-    /// if not on the primary interface).
+    /// Asserts what the reference's recovery requires: version and fields of the file, a host link for every entry with the hash of its
+    /// pod, rules by address (one to the pod, and one from it unless it is on the primary interface).
     /// </summary>
     private static async Task AssertReferenceCanStartAsync(NodeLab node, (IPAddress Address, string Pod)[] expected)
     {
@@ -176,7 +176,9 @@ public sealed class TakeoverTests
     private static IReadOnlyList<string> Names(string folder) =>
         [.. Directory.GetFileSystemEntries(folder).Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal)];
 
-    /// <summary>"eni" and the first 11 digits of the SHA-1 of "default." and the name, from <c>printf default.NAME | sha1sum</c>.</summary>
+    /// <summary>
+    /// Returns "eni" and the first 11 digits of the SHA-1 of "default." and the name, from <c>printf default.NAME | sha1sum</c>.
+    /// </summary>
     private static string HostNameOf(string pod) =>
         pod switch
         {
@@ -187,7 +189,7 @@ public sealed class TakeoverTests
         };
 
     /// <summary>A pod as the reference's plugin wires it.</summary>
-    /// <param name="Table">Of the interface that has its address; 254 is the primary one, for which there is no from-pod rule.</param>
+    /// <param name="Table">Route table of the interface of its address; 254 for the primary one, which has no from-pod rule.</param>
     private sealed record ReferencePod(NodeLab Node, string Name, IPAddress Address, int Table)
     {
         public string HostName => HostNameOf(Name);
@@ -197,7 +199,7 @@ public sealed class TakeoverTests
 
         private string ContainerId => Convert.ToHexStringLower(SHA256.HashData(Encoding.ASCII.GetBytes(Name)));
 
-        // With the lab's prefix, so that the lab removes it.
+        // With the prefix of the lab, so that the lab removes it.
         private string Netns => $"vpclab-{Node.Lab.Name}-{Name}";
 
         public async Task WireAsync()
@@ -228,8 +230,8 @@ public sealed class TakeoverTests
         }
 
         /// <summary>
-        /// With the result that the reference's plugin printed, as the runtime has cached it: no MAC of the host's end, the route table
-        /// where the MAC of the pod's end belongs.
+        /// Deletes with the cached result of the reference's plugin: no MAC address of the host end, and the route table in place of the
+        /// MAC address of the pod end.
         /// </summary>
         public Task<TimeSpan> DeleteByOursAsync()
         {

@@ -8,11 +8,11 @@ using Xunit;
 
 namespace VpcCni.EndToEnd.Tests.Kubernetes;
 
-/// <summary>The real daemon on a lab node and the lab's Kubernetes API, over TLS and with tokens, as in a cluster.</summary>
+/// <summary>The real daemon on a lab node with the lab's Kubernetes API, over TLS and with tokens, as in a cluster.</summary>
 public sealed class ClusterTests
 {
     [Fact]
-    public async Task Capacity_cordon_events_and_annotations_are_as_in_a_cluster()
+    public async Task Daemon_follows_the_node_object_and_writes_events_and_annotations()
     {
         await using var node = await NodeLab.StartAsync(
             new()
@@ -35,23 +35,23 @@ public sealed class ClusterTests
         await Eventually.TrueAsync(() => node.Log.Contains("maxPods=2 unschedulable=true", StringComparison.Ordinal));
         ChangeNode(store, item => item["spec"]!.AsObject().Remove("unschedulable"));
 
-        // One more than the node may run: the lab's kubelet tries again and again, and the event of it is one with a count.
+        // One pod more than max pods: the lab's kubelet retries, and the repeated event has a count.
         foreach (var name in new[] { "second", "third" })
             store.Create(BuiltInTypes.Pods, "default", Pod(name));
-        JsonObject[] Told() =>
+        JsonObject[] FailedEvents() =>
             [.. store.List(BuiltInTypes.Events, Selection.All).Items.Where(item => item.Text("source", "component") == "vpc-cni")];
-        await Eventually.TrueAsync(() => Told().Length > 0);
-        var told = Assert.Single(Told());
-        var full = store.Get(BuiltInTypes.Pods, "default", told.Text("involvedObject", "name"));
+        await Eventually.TrueAsync(() => FailedEvents().Length > 0);
+        var failed = Assert.Single(FailedEvents());
+        var full = store.Get(BuiltInTypes.Pods, "default", failed.Text("involvedObject", "name"));
         Assert.Equal(
             ("MaxPodsReached", "Warning", full.Text("metadata", "uid"), NodeLab.Node),
-            (told.Text("reason"), told.Text("type"), told.Text("involvedObject", "uid"), told.Text("source", "host"))
+            (failed.Text("reason"), failed.Text("type"), failed.Text("involvedObject", "uid"), failed.Text("source", "host"))
         );
-        Assert.Contains("at most 2 pods", told.Text("message"), StringComparison.Ordinal);
+        Assert.Contains("at most 2 pods", failed.Text("message"), StringComparison.Ordinal);
     }
 
     [Fact]
-    public async Task Daemon_starts_and_serves_without_the_API_server_and_catches_up_when_it_returns()
+    public async Task Daemon_without_the_API_server_serves_and_resyncs_when_it_returns()
     {
         await using var node = await NodeLab.StartAsync(new() { ["ANNOTATE_POD_IP"] = "true", ["WARM_IP_TARGET"] = "1" });
         var (cluster, token) = (node.Lab.Cluster, TestContext.Current.CancellationToken);
@@ -69,8 +69,8 @@ public sealed class ClusterTests
             == web.Address.ToString()
         );
 
-        // Everything that a long watch may meet at once: its token is replaced and the old one refused, its version forgotten, the
-        // connection closed.
+        // Interrupts a watch in every way at once: its token is rotated and revoked, its resource version expires, its connection is
+        // closed.
         await cluster.RunActionAsync(new KubeActionSpec(KubeAction.RotateTokens, Revoke: true), token);
         await cluster.RunActionAsync(new KubeActionSpec(KubeAction.Compact), token);
         ChangeNode(store, item => item["status"]!["capacity"]!["pods"] = "17", WriteOptions.Status);

@@ -7,13 +7,13 @@ using Xunit;
 
 namespace VpcCni.EndToEnd.Tests.Lab;
 
-/// <summary>What <c>kubectl</c> asks of a lab happens on its node, with the real daemon and the real plugin.</summary>
+/// <summary>Pods that <c>kubectl</c> creates and deletes in a lab run on its node, with the real daemon and plugin.</summary>
 public sealed class KubeletTests
 {
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
     [Fact]
-    public async Task Pod_of_kubectl_run_is_wired_and_that_of_kubectl_delete_unwired()
+    public async Task Pod_is_wired_by_kubectl_run_and_unwired_by_kubectl_delete()
     {
         Requirement.NeedProgram("kubectl");
         await using var node = await NodeLab.StartAsync();
@@ -33,7 +33,7 @@ public sealed class KubeletTests
     }
 
     [Fact]
-    public async Task Pod_removed_by_force_and_namespace_removed_with_its_pods_leave_nothing_on_the_node()
+    public async Task Forced_deletion_and_namespace_deletion_leave_nothing_on_the_node()
     {
         await using var node = await NodeLab.StartAsync();
         var store = node.Lab.Cluster.Plane.Store;
@@ -54,7 +54,7 @@ public sealed class KubeletTests
     }
 
     [Fact]
-    public async Task Pod_object_lives_as_long_as_the_pod_of_the_command_line()
+    public async Task Pod_object_exists_as_long_as_the_pod_of_the_command_line()
     {
         await using var node = await NodeLab.StartAsync();
         var store = node.Lab.Cluster.Plane.Store;

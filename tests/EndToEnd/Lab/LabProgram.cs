@@ -4,11 +4,11 @@ using VpcCni.Tests.Shared;
 
 namespace VpcCni.EndToEnd.Tests.Lab;
 
-/// <summary>What a run of the program left.</summary>
+/// <summary>Exit code and output of a run of the program.</summary>
 internal sealed record ProgramOutcome(int ExitCode, string Output, string Errors);
 
 /// <summary>
-/// The program <c>vpc-lab</c> as its users start it: another process, with a lab name and a run folder of its own. Disposing runs
+/// Runs the program <c>vpc-lab</c> in a process of its own, as users do, with a lab name and run folder of its own. Disposing runs
 /// <c>down</c>.
 /// </summary>
 internal sealed class LabProgram : IAsyncDisposable
@@ -32,7 +32,7 @@ internal sealed class LabProgram : IAsyncDisposable
         return new LabProgram();
     }
 
-    /// <summary>A file of <c>make build</c>; without it the test is skipped.</summary>
+    /// <summary>Returns the path of a file of <c>make build</c>; skips the test if it does not exist.</summary>
     public static string NeedBuilt(string program)
     {
         var folder = new DirectoryInfo(AppContext.BaseDirectory);
@@ -69,13 +69,13 @@ internal sealed class LabProgram : IAsyncDisposable
         {
             process.Kill(entireProcessTree: true);
             throw new TimeoutException(
-                $"vpc-lab {string.Join(' ', arguments)} did not end, or somebody kept its output open, for {Deadline.TotalSeconds} s",
+                $"vpc-lab {string.Join(' ', arguments)} did not exit, or a child kept its output open, for {Deadline.TotalSeconds} s",
                 cancelled
             );
         }
     }
 
-    /// <summary>Namespaces of this lab, by name.</summary>
+    /// <summary>Returns the names of the namespaces of this lab.</summary>
     public IReadOnlyList<string> Namespaces() =>
         Directory.Exists("/run/netns")
             ?
@@ -94,7 +94,7 @@ internal sealed class LabProgram : IAsyncDisposable
             Directory.Delete(RunFolder, recursive: true);
     }
 
-    /// <summary>The lab's name goes before a <c>--</c>, behind which the arguments belong to another program.</summary>
+    /// <summary>Adds the lab's name before <c>--</c>, after which the arguments belong to another program.</summary>
     private IEnumerable<string> WithNames(string[] arguments)
     {
         string[] names = ["--name", Name, "--run-dir", RunFolder];

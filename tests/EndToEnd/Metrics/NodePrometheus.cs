@@ -13,7 +13,7 @@ using Xunit;
 namespace VpcCni.EndToEnd.Tests.Metrics;
 
 /// <summary>
-/// A Prometheus server (Debian's) in a lab node's namespace that scrapes the node's daemon every second, with the chart's rules.
+/// A Prometheus server (Debian's) in the namespace of a lab node. Scrapes the node's daemon every second, with the rules of the chart.
 /// </summary>
 internal sealed class NodePrometheus : IAsyncDisposable
 {
@@ -30,7 +30,7 @@ internal sealed class NodePrometheus : IAsyncDisposable
         _ = process.StandardOutput.ReadToEndAsync();
     }
 
-    /// <summary>Asks whatever listens on a loopback address of the node.</summary>
+    /// <summary>Connects to loopback addresses of the node.</summary>
     public HttpClient Http { get; }
 
     public static async Task<NodePrometheus> StartAsync(NodeLab node)
@@ -78,7 +78,7 @@ internal sealed class NodePrometheus : IAsyncDisposable
 
     public static string ChartFile(string name) => Path.Combine(Binaries.Root, "helm", "vpc-cni", "files", name);
 
-    /// <summary>An answer of the API, under <c>data</c>.</summary>
+    /// <summary>Returns <c>data</c> of an answer of the API.</summary>
     public async Task<JsonElement> AskAsync(string path)
     {
         using var answer = await Http.GetAsync($"http://127.0.0.1:{Port}/api/v1/{path}", TestContext.Current.CancellationToken);
@@ -87,7 +87,7 @@ internal sealed class NodePrometheus : IAsyncDisposable
         return JsonDocument.Parse(text).RootElement.GetProperty("data");
     }
 
-    /// <summary>The values that an expression has now, one a series.</summary>
+    /// <summary>Returns the current values of an expression, one per series.</summary>
     public async Task<IReadOnlyList<double>> QueryAsync(string expression) =>
         [
             .. (await AskAsync($"query?query={Uri.EscapeDataString(expression)}"))

@@ -8,13 +8,13 @@ using Xunit;
 
 namespace VpcCni.EndToEnd.Tests.Metrics;
 
-/// <summary>What a real Prometheus makes of a node: scraped, queried, judged by the chart's rules and shown on its dashboard.</summary>
+/// <summary>A real Prometheus scrapes a node, and evaluates the rules and the dashboard of the chart.</summary>
 public sealed class PrometheusTests
 {
     private const string Metrics = "http://127.0.0.1:61678/metrics";
 
     [Fact]
-    public async Task Prometheus_scrapes_a_node_and_answers_what_happened_on_it()
+    public async Task Prometheus_has_the_metrics_of_a_node()
     {
         await using var node = await NodeLab.StartAsync(
             new()
@@ -39,7 +39,7 @@ public sealed class PrometheusTests
         await prometheus.IsAsync("vpccni_pool_resync_age_seconds < bool 600", 1);
         Assert.Equal("", (await prometheus.AskAsync("targets")).GetProperty("activeTargets")[0].GetProperty("lastError").GetString());
 
-        // One ENI carries nine, of which one cools: the pod after them is refused, and what stands against it is counted.
+        // An ENI has nine addresses, of which one is cooling: the ADD of the next pod fails, and the metrics count the obstacle.
         for (var index = 0; index < 6; index++)
             await node.AddAsync($"more-{index}");
         await Assert.ThrowsAsync<CniException>(() => node.AddAsync("too-many"));
@@ -50,9 +50,9 @@ public sealed class PrometheusTests
         await node.Lab.RestartIpamdAsync(NodeLab.Node, TestContext.Current.CancellationToken);
         await prometheus.IsAsync("changes(vpccni_start_time_seconds[10m])", 1);
         await prometheus.IsAsync("vpccni_pool_addresses{state=\"assigned\"}", 8);
-        await EveryRuleWorksAsync(prometheus);
-        await EveryPanelHasAnAnswerAsync(prometheus);
-        await PromtoolObjectsOnlyToNamesOfTheReferenceAsync(
+        await AssertRulesWorkAsync(prometheus);
+        await AssertPanelsHaveDataAsync(prometheus);
+        await AssertPromtoolReportsOnlyNamesOfTheReferenceAsync(
             await prometheus.Http.GetStringAsync(Metrics, TestContext.Current.CancellationToken)
         );
     }
@@ -70,7 +70,7 @@ public sealed class PrometheusTests
         Assert.Equal((0, ""), (outcome.ExitCode, outcome.Output.Trim()));
     }
 
-    private static async Task EveryRuleWorksAsync(NodePrometheus prometheus)
+    private static async Task AssertRulesWorkAsync(NodePrometheus prometheus)
     {
         var rules = (await prometheus.AskAsync("rules"))
             .GetProperty("groups")
@@ -82,8 +82,8 @@ public sealed class PrometheusTests
         Assert.DoesNotContain(rules, rule => rule.GetProperty("state").GetString() == "firing");
     }
 
-    /// <summary>The node is full, so that even the panel of what blocks growth has something to show.</summary>
-    private static async Task EveryPanelHasAnAnswerAsync(NodePrometheus prometheus)
+    /// <summary>The node is full, so that the panel on growth obstacles has data too.</summary>
+    private static async Task AssertPanelsHaveDataAsync(NodePrometheus prometheus)
     {
         var panels = JsonDocument
             .Parse(await File.ReadAllTextAsync(NodePrometheus.ChartFile("dashboard.json")))
@@ -110,13 +110,13 @@ public sealed class PrometheusTests
 
                     return answers > 0;
                 },
-                what: $"the panel '{panel.GetProperty("title").GetString()}' shows something"
+                what: $"the panel '{panel.GetProperty("title").GetString()}' has data"
             );
         }
     }
 
-    /// <summary>Their names are not what Prometheus recommends, and kept.</summary>
-    private static async Task PromtoolObjectsOnlyToNamesOfTheReferenceAsync(string scrape)
+    /// <summary>The reference's names, which Prometheus advises against, are kept.</summary>
+    private static async Task AssertPromtoolReportsOnlyNamesOfTheReferenceAsync(string scrape)
     {
         using var process = Process.Start(
             new ProcessStartInfo(Requirement.NeedProgram("promtool"), ["check", "metrics"])

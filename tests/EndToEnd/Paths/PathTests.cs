@@ -10,18 +10,13 @@ using Xunit;
 
 namespace VpcCni.EndToEnd.Tests.Paths;
 
-/// <summary>Every path of the data plane, with the real binaries, and again after everything that may happen to a node.</summary>
+/// <summary>Checks every path of the data plane with the real binaries, repeated after restarts and changes of a node.</summary>
 public sealed class PathTests
 {
     [Theory]
     [InlineData("secondary addresses", "m5.large", 10, "false")]
     [InlineData("prefixes", "t3.micro", 17, "true")]
-    public async Task Every_path_takes_its_interface_also_after_a_restart_a_flush_and_a_new_range(
-        string mode,
-        string instanceType,
-        int pods,
-        string prefixes
-    )
+    public async Task Paths_work_also_after_a_restart_a_flush_and_a_new_range(string mode, string instanceType, int pods, string prefixes)
     {
         await using var lab = await StartAsync(instanceType, prefixes);
         for (var pod = 0; pod < pods; pod++)
@@ -48,7 +43,7 @@ public sealed class PathTests
     }
 
     [Fact]
-    public async Task A_pod_that_was_deleted_while_the_daemon_was_dead_gets_no_rule_back()
+    public async Task Pod_deleted_without_a_daemon_gets_no_rule_back()
     {
         await using var lab = await StartAsync("m5.large", "false");
         for (var pod = 0; pod < 10; pod++)
@@ -72,7 +67,7 @@ public sealed class PathTests
     }
 
     [Fact]
-    public async Task Init_sets_what_the_node_needs_and_then_finds_it_set()
+    public async Task Init_sets_the_parameters_once()
     {
         await using var lab = await StartAsync("m5.large", "false");
         string[] init = ["env", "AWS_REGION=us-west-2", Binaries.Ipamd, "init", "--json"];
@@ -132,7 +127,7 @@ public sealed class PathTests
             }
         }
 
-        // Assert.Empty would cut the only thing that says which packet was lost.
+        // Assert.Empty would truncate the list of failed paths.
         Assert.True(failures.Count == 0, string.Join('\n', failures));
     }
 

@@ -7,8 +7,8 @@ using System.Text.Json.Nodes;
 namespace VpcCni.EndToEnd.Tests.Runtime;
 
 /// <summary>
-/// A container image built on the spot from the static busybox of this machine, in the form of <c>docker save</c>: sandbox and container in
-/// one, with a page to serve.
+/// Builds a container image from the static busybox of this machine, in the format of <c>docker save</c>. It serves as sandbox and as
+/// container, and has a page to serve.
 /// </summary>
 internal static class BusyboxImage
 {

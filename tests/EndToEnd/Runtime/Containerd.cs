@@ -14,9 +14,9 @@ using Xunit;
 namespace VpcCni.EndToEnd.Tests.Runtime;
 
 /// <summary>
-/// containerd with its CRI plugin on a lab node: in the node's network namespace and in a mount namespace of its own, so that what it
-/// mounts and keeps under /run and /var/lib ends with it. Every pod is in a control group named after this test, by which whatever is left
-/// of them is found and ended.
+/// Runs containerd with its CRI plugin on a lab node: in the node's network namespace and in a mount namespace of its own, so that its
+/// mounts and its files under /run and /var/lib end with it. All pods are in a control group of this test, by which leftover processes are
+/// found and ended.
 /// </summary>
 internal sealed class Containerd : IAsyncDisposable
 {
@@ -56,17 +56,17 @@ internal sealed class Containerd : IAsyncDisposable
 
     public string Folder { get; }
 
-    /// <summary>The file system as containerd sees it.</summary>
+    /// <summary>The root of containerd's mount namespace.</summary>
     public string Root => $"/proc/{_process.Id}/root";
 
     private static string Group => $"vpccni-e2e-{Environment.ProcessId}";
 
     public static DateTime Deadline => DateTime.UtcNow + CallDeadline;
 
-    /// <summary>Waits until the CRI plugin says that the network is ready, which needs the conflist.</summary>
-    /// <param name="node">Where it runs.</param>
+    /// <summary>Starts containerd and waits until the CRI plugin reports that the network is ready, which requires the conflist.</summary>
+    /// <param name="node">Node on which it runs.</param>
     /// <param name="conflist">
-    /// Null: plugin and conflist are somebody else's to bring, and only pods of the host's network run before.
+    /// The CNI configuration. Null if the test installs plugin and configuration later; until then only pods in the host's network run.
     /// </param>
     public static async Task<Containerd> StartAsync(NodeLab node, string? conflist)
     {
@@ -84,7 +84,7 @@ internal sealed class Containerd : IAsyncDisposable
             "control groups at /sys/fs/cgroup"
         );
 
-        // Short: the path of a Unix socket has 107 characters.
+        // The path of a Unix socket has at most 107 characters.
         var folder = Path.Combine(node.TheNode.Paths.Folder, "cri");
         var paths = node.TheNode.Paths;
         Directory.CreateDirectory(folder);
@@ -106,8 +106,7 @@ internal sealed class Containerd : IAsyncDisposable
         var script =
             "mkdir -p /run/containerd /var/lib/cni && mount -t tmpfs tmpfs /run/containerd && mount -t tmpfs tmpfs /var/lib/cni && "
             + $"exec {containerd} --config {folder}/config.toml >{folder}/containerd.log 2>&1 </dev/null";
-        // Nothing that it mounts is seen outside; namespaces that are made outside are seen by it, and by containers that mount their
-        // folder.
+        // Its mounts are not visible outside; namespaces created outside are visible in it, and in containers that mount their folder.
         var process = NamespaceProcess.Start(
             node.TheNode.Network,
             new ProcessStartInfo("unshare", ["--mount", "--propagation", "slave", "sh", "-c", script]) { UseShellExecute = false }
@@ -136,7 +135,7 @@ internal sealed class Containerd : IAsyncDisposable
             ? string.Join('\n', File.ReadLines(Path.Combine(Folder, "containerd.log")).TakeLast(15))
             : "";
 
-    /// <param name="image">A tar in the form of <c>docker save</c>.</param>
+    /// <param name="image">A tar file in the format of <c>docker save</c>.</param>
     public Task ImportAsync(string image) =>
         RunAsync(
             "ctr",
@@ -151,12 +150,12 @@ internal sealed class Containerd : IAsyncDisposable
             image
         );
 
-    /// <summary>Until the runtime has read a configuration.</summary>
+    /// <summary>Waits until the runtime has read a CNI configuration.</summary>
     public Task WaitForNetworkAsync() =>
         Eventually.TrueAsync(() => IsReadyAsync("NetworkReady"), TimeSpan.FromSeconds(30), "the runtime has a network");
 
     /// <summary>
-    /// A sandbox in the node's own network, as pods with hostNetwork have it; its containers log below the returned configuration's folder.
+    /// Runs a sandbox in the node's network, as for hostNetwork pods. Its containers log below the folder of the returned configuration.
     /// </summary>
     public async Task<(string Id, PodSandboxConfig Config)> RunHostSandboxAsync(string name)
     {
@@ -184,7 +183,7 @@ internal sealed class Containerd : IAsyncDisposable
         return (id, config);
     }
 
-    /// <summary>Runs a pod with one container that does nothing but live, or serves a page on port 8080.</summary>
+    /// <summary>Runs a pod with one container, which sleeps or serves a page on port 8080.</summary>
     public async Task<RuntimePod> RunPodAsync(string name, int? hostPort = null)
     {
         var config = new PodSandboxConfig
@@ -266,7 +265,7 @@ internal sealed class Containerd : IAsyncDisposable
             }
             catch (RpcException)
             {
-                // Below is the rough way.
+                // Killed below.
             }
         }
 
@@ -289,7 +288,9 @@ internal sealed class Containerd : IAsyncDisposable
             RemoveGroup(group);
     }
 
-    /// <summary>Shims and containers of this test: all that is in its control group, or runs from its folder.</summary>
+    /// <summary>
+    /// Returns the shims and containers of this test: processes in its control group or with its folder in the command line.
+    /// </summary>
     private List<int> Left()
     {
         var left = new List<int>();
@@ -311,7 +312,7 @@ internal sealed class Containerd : IAsyncDisposable
             }
             catch (Exception gone) when (gone is IOException or UnauthorizedAccessException)
             {
-                // It ended between the two looks.
+                // The process ended after the listing.
             }
         }
 
@@ -324,12 +325,12 @@ internal sealed class Containerd : IAsyncDisposable
             RemoveGroup(child);
         try
         {
-            // The files in it are the kernel's and go with it; only rmdir(2) works here.
+            // The kernel removes the files of a control group with its folder; Directory.Delete calls rmdir(2).
             Directory.Delete(path);
         }
         catch (IOException)
         {
-            // A group that is not empty belongs to a process that is just ending; it holds nothing of the network.
+            // The group contains a process that is ending, which has no network resources.
         }
     }
 

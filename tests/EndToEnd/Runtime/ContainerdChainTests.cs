@@ -10,16 +10,16 @@ using Xunit;
 namespace VpcCni.EndToEnd.Tests.Runtime;
 
 /// <summary>
-/// What a real runtime does when another plugin of the chain is missing or hangs, or the daemon does: nothing of ours may be lost,
-/// doubled or wait for ever.
+/// A real runtime with a chained plugin that is missing or hangs, or with a daemon that hangs: no address is leaked or assigned twice, and
+/// no call waits without limit.
 /// </summary>
 public sealed class ContainerdChainTests
 {
     private static readonly TimeSpan Short = TimeSpan.FromSeconds(8);
 
-    /// <summary>containerd 5768: DEL begins with the last plugin, stops at the first error, and is tried again for ever.</summary>
+    /// <summary>containerd 5768: DEL starts with the last plugin, stops at the first error, and is retried without limit.</summary>
     [Fact]
-    public async Task A_pod_whose_last_plugin_is_gone_keeps_its_address_and_goes_when_the_plugin_is_back()
+    public async Task Pod_whose_last_plugin_is_missing_keeps_its_address_until_it_is_back()
     {
         await using var node = await NodeLab.StartAsync();
         await using var runtime = await Containerd.StartAsync(node, Conflist(node, "portmap"));
@@ -45,11 +45,11 @@ public sealed class ContainerdChainTests
     }
 
     /// <summary>
-    /// containerd 4666: a plugin after ours that never ends. The runtime gives up at its caller's deadline, and what we gave to the pod
-    /// comes back with the DEL of its next attempt.
+    /// containerd 4666: a plugin after ours hangs. The runtime gives up at the deadline of its caller, and the DEL of its next attempt
+    /// releases our address.
     /// </summary>
     [Fact]
-    public async Task A_plugin_that_hangs_after_ours_leaves_no_address_and_no_wiring()
+    public async Task Chained_plugin_that_hangs_leaves_no_address_and_no_wiring()
     {
         await using var node = await NodeLab.StartAsync();
         Write(node, "last", "[ \"$CNI_COMMAND\" = ADD ] && exec sleep 300; exit 0");
@@ -70,11 +70,9 @@ public sealed class ContainerdChainTests
         await Eventually.TrueAsync(async () => await node.AssignedAsync() == 0, TimeSpan.FromSeconds(30), "the address is released");
     }
 
-    /// <summary>
-    /// The same of ours: a daemon that is stopped in the middle neither hangs the runtime nor is asked for a second address.
-    /// </summary>
+    /// <summary>A stopped daemon neither blocks the runtime nor assigns a second address.</summary>
     [Fact]
-    public async Task A_daemon_that_hangs_fails_the_pod_at_the_plugins_deadline_and_serves_it_afterwards()
+    public async Task Daemon_that_hangs_fails_the_pod_at_the_deadline_and_serves_it_later()
     {
         await using var node = await NodeLab.StartAsync();
         await using var runtime = await Containerd.StartAsync(node, Conflist(node, last: null));
@@ -89,7 +87,7 @@ public sealed class ContainerdChainTests
                 await runtime.Cri.RunPodSandboxAsync(new RunPodSandboxRequest { Config = Sandbox("p") }, deadline: Containerd.Deadline)
             );
             Assert.Contains("ipamd did not answer", failure.Status.Detail, StringComparison.Ordinal);
-            // The ADD's 3 s, the DEL's as many, and the runtime.
+            // 3 s for the ADD, 3 s for the DEL, and the runtime's own time.
             Assert.InRange(Stopwatch.GetElapsedTime(started), TimeSpan.FromSeconds(2), TimeSpan.FromSeconds(20));
 
             await StopAsync(runtime, running.SandboxId, Containerd.Deadline);
@@ -100,7 +98,7 @@ public sealed class ContainerdChainTests
             Posix.Kill(daemon, Continue);
         }
 
-        // The address of the DEL that was not heard comes back when the daemon finds no trace of its pod (tests/Simulation).
+        // The daemon releases the address of the missed DEL when it finds no trace of the pod (tests/Simulation).
         var pod = await runtime.RunPodAsync("p");
         Assert.Equal(BusyboxImage.Page, await runtime.ExecAsync(pod, "/bin/busybox", "wget", "-q", "-O-", $"http://{pod.Address}:8080/"));
         await runtime.RemovePodAsync(pod.SandboxId);

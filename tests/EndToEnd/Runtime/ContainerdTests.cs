@@ -6,13 +6,13 @@ using Xunit;
 
 namespace VpcCni.EndToEnd.Tests.Runtime;
 
-/// <summary>The plugin under a real container runtime, with portmap after it in the chain.</summary>
+/// <summary>The plugin with a real container runtime, chained with portmap.</summary>
 public sealed class ContainerdTests
 {
     private const int HostPort = 18080;
 
     [Fact]
-    public async Task Pods_of_containerd_reach_each_other_and_the_host_port_and_leave_nothing()
+    public async Task Pods_of_containerd_reach_each_other_and_leave_nothing()
     {
         await using var node = await NodeLab.StartAsync();
         await using var runtime = await Containerd.StartAsync(node, Conflist(node));
@@ -51,7 +51,7 @@ public sealed class ContainerdTests
     }
 
     [Fact]
-    public async Task A_pod_that_gets_no_address_leaves_nothing_and_the_runtime_shows_the_daemons_reason()
+    public async Task Pod_without_an_address_leaves_nothing_and_reports_the_reason()
     {
         await using var node = await NodeLab.StartAsync(new() { ["VPCCNI_ADD_WAIT_SECONDS"] = "0" });
         await using var runtime = await Containerd.StartAsync(node, Conflist(node));

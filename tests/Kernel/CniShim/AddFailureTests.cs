@@ -8,11 +8,11 @@ using Xunit;
 
 namespace VpcCni.Kernel.Tests.CniShim;
 
-/// <summary>ADD that fails: the right error, and nothing left on the host, in the pod, or at the daemon.</summary>
+/// <summary>Failing ADDs: the error, and the absence of leftovers on the host, in the pod and at the daemon.</summary>
 public sealed class AddFailureTests
 {
     [Fact]
-    public async Task Add_into_a_taken_interface_name_is_101_and_does_not_ask_the_daemon()
+    public async Task Add_with_an_existing_interface_name_is_101_without_a_call_to_the_daemon()
     {
         await using var lab = await ShimLab.StartAsync();
         var pod = lab.CreateNamespace("pod");
@@ -28,7 +28,7 @@ public sealed class AddFailureTests
     }
 
     [Fact]
-    public async Task Add_twice_is_101_and_the_running_pod_keeps_its_address()
+    public async Task Repeated_Add_is_101_and_the_running_pod_keeps_its_address()
     {
         await using var lab = await ShimLab.StartAsync();
         var pod = lab.CreateNamespace("pod");
@@ -37,15 +37,16 @@ public sealed class AddFailureTests
         var run = lab.Plugin("ADD", pod.Path!).RunIn(lab.Host);
 
         Assert.Equal((1, 101), (run.ExitCode, run.Code));
-        Assert.Single(lab.Ipamd.State.Held);
+        Assert.Single(lab.Ipamd.State.Attachments);
         await ShimLab.ConnectAsync(lab.Host, pod, IPAddress.Parse("10.250.0.10"));
     }
 
     /// <summary>
-    /// Descriptors may be short, or a path loop as here: that proves nothing, and what runs there must not lose its address.
+    /// Opening the namespace may fail for lack of descriptors, or because of a path loop as here. That does not prove that the namespace is
+    /// gone, so its address must not be released.
     /// </summary>
     [Fact]
-    public async Task Add_into_another_namespace_while_the_first_cannot_be_opened_fails_and_releases_nothing()
+    public async Task Add_releases_nothing_while_the_earlier_namespace_cannot_be_opened()
     {
         await using var lab = await ShimLab.StartAsync();
         var (pod, other) = (lab.CreateNamespace("pod"), lab.CreateNamespace("other"));
@@ -62,12 +63,12 @@ public sealed class AddFailureTests
         Assert.Contains(loop, run.Message, StringComparison.Ordinal);
         Assert.Contains("ELOOP", run.Message, StringComparison.Ordinal);
         Assert.Equal(before, lab.Snapshot());
-        Assert.Single(lab.Ipamd.State.Held);
+        Assert.Single(lab.Ipamd.State.Attachments);
         Assert.Empty(lab.Ipamd.State.Dels);
     }
 
     [Fact]
-    public async Task Add_of_a_running_container_into_another_namespace_is_101_and_the_pod_runs_on()
+    public async Task Add_of_a_running_container_to_another_namespace_is_101()
     {
         await using var lab = await ShimLab.StartAsync();
         var (pod, other) = (lab.CreateNamespace("pod"), lab.CreateNamespace("other"));
@@ -79,18 +80,18 @@ public sealed class AddFailureTests
         Assert.Equal((1, 101), (run.ExitCode, run.Code));
         Assert.Contains(pod.Path!, run.Message, StringComparison.Ordinal);
         Assert.Equal(before, lab.Snapshot());
-        Assert.Single(lab.Ipamd.State.Held);
+        Assert.Single(lab.Ipamd.State.Attachments);
         Assert.Empty(lab.Ipamd.State.Dels);
         using var inside = other.OpenRouteNetlink();
         Assert.Null(inside.FindLink("eth0"));
         await ShimLab.ConnectAsync(lab.Host, pod, IPAddress.Parse("10.250.0.10"));
 
-        // One attachment: its DEL ends it, wherever the runtime believes it to be.
+        // Both namespaces have the same attachment key, so one DEL ends the attachment.
         lab.AssertDeleted(lab.Del(other.Path!));
     }
 
     [Fact]
-    public async Task Add_of_a_container_whose_earlier_namespace_is_gone_ends_that_attachment_and_makes_another()
+    public async Task Add_replaces_the_attachment_of_a_namespace_that_is_gone()
     {
         await using var lab = await ShimLab.StartAsync(state =>
             state.Allocate = number => new IPAllocationMetadata
@@ -113,7 +114,7 @@ public sealed class AddFailureTests
     }
 
     [Fact]
-    public async Task Add_into_the_same_namespace_by_another_path_is_the_same_attachment()
+    public async Task Add_to_the_same_namespace_by_another_path_is_the_same_attachment()
     {
         await using var lab = await ShimLab.StartAsync();
         var pod = lab.CreateNamespace("pod");
@@ -127,7 +128,7 @@ public sealed class AddFailureTests
     }
 
     [Fact]
-    public async Task Add_that_loses_against_another_add_of_the_same_attachment_leaves_it_its_address()
+    public async Task Add_that_fails_beside_a_concurrent_Add_does_not_release_its_address()
     {
         NetworkNamespace? pod = null;
         await using var lab = await ShimLab.StartAsync(state =>
@@ -143,24 +144,24 @@ public sealed class AddFailureTests
         var run = lab.Plugin("ADD", pod.Path!).RunIn(lab.Host);
 
         Assert.Equal((1, 101), (run.ExitCode, run.Code));
-        Assert.Single(lab.Ipamd.State.Held);
+        Assert.Single(lab.Ipamd.State.Attachments);
         Assert.Empty(lab.Ipamd.State.Dels);
     }
 
     [Fact]
-    public async Task Add_under_a_strict_network_policy_is_111_and_gives_the_address_back()
+    public async Task Add_with_strict_network_policy_is_111_and_releases_the_address()
     {
-        await using var lab = await ShimLab.StartAsync(state => state.Garble = reply => reply.NetworkPolicyMode = "strict");
+        await using var lab = await ShimLab.StartAsync(state => state.ModifyReply = reply => reply.NetworkPolicyMode = "strict");
         var pod = lab.CreateNamespace("pod");
 
         var run = lab.Plugin("ADD", pod.Path!).RunIn(lab.Host);
 
         Assert.Equal((1, 111), (run.ExitCode, run.Code));
-        Assert.Empty(lab.Ipamd.State.Held);
+        Assert.Empty(lab.Ipamd.State.Attachments);
     }
 
     [Fact]
-    public async Task Add_of_a_second_interface_is_101_and_the_first_one_works_on()
+    public async Task Add_of_a_second_interface_is_101_and_the_first_one_keeps_working()
     {
         await using var lab = await ShimLab.StartAsync();
         var pod = lab.CreateNamespace("pod");
@@ -169,12 +170,12 @@ public sealed class AddFailureTests
         var run = lab.Plugin("ADD", pod.Path!).Set("CNI_IFNAME", "net1").RunIn(lab.Host);
 
         Assert.Equal((1, 101), (run.ExitCode, run.Code));
-        Assert.Single(lab.Ipamd.State.Held);
+        Assert.Single(lab.Ipamd.State.Attachments);
         await ShimLab.ConnectAsync(lab.Host, pod, IPAddress.Parse("10.250.0.10"));
     }
 
     [Fact]
-    public async Task Add_without_the_namespace_is_4_naming_CNI_NETNS_and_does_not_ask_the_daemon()
+    public async Task Add_without_the_namespace_is_4_and_names_CNI_NETNS()
     {
         await using var lab = await ShimLab.StartAsync();
 
@@ -189,7 +190,7 @@ public sealed class AddFailureTests
     [Theory]
     [InlineData("/etc/hostname")]
     [InlineData("/proc/self/ns/mnt")]
-    public async Task Add_into_something_that_is_no_network_namespace_is_4(string path)
+    public async Task Add_to_a_path_that_is_not_a_network_namespace_is_4(string path)
     {
         await using var lab = await ShimLab.StartAsync();
 
@@ -200,7 +201,7 @@ public sealed class AddFailureTests
     }
 
     [Fact]
-    public async Task Add_into_the_namespace_of_the_plugin_is_8()
+    public async Task Add_to_the_namespace_of_the_plugin_is_8()
     {
         await using var lab = await ShimLab.StartAsync();
 
@@ -211,7 +212,7 @@ public sealed class AddFailureTests
     }
 
     [Fact]
-    public async Task Add_without_an_address_to_be_had_is_11_with_the_daemons_reason()
+    public async Task Add_without_a_free_address_is_11_with_the_reason_of_the_daemon()
     {
         const string reason = "pool empty: 14 cooling; ENI limit reached (3 of 3)";
         await using var lab = await ShimLab.StartAsync(state =>
@@ -241,7 +242,7 @@ public sealed class AddFailureTests
         AssertNothing(lab, pod);
     }
 
-    public static TheoryData<string, int> Garbled =>
+    public static TheoryData<string, int> InvalidReplies =>
         new()
         {
             { "success=false", 11 },
@@ -250,17 +251,17 @@ public sealed class AddFailureTests
             { "loopback", 110 },
             { "any", 110 },
             { "multicast", 110 },
-            { "families mixed up", 110 },
+            { "mixed families", 110 },
             { "negative table", 110 },
             { "branch interface", 111 },
             { "33 addresses", 110 },
         };
 
     [Theory]
-    [MemberData(nameof(Garbled))]
-    public async Task Add_on_nonsense_from_the_daemon_gives_the_address_back(string what, int code)
+    [MemberData(nameof(InvalidReplies))]
+    public async Task Add_with_an_invalid_reply_releases_the_address(string what, int code)
     {
-        await using var lab = await ShimLab.StartAsync(state => state.Garble = reply => Garble(reply, what));
+        await using var lab = await ShimLab.StartAsync(state => state.ModifyReply = reply => Invalidate(reply, what));
         var pod = lab.CreateNamespace("pod");
 
         var run = lab.Plugin("ADD", pod.Path!).RunIn(lab.Host);
@@ -271,7 +272,7 @@ public sealed class AddFailureTests
     }
 
     [Fact]
-    public async Task Add_whose_interface_name_is_taken_meanwhile_leaves_that_and_nothing_else()
+    public async Task Add_whose_interface_name_is_created_concurrently_leaves_only_that_link()
     {
         await using var lab = await ShimLab.StartAsync();
         var pod = lab.CreateNamespace("pod");
@@ -287,11 +288,11 @@ public sealed class AddFailureTests
         Assert.Equal((1, 101), (run.ExitCode, run.Code));
         Assert.Equal("bridge", inside.FindLink("eth0")!.Kind);
         Assert.Equal(lab.Empty, lab.Snapshot());
-        Assert.Empty(lab.Ipamd.State.Held);
+        Assert.Empty(lab.Ipamd.State.Attachments);
     }
 
     [Fact]
-    public async Task Add_whose_namespace_vanishes_meanwhile_leaves_nothing()
+    public async Task Add_whose_namespace_is_removed_concurrently_leaves_nothing()
     {
         await using var lab = await ShimLab.StartAsync();
         var pod = lab.CreateNamespace("pod");
@@ -306,11 +307,11 @@ public sealed class AddFailureTests
         Assert.Equal((1, 100), (run.ExitCode, run.Code));
         Assert.Contains("vanished", run.Message, StringComparison.Ordinal);
         Assert.Equal(lab.Empty, lab.Snapshot());
-        Assert.Empty(lab.Ipamd.State.Held);
+        Assert.Empty(lab.Ipamd.State.Attachments);
     }
 
     [Fact]
-    public async Task Add_refused_by_the_kernel_on_the_pods_side_leaves_nothing()
+    public async Task Add_rejected_by_the_kernel_in_the_pod_leaves_nothing()
     {
         await using var lab = await ShimLab.StartAsync(state =>
             state.Allocate = _ => new IPAllocationMetadata
@@ -323,7 +324,7 @@ public sealed class AddFailureTests
         var pod = lab.CreateNamespace("pod");
         using var inside = pod.OpenRouteNetlink();
         inside.Execute(LinkRequests.CreateBridge("other", up: true));
-        // takes the default route
+        // Takes the default route.
         inside.Execute(
             RouteRequests.Add(
                 new RouteInfo
@@ -345,7 +346,7 @@ public sealed class AddFailureTests
     }
 
     [Fact]
-    public async Task Add_with_a_foreign_link_in_the_way_says_so_and_leaves_it()
+    public async Task Add_with_a_foreign_link_of_the_same_name_reports_and_keeps_it()
     {
         await using var lab = await ShimLab.StartAsync();
         var pod = lab.CreateNamespace("pod");
@@ -356,15 +357,15 @@ public sealed class AddFailureTests
         Assert.Equal((1, 100), (run.ExitCode, run.Code));
         Assert.Contains("enicc21c2d7785", run.Message, StringComparison.Ordinal);
         Assert.Equal("bridge", lab.HostNetlink.FindLink("enicc21c2d7785")!.Kind);
-        Assert.Empty(lab.Ipamd.State.Held);
+        Assert.Empty(lab.Ipamd.State.Attachments);
     }
 
     [Fact]
-    public async Task Add_that_fails_reports_its_own_error_even_if_the_undo_fails_too()
+    public async Task Add_whose_rollback_fails_as_well_reports_the_first_error()
     {
         await using var lab = await ShimLab.StartAsync(state =>
         {
-            state.Garble = reply => reply.IPAllocationMetadata.Clear();
+            state.ModifyReply = reply => reply.IPAllocationMetadata.Clear();
             state.OnDel = (_, _) => throw new RpcException(new Status(StatusCode.Internal, "disk full"));
         });
         var pod = lab.CreateNamespace("pod");
@@ -376,7 +377,7 @@ public sealed class AddFailureTests
         Assert.Contains("disk full", run.Stderr, StringComparison.Ordinal);
     }
 
-    private static void Garble(AddNetworkReply reply, string what)
+    private static void Invalidate(AddNetworkReply reply, string what)
     {
         var first = reply.IPAllocationMetadata[0] = reply.IPAllocationMetadata[0].Clone();
         switch (what)
@@ -399,7 +400,7 @@ public sealed class AddFailureTests
             case "multicast":
                 first.IPv4Addr = "224.0.0.1";
                 break;
-            case "families mixed up":
+            case "mixed families":
                 first.IPv6Addr = "10.0.0.1";
                 break;
             case "negative table":
@@ -413,14 +414,14 @@ public sealed class AddFailureTests
                     reply.IPAllocationMetadata.Add(first);
                 break;
             default:
-                throw new ArgumentOutOfRangeException(nameof(what), what, "no such case");
+                throw new ArgumentOutOfRangeException(nameof(what), what, "unknown case");
         }
     }
 
     private static void AssertNothing(ShimLab lab, NetworkNamespace pod)
     {
         Assert.Equal(lab.Empty, lab.Snapshot());
-        Assert.Empty(lab.Ipamd.State.Held);
+        Assert.Empty(lab.Ipamd.State.Attachments);
         using var inside = pod.OpenRouteNetlink();
         Assert.Null(inside.FindLink("eth0"));
     }

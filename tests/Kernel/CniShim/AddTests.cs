@@ -11,7 +11,7 @@ using Xunit;
 
 namespace VpcCni.Kernel.Tests.CniShim;
 
-/// <summary>ADD against the real kernel: what it makes.</summary>
+/// <summary>The links, addresses, routes and rules of an ADD on the real kernel.</summary>
 public sealed partial class AddTests
 {
     private const string HostVeth = "enicc21c2d7785"; // default/sample-pod
@@ -88,7 +88,7 @@ public sealed partial class AddTests
     }
 
     [Fact]
-    public async Task Add_looks_to_ip_like_what_the_reference_makes()
+    public async Task Add_output_of_ip_equals_that_of_the_reference()
     {
         var ip = Requirement.NeedProgram("ip");
         await using var lab = await ShimLab.StartAsync(state =>
@@ -142,7 +142,7 @@ public sealed partial class AddTests
     }
 
     [Fact]
-    public async Task Add_reports_the_macs_that_the_links_have()
+    public async Task Add_reports_the_MAC_addresses_of_the_links()
     {
         await using var lab = await ShimLab.StartAsync();
         var pod = lab.CreateNamespace("pod");
@@ -155,7 +155,7 @@ public sealed partial class AddTests
     }
 
     [Fact]
-    public async Task Add_tells_the_daemon_who_asks()
+    public async Task Add_request_identifies_pod_container_and_namespace()
     {
         await using var lab = await ShimLab.StartAsync();
         var pod = lab.CreateNamespace("pod");
@@ -184,7 +184,7 @@ public sealed partial class AddTests
     [Theory]
     [InlineData(254)]
     [InlineData(3)]
-    public async Task Add_wires_ipv6_usable_at_once(int table)
+    public async Task Add_with_IPv6_wires_an_address_that_is_usable_at_once(int table)
     {
         await using var lab = await ShimLab.StartAsync(state =>
             state.Allocate = _ => new IPAllocationMetadata
@@ -199,7 +199,7 @@ public sealed partial class AddTests
         var address = IPAddress.Parse("2001:db8::10");
 
         var result = lab.Add(pod);
-        // Binding to a tentative address fails, so the listener in the pod proves that nothing waits for duplicate address detection.
+        // Binding to a tentative address fails, so a listener in the pod proves that duplicate address detection is off.
         await ShimLab.ConnectAsync(lab.Host, pod, address);
         await ShimLab.ConnectAsync(pod, lab.Host, ShimLab.HostAddress6);
 
@@ -227,7 +227,7 @@ public sealed partial class AddTests
     }
 
     [Fact]
-    public async Task Add_wires_both_families_and_several_cards()
+    public async Task Add_wires_both_families_and_several_network_cards()
     {
         await using var lab = await ShimLab.StartAsync(state =>
         {
@@ -237,7 +237,7 @@ public sealed partial class AddTests
                 IPv6Addr = "2001:db8::10",
                 RouteTableId = 254,
             };
-            state.Garble = reply =>
+            state.ModifyReply = reply =>
                 reply.IPAllocationMetadata.Add(
                     new IPAllocationMetadata
                     {
@@ -278,7 +278,7 @@ public sealed partial class AddTests
     }
 
     [Fact]
-    public async Task Add_replaces_routes_and_rules_of_an_earlier_holder_of_the_address()
+    public async Task Add_replaces_routes_and_rules_of_the_previous_pod_of_the_address()
     {
         await using var lab = await ShimLab.StartAsync(state =>
             state.Allocate = _ => new IPAllocationMetadata
@@ -342,14 +342,14 @@ public sealed partial class AddTests
     }
 
     [Fact]
-    public async Task Add_two_hundred_at_once_wires_all_and_deleting_them_leaves_nothing()
+    public async Task Two_hundred_concurrent_Adds_are_wired_and_their_Dels_leave_nothing()
     {
         const int count = 200;
         await using var lab = await ShimLab.StartAsync();
         var pods = Enumerable.Range(0, count).Select(i => lab.CreateNamespace($"p{i}")).ToArray();
         var results = new JsonElement[count];
 
-        // Threads of their own: a plugin blocks its thread, and so many of them would wait for the pool to grow.
+        // Each call has a thread of its own: a plugin blocks its thread, and the thread pool would grow too slowly.
         OnThreads(count, i => results[i] = lab.Add(pods[i], container: $"c{i}", name: $"pod-{i}"));
 
         Assert.Equal(count, lab.HostNetlink.GetRoutes(AddressFamily.InterNetwork, RouteTable.Main).Count);
@@ -363,7 +363,7 @@ public sealed partial class AddTests
 
         OnThreads(count, i => Assert.Equal(0, lab.Del(pods[i].Path!, container: $"c{i}", name: $"pod-{i}", previous: results[i]).ExitCode));
         Assert.Equal(lab.Empty, lab.Snapshot());
-        Assert.Empty(lab.Ipamd.State.Held);
+        Assert.Empty(lab.Ipamd.State.Attachments);
     }
 
     private static void OnThreads(int count, Action<int> body)

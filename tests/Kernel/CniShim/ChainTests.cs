@@ -10,8 +10,8 @@ using Xunit;
 namespace VpcCni.Kernel.Tests.CniShim;
 
 /// <summary>
-/// Ours first in a chain, the reference plugins (Debian's containernetworking-plugins) after it: they must find in our result what they
-/// need, and leave us to delete.
+/// Chains of this plugin and the reference plugins (Debian package containernetworking-plugins): they must find what they need in its
+/// result, and DEL must still remove everything.
 /// </summary>
 public sealed class ChainTests
 {
@@ -21,7 +21,7 @@ public sealed class ChainTests
     [InlineData("0.3.1")]
     [InlineData("0.4.0")]
     [InlineData("1.0.0")]
-    public async Task Portmap_leads_a_port_of_the_host_to_the_pod_and_ours_deletes_after_it(string version)
+    public async Task Portmap_forwards_a_host_port_to_the_pod_until_Del(string version)
     {
         Requirement.NeedProgram("iptables");
         await using var lab = await ShimLab.StartAsync();
@@ -42,7 +42,7 @@ public sealed class ChainTests
     }
 
     [Fact]
-    public async Task Bandwidth_finds_the_host_end_of_the_pods_veth()
+    public async Task Bandwidth_finds_the_host_end_of_the_veth()
     {
         await using var lab = await ShimLab.StartAsync();
         var pod = lab.CreateNamespace("pod");
@@ -64,7 +64,7 @@ public sealed class ChainTests
     }
 
     [Fact]
-    public async Task Tuning_sets_the_pods_sysctls_and_a_check_of_ours_tolerates_its_changes()
+    public async Task Tuning_sets_sysctls_that_Check_tolerates()
     {
         await using var lab = await ShimLab.StartAsync();
         var pod = lab.CreateNamespace("pod");
@@ -84,7 +84,7 @@ public sealed class ChainTests
         lab.AssertDeleted(lab.Plugin("DEL", pod.Path!, version: "1.0.0", more: $"\"prevResult\":{passed.ToJsonString()}").RunIn(lab.Host));
     }
 
-    /// <summary>A request and its answer, through whatever is between: the listener sees one connection and echoes one byte.</summary>
+    /// <summary>Sends one byte to the listener, which echoes it, through whatever is in between.</summary>
     private static async Task EchoAsync(NetworkNamespace pod, int port, NetworkNamespace from, IPEndPoint to)
     {
         using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(10));
@@ -127,13 +127,13 @@ public sealed class ChainTests
         if (!process.WaitForExit(TimeSpan.FromSeconds(20)) || !output.Wait(TimeSpan.FromSeconds(5)))
         {
             process.Kill();
-            Assert.Fail($"{program} did not end");
+            Assert.Fail($"{program} did not exit");
         }
 
         return (process.ExitCode, output.Result);
     }
 
-    /// <summary>One of the reference plugins behind ours.</summary>
+    /// <summary>A reference plugin chained after this one.</summary>
     private sealed class Chained(string type, string version, string configuration)
     {
         public JsonNode? Run(ShimLab lab, NetworkNamespace pod, string command, JsonNode previous)

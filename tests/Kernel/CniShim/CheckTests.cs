@@ -7,7 +7,7 @@ using Xunit;
 
 namespace VpcCni.Kernel.Tests.CniShim;
 
-/// <summary>CHECK: finds every single thing that is broken behind ADD's back.</summary>
+/// <summary>CHECK finds each single change to what ADD wired.</summary>
 public sealed class CheckTests
 {
     private static readonly IPAddress PodAddress = IPAddress.Parse("10.250.0.10");
@@ -24,7 +24,7 @@ public sealed class CheckTests
             { "host route removed", "no route to 10.250.0.10" },
             { "to rule removed", "no rule 512" },
             { "from rule removed", "no rule 1536" },
-            { "reservation gone", "no address reserved" },
+            { "reservation released", "no address reserved" },
         };
 
     [Fact]
@@ -41,7 +41,7 @@ public sealed class CheckTests
 
     [Theory]
     [MemberData(nameof(Damages))]
-    public async Task Check_after_damage_is_102_and_names_it(string damage, string says)
+    public async Task Check_with_a_missing_part_is_102_and_names_it(string damage, string expected)
     {
         await using var lab = await StartAsync();
         var pod = lab.CreateNamespace("pod");
@@ -52,11 +52,11 @@ public sealed class CheckTests
         var run = lab.Plugin("CHECK", pod.Path!, more: $"\"prevResult\":{result.GetRawText()}").RunIn(lab.Host);
 
         Assert.Equal((1, 102), (run.ExitCode, run.Code));
-        Assert.Contains(says, run.Message, StringComparison.Ordinal);
+        Assert.Contains(expected, run.Message, StringComparison.Ordinal);
     }
 
     [Fact]
-    public async Task Check_with_a_daemon_that_cannot_be_asked_compares_the_kernel()
+    public async Task Check_without_the_daemon_compares_the_kernel()
     {
         await using var lab = await ShimLab.StartAsync(state => state.ServesNodeIpam = false);
         var pod = lab.CreateNamespace("pod");
@@ -134,11 +134,11 @@ public sealed class CheckTests
                     )
                 );
                 break;
-            case "reservation gone":
-                lab.Ipamd.State.Held.Clear();
+            case "reservation released":
+                lab.Ipamd.State.Attachments.Clear();
                 break;
             default:
-                throw new ArgumentOutOfRangeException(nameof(damage), damage, "no such case");
+                throw new ArgumentOutOfRangeException(nameof(damage), damage, "unknown case");
         }
     }
 }

@@ -12,7 +12,7 @@ using Xunit;
 
 namespace VpcCni.Kernel.Tests.CniShim;
 
-/// <summary>DEL: removes all that is the sandbox's, with whatever evidence there is, and nothing of anybody else.</summary>
+/// <summary>DEL removes everything of the sandbox, whichever sources identify it, and nothing else.</summary>
 public sealed class DelTests
 {
     private const string Dead = "/nonexistent/ipamd.sock";
@@ -27,7 +27,7 @@ public sealed class DelTests
     [InlineData(false, true, true)]
     [InlineData(false, true, false)]
     [InlineData(false, false, true)]
-    public async Task Del_with_any_one_piece_of_evidence_removes_everything(bool withDaemon, bool withNamespace, bool withPrevious)
+    public async Task Del_removes_everything_with_any_single_source(bool withDaemon, bool withNamespace, bool withPrevious)
     {
         await using var lab = await ShimLab.StartAsync(OnSecondaryInterface);
         var pod = lab.CreateNamespace("pod");
@@ -38,13 +38,13 @@ public sealed class DelTests
         );
 
         if (withDaemon)
-            Assert.Empty(lab.Ipamd.State.Held);
+            Assert.Empty(lab.Ipamd.State.Attachments);
         using var inside = pod.OpenRouteNetlink();
         Assert.Null(inside.FindLink("eth0"));
     }
 
     [Fact]
-    public async Task Del_without_any_proof_touches_nothing_and_succeeds()
+    public async Task Del_without_any_source_changes_nothing_and_succeeds()
     {
         await using var lab = await ShimLab.StartAsync(OnSecondaryInterface);
         var pod = lab.CreateNamespace("pod");
@@ -79,12 +79,12 @@ public sealed class DelTests
     }
 
     [Fact]
-    public async Task Del_leaves_the_link_that_got_the_address_while_the_daemon_was_asked()
+    public async Task Del_keeps_the_link_that_got_the_address_during_the_call()
     {
         await using var lab = await ShimLab.StartAsync(OnSecondaryInterface);
         var pod = lab.CreateNamespace("pod");
         lab.Add(pod);
-        // The next holder, as with a cooldown of 0: wired before the reply to the DEL is read.
+        // The next pod of the address, as with a cooldown of 0, is wired before the plugin reads the reply to the DEL.
         lab.Ipamd.State.OnDel = (_, _) =>
         {
             lab.HostNetlink.Execute(
@@ -123,12 +123,12 @@ public sealed class DelTests
     }
 
     [Fact]
-    public async Task Del_without_daemon_or_prevResult_removes_the_link_that_no_namespace_is_behind()
+    public async Task Del_without_daemon_or_prevResult_removes_the_link_of_a_removed_namespace()
     {
         await using var lab = await ShimLab.StartAsync(OnSecondaryInterface);
         var pod = lab.CreateNamespace("pod");
         lab.Add(pod);
-        // The name is gone and no process is in it; something (here: this test) still refers to it, so the kernel keeps the veth.
+        // The name is removed and no process is in the namespace, but this test still refers to it, so the kernel keeps the veth.
         NetworkNamespace.DeleteNamed(Path.GetFileName(pod.Path!));
 
         var run = lab.Del(pod.Path!, socket: Dead);
@@ -139,7 +139,7 @@ public sealed class DelTests
     }
 
     [Fact]
-    public async Task Del_without_daemon_or_prevResult_leaves_the_link_of_a_namespace_that_a_process_is_in()
+    public async Task Del_without_daemon_or_prevResult_keeps_the_link_of_a_namespace_in_use()
     {
         await using var lab = await ShimLab.StartAsync(OnSecondaryInterface);
         var pod = lab.CreateNamespace("pod");
@@ -165,7 +165,7 @@ public sealed class DelTests
     [Theory]
     [InlineData("\\ud800")]
     [InlineData("\\udc00x")]
-    public async Task Del_with_a_prevResult_that_is_no_unicode_removes_the_rest(string text)
+    public async Task Del_with_a_prevResult_that_is_not_Unicode_removes_everything(string text)
     {
         await using var lab = await ShimLab.StartAsync(OnSecondaryInterface);
         var pod = lab.CreateNamespace("pod");
@@ -184,7 +184,7 @@ public sealed class DelTests
     [InlineData("")]
     [InlineData("a/b")]
     [InlineData("0123456789abcdef0123456789abcdef")]
-    public async Task Del_with_an_impossible_interface_name_in_a_damaged_prevResult_goes_on(string name)
+    public async Task Del_ignores_an_invalid_interface_name_in_prevResult(string name)
     {
         await using var lab = await ShimLab.StartAsync(OnSecondaryInterface);
         var pod = lab.CreateNamespace("pod");
@@ -197,7 +197,7 @@ public sealed class DelTests
     }
 
     [Fact]
-    public async Task Del_tells_the_daemon_who_went()
+    public async Task Del_request_identifies_pod_and_container()
     {
         await using var lab = await ShimLab.StartAsync();
         var pod = lab.CreateNamespace("pod");
@@ -222,7 +222,7 @@ public sealed class DelTests
     }
 
     [Fact]
-    public async Task Del_twice_before_add_and_after_the_namespace_is_gone_succeeds()
+    public async Task Del_succeeds_before_Add_twice_and_after_the_namespace_is_removed()
     {
         await using var lab = await ShimLab.StartAsync(OnSecondaryInterface);
         var pod = lab.CreateNamespace("pod");
@@ -238,7 +238,7 @@ public sealed class DelTests
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public async Task Del_after_the_veth_went_with_its_namespace_removes_the_rules(bool withDaemon)
+    public async Task Del_after_the_veth_is_gone_with_its_namespace_removes_the_rules(bool withDaemon)
     {
         await using var lab = await ShimLab.StartAsync(OnSecondaryInterface);
         var pod = lab.CreateNamespace("pod");
@@ -254,7 +254,7 @@ public sealed class DelTests
     [InlineData(true, false)]
     [InlineData(false, true)]
     [InlineData(false, false)]
-    public async Task Del_of_an_old_sandbox_leaves_the_new_one_of_the_same_pod(bool withDaemon, bool withNamespace)
+    public async Task Del_of_an_old_sandbox_keeps_the_new_one_of_the_same_pod(bool withDaemon, bool withNamespace)
     {
         await using var lab = await ShimLab.StartAsync(OnSecondaryInterface);
         var old = lab.CreateNamespace("old");
@@ -276,7 +276,7 @@ public sealed class DelTests
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public async Task Del_repeated_leaves_the_next_holder_of_the_address(bool samePod)
+    public async Task Repeated_Del_keeps_the_next_pod_of_the_address(bool samePod)
     {
         await using var lab = await ShimLab.StartAsync(state =>
             state.Allocate = _ => new IPAllocationMetadata
@@ -304,7 +304,7 @@ public sealed class DelTests
     }
 
     [Fact]
-    public async Task Del_after_a_refused_add_leaves_the_interface_that_was_in_the_way()
+    public async Task Del_after_a_rejected_Add_keeps_the_conflicting_interface()
     {
         await using var lab = await ShimLab.StartAsync();
         var pod = lab.CreateNamespace("pod");
@@ -329,7 +329,7 @@ public sealed class DelTests
     }
 
     [Fact]
-    public async Task Del_does_not_believe_a_pod_that_gave_itself_anothers_address()
+    public async Task Del_ignores_an_address_that_the_pod_took_from_another_pod()
     {
         await using var lab = await ShimLab.StartAsync(OnSecondaryInterface);
         var victim = lab.CreateNamespace("victim");
@@ -353,8 +353,8 @@ public sealed class DelTests
     {
         await using var lab = await ShimLab.StartAsync(OnSecondaryInterface);
         var pod = lab.CreateNamespace("pod");
-        // Its wiring is ours (the data path is the same); its result has no MAC of the host end, the route table where the MAC of the pod's
-        // end belongs.
+        // aws-node wires a pod as this plugin does. Its result has no MAC address of the host end, and the route table in place of the MAC
+        // address of the pod end.
         lab.Add(pod);
         var previous = JsonDocument
             .Parse(
@@ -369,7 +369,7 @@ public sealed class DelTests
     }
 
     [Fact]
-    public async Task Del_of_a_branch_interface_pod_that_aws_node_added_removes_its_link_and_rules()
+    public async Task Del_of_a_branch_interface_pod_of_aws_node_removes_its_link_and_rules()
     {
         await using var lab = await ShimLab.StartAsync(OnSecondaryInterface);
         var pod = lab.CreateNamespace("pod");
@@ -414,7 +414,7 @@ public sealed class DelTests
     [InlineData(StatusCode.Internal, 110)]
     [InlineData(StatusCode.PermissionDenied, 110)]
     [InlineData(StatusCode.Unavailable, 11)]
-    public async Task Del_refused_by_a_running_daemon_fails_so_that_the_runtime_comes_again(StatusCode status, int code)
+    public async Task Del_rejected_by_the_daemon_fails_so_that_the_runtime_retries(StatusCode status, int code)
     {
         await using var lab = await ShimLab.StartAsync(state =>
             state.OnDel = (_, _) => throw new RpcException(new Status(status, "checkpoint: disk full"))
@@ -428,11 +428,11 @@ public sealed class DelTests
         Assert.Contains("disk full", run.Message, StringComparison.Ordinal);
         lab.Ipamd.State.OnDel = (_, _) => Task.CompletedTask;
         lab.AssertDeleted(lab.Del(pod.Path!));
-        Assert.Empty(lab.Ipamd.State.Held);
+        Assert.Empty(lab.Ipamd.State.Attachments);
     }
 
     [Fact]
-    public async Task Del_of_a_daemon_that_hangs_succeeds_at_the_deadline()
+    public async Task Del_without_an_answer_of_the_daemon_succeeds_at_the_deadline()
     {
         await using var lab = await ShimLab.StartAsync(state =>
             state.OnDel = (_, context) => Task.Delay(Timeout.Infinite, context.CancellationToken)
@@ -449,7 +449,7 @@ public sealed class DelTests
     }
 
     [Fact]
-    public async Task Del_into_the_namespace_of_the_plugin_touches_nothing_in_it()
+    public async Task Del_with_the_namespace_of_the_plugin_changes_nothing_in_it()
     {
         await using var lab = await ShimLab.StartAsync();
         lab.HostNetlink.Execute(LinkRequests.CreateVeth(new VethSpec { Name = "eth0", PeerName = "enicc21c2d7785" }));

@@ -9,9 +9,9 @@ using Xunit;
 namespace VpcCni.Kernel.Tests.CniShim;
 
 /// <summary>
-/// The whole plugin on random and damaged input, in a throw-away namespace with a real pod namespace and a daemon at hand. Whatever it is
-/// given: exit code 0, or 1 with exactly one error object whose code is a documented one and not that of a defect; and once every
-/// container was deleted, host and daemon are as before. The seed is printed with a failure; FUZZ_SEED runs it again.
+/// Runs the whole plugin on random and mutated input, with a fake daemon and a pod namespace. Every call exits with 0, or with 1 and
+/// exactly one error object with a documented code other than that of a defect. After a DEL of every container the host and the daemon are
+/// as before. A failure prints the seed; FUZZ_SEED repeats it.
 /// </summary>
 public sealed class DispatcherFuzzTests
 {
@@ -48,7 +48,7 @@ public sealed class DispatcherFuzzTests
     ];
 
     [Fact]
-    public async Task The_plugin_answers_everything_and_leaves_nothing()
+    public async Task Plugin_answers_any_input_and_leaves_nothing()
     {
         await using var lab = await ShimLab.StartAsync();
         var pod = lab.CreateNamespace("pod");
@@ -69,8 +69,8 @@ public sealed class DispatcherFuzzTests
                 result = run.Answer.Clone();
         }
 
-        Assert.True(good > 10, $"only {good} of {Rounds} inputs were good: nothing was tried but refusals (FUZZ_SEED={seed})");
-        foreach (var key in lab.Ipamd.State.Held.Keys)
+        Assert.True(good > 10, $"only {good} of {Rounds} inputs were valid: the test covers only rejections (FUZZ_SEED={seed})");
+        foreach (var key in lab.Ipamd.State.Attachments.Keys)
         {
             var parts = key.Split('/');
             var del = lab.Plugin("DEL", pod.Path!, parts[1]).Set("CNI_IFNAME", parts[2]);
@@ -78,7 +78,7 @@ public sealed class DispatcherFuzzTests
             del.RunIn(lab.Host);
         }
 
-        Assert.Empty(lab.Ipamd.State.Held);
+        Assert.Empty(lab.Ipamd.State.Attachments);
         Assert.Equal(lab.Empty, lab.Snapshot());
     }
 
@@ -95,15 +95,15 @@ public sealed class DispatcherFuzzTests
         Assert.True(Codes.Contains(run.Code), $"{input}: {run.Stdout}");
     }
 
-    /// <summary>Most of a call is good, so that what is bad gets far.</summary>
+    /// <summary>Most of the input is valid, so that the mutated part gets far.</summary>
     private static PluginRun Next(ShimLab lab, NetworkNamespace pod, Random random, JsonElement? result)
     {
         var previous =
             result is { } known && random.Next(2) == 0
-                ? $",\"prevResult\":{(random.Next(3) == 0 ? Damage(random, known.GetRawText()) : known.GetRawText())}"
+                ? $",\"prevResult\":{(random.Next(3) == 0 ? Mutate(random, known.GetRawText()) : known.GetRawText())}"
                 : "";
         var garbage = random.Next(4) == 0 ? ",\"cni.dev/valid-attachments\":[{\"containerID\":\"c1\",\"ifname\":\"eth0\"}]" : "";
-        // Nobody serves the sockets that damage invents: they are not waited for.
+        // No server listens on sockets of mutated input, so the plugin must not wait for one.
         var run = lab.Plugin(
             Pick(random, Commands),
             pod.Path!,
@@ -111,13 +111,13 @@ public sealed class DispatcherFuzzTests
             more: "\"ipamdWaitSeconds\":0" + previous + garbage
         );
         if (random.Next(3) == 0)
-            run.Config = Damage(random, run.Config);
+            run.Config = Mutate(random, run.Config);
         foreach (var variable in (string[])["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME", "CNI_ARGS", "CNI_PATH"])
         {
             if (random.Next(8) != 0)
                 continue;
             var value = Pick(random, Values);
-            // A DEL has the arguments of its ADD: with another pod's name it proves nothing, and is right to leave the link.
+            // A DEL has the arguments of its ADD. With the name of another pod it identifies nothing, and rightly keeps the link.
             if (variable == "CNI_ARGS" && PodArguments.TryParse(value, out _) is null)
                 value = "=;=";
             run.Set(variable, value);
@@ -126,7 +126,7 @@ public sealed class DispatcherFuzzTests
         return run;
     }
 
-    private static string Damage(Random random, string text)
+    private static string Mutate(Random random, string text)
     {
         switch (random.Next(6))
         {

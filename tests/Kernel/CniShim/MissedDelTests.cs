@@ -5,7 +5,7 @@ using Xunit;
 
 namespace VpcCni.Kernel.Tests.CniShim;
 
-/// <summary>Which DELs leave a note for the daemon, what is in it, and that a note that cannot be left fails no DEL.</summary>
+/// <summary>Which DELs leave a record for the daemon, its contents, and that DEL succeeds if it cannot be written.</summary>
 public sealed class MissedDelTests : IDisposable
 {
     private readonly string _run = Directory.CreateTempSubdirectory("missed-dels-").FullName;
@@ -17,7 +17,7 @@ public sealed class MissedDelTests : IDisposable
     public void Dispose() => Directory.Delete(_run, recursive: true);
 
     [Fact]
-    public async Task Del_without_daemon_leaves_a_note_with_its_time_and_boot()
+    public async Task Del_without_daemon_leaves_a_record_with_its_time_and_boot()
     {
         await using var lab = await ShimLab.StartAsync();
         var pod = lab.CreateNamespace("pod");
@@ -28,7 +28,7 @@ public sealed class MissedDelTests : IDisposable
 
         lab.AssertDeleted(run);
         Assert.Contains("a note is left", run.Stderr, StringComparison.Ordinal);
-        var note = Assert.Single(Notes());
+        var note = Assert.Single(Records());
         Assert.Equal(("aws-cni", "c1", "eth0"), (note.NetworkName, note.ContainerId, note.InterfaceName));
         Assert.InRange(note.At, before.At.AddMilliseconds(-1), TimeProvider.System.GetUtcNow());
         Assert.InRange(note.SinceBoot, before.SinceBoot, TimeProvider.System.GetElapsedTime(0));
@@ -39,14 +39,14 @@ public sealed class MissedDelTests : IDisposable
     }
 
     [Fact]
-    public async Task Del_again_replaces_the_note_and_another_attachment_has_its_own()
+    public async Task Repeated_Del_replaces_its_record_and_keeps_those_of_others()
     {
         await using var lab = await ShimLab.StartAsync();
         Assert.Equal(0, lab.Del("", socket: Socket).ExitCode);
-        var first = Assert.Single(Notes()).SinceBoot;
+        var first = Assert.Single(Records()).SinceBoot;
 
         Assert.Equal(0, lab.Del("", socket: Socket).ExitCode);
-        Assert.True(Assert.Single(Notes()).SinceBoot > first);
+        Assert.True(Assert.Single(Records()).SinceBoot > first);
         Assert.Equal(0, lab.Del("", container: "c2", socket: Socket).ExitCode);
         var other = lab.Plugin("DEL", "").Set("CNI_IFNAME", "eth1");
         other.Config = other.Config.Replace(lab.Ipamd.SocketPath, Socket, StringComparison.Ordinal);
@@ -54,13 +54,13 @@ public sealed class MissedDelTests : IDisposable
 
         Assert.Equal(
             ["c1/eth0", "c1/eth1", "c2/eth0"],
-            Notes().Select(note => $"{note.ContainerId}/{note.InterfaceName}").Order(StringComparer.Ordinal)
+            Records().Select(note => $"{note.ContainerId}/{note.InterfaceName}").Order(StringComparer.Ordinal)
         );
     }
 
-    /// <summary>The daemon may have carried it out, or not.</summary>
+    /// <summary>It is unknown whether the daemon executed the DEL.</summary>
     [Fact]
-    public async Task Del_without_an_answer_in_time_leaves_a_note()
+    public async Task Del_without_an_answer_in_time_leaves_a_record()
     {
         var never = new TaskCompletionSource();
         await using var lab = await ShimLab.StartAsync(state =>
@@ -71,14 +71,14 @@ public sealed class MissedDelTests : IDisposable
 
         Assert.Equal(0, run.RunIn(lab.Host).ExitCode);
 
-        Assert.Single(Notes(lab.Ipamd.SocketPath));
+        Assert.Single(Records(lab.Ipamd.SocketPath));
     }
 
     [Theory]
     [InlineData(StatusCode.Internal, 1)]
     [InlineData(StatusCode.Unavailable, 1)]
     [InlineData(StatusCode.NotFound, 0)]
-    public async Task Del_that_the_daemon_answered_leaves_none(StatusCode answer, int exitCode)
+    public async Task Del_that_the_daemon_answers_with_an_error_leaves_no_record(StatusCode answer, int exitCode)
     {
         await using var lab = await ShimLab.StartAsync(state =>
             state.OnDel = (_, _) => throw new RpcException(new Status(answer, "as asked for"))
@@ -90,7 +90,7 @@ public sealed class MissedDelTests : IDisposable
     }
 
     [Fact]
-    public async Task Del_that_succeeds_leaves_none()
+    public async Task Del_that_succeeds_leaves_no_record()
     {
         await using var lab = await ShimLab.StartAsync();
         var pod = lab.CreateNamespace("pod");
@@ -107,7 +107,7 @@ public sealed class MissedDelTests : IDisposable
     [InlineData("writable", "expected user")]
     [InlineData("full", ", the maximum")]
     [InlineData("no parent", "no such file or directory")]
-    public async Task Del_succeeds_when_no_note_can_be_left(string obstacle, string said)
+    public async Task Del_succeeds_if_the_record_cannot_be_written(string obstacle, string said)
     {
         await using var lab = await ShimLab.StartAsync();
         var pod = lab.CreateNamespace("pod");
@@ -144,7 +144,7 @@ public sealed class MissedDelTests : IDisposable
         Assert.Empty(Directory.EnumerateFileSystemEntries(elsewhere));
     }
 
-    private List<MissedDel> Notes(string? socket = null)
+    private List<MissedDel> Records(string? socket = null)
     {
         using var folder = MissedDelFolder.Open(socket ?? Socket);
         var names = folder.Names(10);

@@ -10,13 +10,15 @@ using Xunit;
 
 namespace VpcCni.Kernel.Tests.CniShim;
 
-/// <summary>The links of deleted pods with a daemon that deletes them: what DEL leaves to it, and what happens until then.</summary>
+/// <summary>
+/// Links of deleted pods with a daemon that deletes them: what DEL leaves to the daemon, and what works until it has deleted them.
+/// </summary>
 public sealed class ReleasedLinksTests
 {
     [Fact]
-    public async Task Del_takes_the_address_off_and_leaves_the_link_to_the_daemon()
+    public async Task Del_removes_the_address_and_leaves_the_link_to_the_daemon()
     {
-        await using var lab = await ShimLab.StartAsync(Deleting);
+        await using var lab = await ShimLab.StartAsync(DeleteLinks);
         var pod = lab.CreateNamespace("pod");
         var result = lab.Add(pod);
 
@@ -26,27 +28,27 @@ public sealed class ReleasedLinksTests
         Assert.Equal(LinkGroups.Released, link.Group);
         Assert.DoesNotContain(lab.HostNetlink.GetRoutes(AddressFamily.InterNetwork), route => route.LinkIndex == link.Index);
         Assert.DoesNotContain(lab.HostNetlink.GetRules(AddressFamily.InterNetwork), rule => rule.Priority is 512 or 1536);
-        Assert.Empty(lab.Ipamd.State.Held);
+        Assert.Empty(lab.Ipamd.State.Attachments);
 
         using var released = lab.Host.Run(() => new ReleasedLinks(NullLogger<ReleasedLinks>.Instance));
         await Eventually.TrueAsync(() => lab.Snapshot() == lab.Empty);
     }
 
     [Fact]
-    public async Task A_repeated_del_before_the_link_is_gone_succeeds_and_deletes_it()
+    public async Task Repeated_Del_before_the_daemon_deletes_the_link_deletes_it()
     {
-        await using var lab = await ShimLab.StartAsync(Deleting);
+        await using var lab = await ShimLab.StartAsync(DeleteLinks);
         var pod = lab.CreateNamespace("pod");
         var result = lab.Add(pod);
         Assert.Equal(0, lab.Del(pod.Path!, previous: result).ExitCode);
-        // The daemon does not know the attachment any more, so it promises nothing.
+        // The daemon has no attachment for a repeated DEL and does not offer to delete the link.
         lab.AssertDeleted(lab.Del(pod.Path!, previous: result));
     }
 
     [Fact]
-    public async Task An_add_into_the_same_namespace_before_the_link_is_gone_succeeds()
+    public async Task Add_to_the_same_namespace_before_the_link_is_deleted_succeeds()
     {
-        await using var lab = await ShimLab.StartAsync(Deleting);
+        await using var lab = await ShimLab.StartAsync(DeleteLinks);
         var pod = lab.CreateNamespace("pod");
         lab.Del(pod.Path!, previous: lab.Add(pod));
         lab.Add(pod);
@@ -55,9 +57,9 @@ public sealed class ReleasedLinksTests
     }
 
     [Fact]
-    public async Task A_new_sandbox_of_the_same_pod_takes_the_name_over_before_the_link_is_gone()
+    public async Task New_sandbox_of_the_same_pod_reuses_the_name_before_the_link_is_deleted()
     {
-        await using var lab = await ShimLab.StartAsync(Deleting);
+        await using var lab = await ShimLab.StartAsync(DeleteLinks);
         var (old, next) = (lab.CreateNamespace("old"), lab.CreateNamespace("next"));
         lab.Del(old.Path!, previous: lab.Add(old));
         lab.Add(next, container: "c2");
@@ -65,9 +67,9 @@ public sealed class ReleasedLinksTests
     }
 
     [Fact]
-    public async Task Links_that_were_not_released_stay_and_many_released_ones_go_together()
+    public async Task Released_links_are_deleted_in_one_batch_and_others_are_kept()
     {
-        await using var lab = await ShimLab.StartAsync(Deleting);
+        await using var lab = await ShimLab.StartAsync(DeleteLinks);
         for (var number = 0; number < 20; number++)
         {
             var pod = lab.CreateNamespace($"pod{number}");
@@ -86,7 +88,7 @@ public sealed class ReleasedLinksTests
         Assert.Equal(10, lab.HostNetlink.GetLinks().Count(link => link.Kind == "veth"));
     }
 
-    private static void Deleting(VpcCni.Shim.Tests.FakeIpamdState state)
+    private static void DeleteLinks(VpcCni.Shim.Tests.FakeIpamdState state)
     {
         state.DeletesLinks = true;
         state.Allocate = static n => new IPAllocationMetadata

@@ -9,7 +9,7 @@ using Xunit;
 
 namespace VpcCni.Kernel.Tests.CniShim;
 
-/// <summary>A namespace that stands for the host, namespaces that stand for pods, and a fake daemon. Removes all of it.</summary>
+/// <summary>A host namespace, pod namespaces and a fake daemon. Removes all of them on disposal.</summary>
 internal sealed class ShimLab : IAsyncDisposable
 {
     private static int counter;
@@ -36,7 +36,7 @@ internal sealed class ShimLab : IAsyncDisposable
     public NetworkNamespace Host { get; }
     public RouteNetlink HostNetlink { get; }
 
-    /// <summary>The host before any pod.</summary>
+    /// <summary>Snapshot of the host before any pod.</summary>
     public string Empty { get; }
 
     public static async Task<ShimLab> StartAsync(Action<FakeIpamdState>? configure = null)
@@ -53,7 +53,7 @@ internal sealed class ShimLab : IAsyncDisposable
         return created;
     }
 
-    /// <summary>As the kernel does when the last process of a pod is gone and the runtime has removed the mount.</summary>
+    /// <summary>Removes the namespace as if its last process ended and the runtime removed the mount.</summary>
     public void Destroy(NetworkNamespace pod)
     {
         NetworkNamespace.DeleteNamed(Path.GetFileName(pod.Path!));
@@ -79,7 +79,7 @@ internal sealed class ShimLab : IAsyncDisposable
     public string Conf(string version = "1.1.0", string more = "") =>
         PluginRun.Conf(version, $"\"ipamdSocket\":\"{Ipamd.SocketPath}\",\"ipamdTimeoutSeconds\":20{(more.Length > 0 ? "," + more : "")}");
 
-    /// <summary>ADD that has to succeed; its result.</summary>
+    /// <summary>Runs an ADD that must succeed and returns its result.</summary>
     public JsonElement Add(
         NetworkNamespace pod,
         string container = "c1",
@@ -93,7 +93,7 @@ internal sealed class ShimLab : IAsyncDisposable
         return run.Answer;
     }
 
-    /// <summary>DEL; the prevResult is what a runtime has cached of the ADD.</summary>
+    /// <summary>Runs a DEL; prevResult is the cached result of the ADD.</summary>
     public PluginRun Del(
         string netns,
         string container = "c1",
@@ -115,7 +115,7 @@ internal sealed class ShimLab : IAsyncDisposable
         Assert.Equal(Empty, Snapshot());
     }
 
-    /// <summary>Links, rules and routes of all tables, as text.</summary>
+    /// <summary>Returns the links, rules and routes of all tables as text.</summary>
     public string Snapshot()
     {
         var lines = new List<string>();
@@ -127,7 +127,7 @@ internal sealed class ShimLab : IAsyncDisposable
                     .GetRules(family)
                     .Select(rule => $"{family} rule {rule.Priority} from {rule.Source} to {rule.Destination} table {rule.Table}")
             );
-            // The kernel's own local and multicast routes of a link come late and go with it.
+            // Leaves out local and multicast routes, which the kernel adds with a delay and removes with their link.
             lines.AddRange(
                 HostNetlink
                     .GetRoutes(family)
@@ -138,9 +138,7 @@ internal sealed class ShimLab : IAsyncDisposable
         return string.Join('\n', lines.Order(StringComparer.Ordinal));
     }
 
-    /// <summary>
-    /// One connection and one byte each way, from one namespace to an address in another, at once: nothing may have to settle first.
-    /// </summary>
+    /// <summary>Connects from one namespace to an address in another and exchanges a byte in each direction, without retries.</summary>
     public static async Task ConnectAsync(NetworkNamespace from, NetworkNamespace to, IPAddress address)
     {
         using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(10));

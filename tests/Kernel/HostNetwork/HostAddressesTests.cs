@@ -8,11 +8,11 @@ using Xunit;
 
 namespace VpcCni.Kernel.Tests.HostNetwork;
 
-/// <summary>What keeps an address of the host itself, or of another program, from pods.</summary>
+/// <summary>Addresses of the host and of other programs that pods must not get.</summary>
 public sealed class HostAddressesTests
 {
     [Fact]
-    public void Addresses_of_the_host_are_told_with_their_links_whatever_their_family_and_length()
+    public void Host_addresses_of_either_family_and_any_length_have_their_link()
     {
         using var host = NetworkNamespace.CreateAnonymous();
         host.Ip("link add eth0 type veth peer name other");
@@ -38,7 +38,7 @@ public sealed class HostAddressesTests
     }
 
     [Fact]
-    public void Only_a_veth_that_is_named_as_ours_and_leads_to_another_namespace_is_a_pods()
+    public void Only_a_veth_with_our_name_and_a_peer_in_another_namespace_is_a_pods()
     {
         using var host = NetworkNamespace.CreateAnonymous();
         using var pod = NetworkNamespace.CreateAnonymous();

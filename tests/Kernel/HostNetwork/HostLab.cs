@@ -13,8 +13,8 @@ using VpcCni.Tests.Shared;
 namespace VpcCni.Kernel.Tests.HostNetwork;
 
 /// <summary>
-/// A node with two ENIs, each with a machine at its other end that has the internet's address, and pods as the plugin wires them. Which of
-/// the two machines a packet reaches says by which ENI it left. All in namespaces of its own.
+/// A node with two ENIs and pods wired as by the plugin. The other end of each ENI is a host with the same internet address, so the host
+/// that a packet reaches shows the ENI by which it left. Everything is in namespaces of its own.
 /// </summary>
 internal sealed class HostLab : IAsyncDisposable
 {
@@ -22,14 +22,14 @@ internal sealed class HostLab : IAsyncDisposable
         SecondaryAddress = IPAddress.Parse("10.0.0.20"),
         Internet = IPAddress.Parse("203.0.113.10");
 
-    /// <summary>Of the secondary ENI.</summary>
+    /// <summary>Route table of the secondary ENI.</summary>
     public const int Table = 2;
 
     public const string PrimaryMac = "02:00:00:00:00:01",
         SecondaryMac = "02:00:00:00:00:02";
     private readonly CancellationTokenSource _stop = new();
     private readonly List<NetworkNamespace> _pods = [];
-    private readonly ConcurrentDictionary<string, PodEndpoint> _held = new();
+    private readonly ConcurrentDictionary<string, PodEndpoint> _attachments = new();
     private readonly KernelHostNetwork _kernel;
     private Task _running = Task.CompletedTask;
 
@@ -50,7 +50,7 @@ internal sealed class HostLab : IAsyncDisposable
             TimeProvider.System,
             Logger<KernelHostNetwork>()
         );
-        Keeper = new HostNetworkReconciler(
+        Reconciler = new HostNetworkReconciler(
             _kernel,
             new RtnetlinkKernel(Host, settings),
             Program(programs),
@@ -64,39 +64,39 @@ internal sealed class HostLab : IAsyncDisposable
 
     public NetworkNamespace Host { get; }
     public RouteNetlink Netlink { get; }
-    public HostNetworkReconciler Keeper { get; }
+    public HostNetworkReconciler Reconciler { get; }
 
-    public long Repaired(RepairKind kind) => Keeper.Report.Kinds[kind].Repaired;
+    public long Repaired(RepairKind kind) => Reconciler.Report.Kinds[kind].Repaired;
 
     public ConcurrentQueue<string> Lines { get; } = new();
     public IReadOnlyList<IPNetwork> Ranges { get; set; } = [IPNetwork.Parse("10.0.0.0/16")];
 
-    /// <summary>At the other end of the primary ENI.</summary>
+    /// <summary>The namespace at the other end of the primary ENI.</summary>
     public NetworkNamespace First { get; }
 
-    /// <summary>At the other end of the secondary ENI.</summary>
+    /// <summary>The namespace at the other end of the secondary ENI.</summary>
     public NetworkNamespace Second { get; }
 
-    /// <summary>Runs netfilter's programs in the node, from these folders.</summary>
+    /// <summary>Returns a runner of the netfilter programs of these folders in the node's namespace.</summary>
     public NetfilterProgram Program(IReadOnlyList<string>? folders = null) =>
         folders is null
             ? new NetfilterProgram(Host, TimeProvider.System)
             : new NetfilterProgram(Host, TimeProvider.System) { Folders = folders };
 
-    /// <summary>Wires both ENIs and keeps them.</summary>
-    /// <param name="options">What the operator decided.</param>
-    /// <param name="before">What the node has before.</param>
-    /// <param name="run">False: it looks when told to.</param>
-    /// <param name="programs">Where netfilter's programs are; null: where the machine has them.</param>
-    /// <param name="mtu">Of the secondary ENI.</param>
-    /// <param name="settings">Where the kernel's parameters are.</param>
-    /// <param name="look">False: the first look is the test's to make.</param>
+    /// <summary>Creates the node, wires both ENIs and starts the reconciler.</summary>
+    /// <param name="options">Options of the host network.</param>
+    /// <param name="before">Prepares the node before the reconciler starts.</param>
+    /// <param name="run">False: the reconciler syncs only on request.</param>
+    /// <param name="programs">Folders of the netfilter programs; null for those of the machine.</param>
+    /// <param name="mtu">MTU of the secondary ENI.</param>
+    /// <param name="settings">Folder of the kernel parameters.</param>
+    /// <param name="sync">False: the test makes the first sync.</param>
     public static async Task<HostLab> StartAsync(
         HostNetworkOptions? options = null,
         Action<HostLab>? before = null,
         bool run = true,
         IReadOnlyList<string>? programs = null,
-        bool look = true,
+        bool sync = true,
         string settings = KernelSettings.Folder,
         int mtu = 9001
     )
@@ -106,22 +106,22 @@ internal sealed class HostLab : IAsyncDisposable
         var lab = new HostLab(options ?? new HostNetworkOptions(), programs, settings);
         before?.Invoke(lab);
         await lab.WireAsync(PrimaryMac, 0, PrimaryAddress);
-        // What the kernel refuses of it is what the test is about.
+        // Wiring may fail with the MTU that the test is about.
         if (mtu == 9001)
             await lab.WireAsync(SecondaryMac, 1, SecondaryAddress);
         else
             await Xunit.Assert.ThrowsAsync<HostNetworkException>(() => lab.WireAsync(SecondaryMac, 1, SecondaryAddress, mtu));
 
-        if (look)
-            await lab.Keeper.SyncAsync(CancellationToken.None);
+        if (sync)
+            await lab.Reconciler.SyncAsync(CancellationToken.None);
         if (run)
             lab.Run();
         return lab;
     }
 
-    public void Run() => _running = Keeper.RunAsync(_stop.Token);
+    public void Run() => _running = Reconciler.RunAsync(_stop.Token);
 
-    /// <summary>As the pool does with an interface that was attached.</summary>
+    /// <summary>Wires an interface, as the pool does after it is attached.</summary>
     public Task WireAsync(string mac, int device, IPAddress address, int mtu = 9001) =>
         _kernel.EnsureInterfaceAsync(
             new InterfaceWiring
@@ -137,13 +137,13 @@ internal sealed class HostLab : IAsyncDisposable
             CancellationToken.None
         );
 
-    /// <summary>A pod as the plugin wires it, known to the ledger.</summary>
+    /// <summary>Adds a pod as the plugin wires it, with an attachment in the ledger.</summary>
     public NetworkNamespace AddPod(string name, string address, int table = Table)
     {
         var ns = NetworkNamespace.CreateAnonymous();
         _pods.Add(ns);
-        Hold(name, address, table);
-        _held[name] = _held[name] with { NetnsPath = $"/proc/{Environment.ProcessId}/fd/{ns.Handle.DangerousGetHandle()}" };
+        Attach(name, address, table);
+        _attachments[name] = _attachments[name] with { NetnsPath = $"/proc/{Environment.ProcessId}/fd/{ns.Handle.DangerousGetHandle()}" };
         using var pod = ns.OpenRouteNetlink();
         pod.Execute(
             LinkRequests.CreateVeth(
@@ -158,7 +158,7 @@ internal sealed class HostLab : IAsyncDisposable
             )
         );
         var (hostMac, index) = (Netlink.FindLink(LinkOf(name))!.Mac, Netlink.FindLink(LinkOf(name))!.Index);
-        var endpoint = _held[name];
+        var endpoint = _attachments[name];
         Netlink.Execute([
             LinkRequests.SetUp(index, true),
             RouteRequests.Add(RouteTo(endpoint.Address, index)),
@@ -178,7 +178,7 @@ internal sealed class HostLab : IAsyncDisposable
         return ns;
     }
 
-    /// <summary>The host's side of many pods, all with their other end in one namespace.</summary>
+    /// <summary>Adds the host ends of many pods, whose other ends share a namespace.</summary>
     public void AddPodLinks(int count)
     {
         var ns = NetworkNamespace.CreateAnonymous();
@@ -187,7 +187,7 @@ internal sealed class HostLab : IAsyncDisposable
         for (var number = 0; number < count; number++)
         {
             var name = $"many{number}";
-            Hold(name, $"10.0.{1 + (number / 200)}.{1 + (number % 200)}");
+            Attach(name, $"10.0.{1 + (number / 200)}.{1 + (number % 200)}");
             pods.Execute(
                 LinkRequests.CreateVeth(
                     new VethSpec
@@ -198,7 +198,7 @@ internal sealed class HostLab : IAsyncDisposable
                     }
                 )
             );
-            var (index, endpoint) = (Netlink.FindLink(LinkOf(name))!.Index, _held[name]);
+            var (index, endpoint) = (Netlink.FindLink(LinkOf(name))!.Index, _attachments[name]);
             Netlink.Execute([
                 LinkRequests.SetUp(index, true),
                 RouteRequests.Add(RouteTo(endpoint.Address, index)),
@@ -207,14 +207,14 @@ internal sealed class HostLab : IAsyncDisposable
         }
     }
 
-    public void Hold(string name, string address, int table = Table) =>
-        _held[name] = new PodEndpoint(Suffix(name), IPAddress.Parse(address), Egress.ByTable(table));
+    public void Attach(string name, string address, int table = Table) =>
+        _attachments[name] = new PodEndpoint(Suffix(name), IPAddress.Parse(address), Egress.ByTable(table));
 
-    public void Release(string name) => _held.TryRemove(name, out _);
+    public void Release(string name) => _attachments.TryRemove(name, out _);
 
     public static string LinkOf(string name) => "eni" + Suffix(name);
 
-    /// <summary>Everything that the keeper keeps, as text, without what the kernel counts.</summary>
+    /// <summary>Returns everything that the reconciler manages as text, without counters.</summary>
     public string Snapshot() =>
         string.Join(
             '\n',
@@ -258,7 +258,7 @@ internal sealed class HostLab : IAsyncDisposable
     public string Nft(string arguments) => Iproute.Run(Host, "nft", arguments.Split(' '));
 
     /// <summary>
-    /// Connects and says which source the server saw. The server listens where the packet is expected to arrive; elsewhere nobody answers.
+    /// Connects and returns the source address that the server sees. The server listens only in the namespace where the packet is expected.
     /// </summary>
     public static async Task<IPAddress> ConnectAsync(
         NetworkNamespace from,
@@ -270,7 +270,7 @@ internal sealed class HostLab : IAsyncDisposable
     {
         using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(5));
         using var listener = to.OpenSocket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        // The same port again at once: a connection of the step before may linger (TIME_WAIT).
+        // Reuses the port of the previous step, whose connection may be in TIME_WAIT.
         listener.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReuseAddress, true);
         listener.Bind(server);
         listener.Listen();
@@ -292,7 +292,7 @@ internal sealed class HostLab : IAsyncDisposable
     {
         await _stop.CancelAsync();
         await _running;
-        Keeper.Dispose();
+        Reconciler.Dispose();
         _kernel.Dispose();
         Netlink.Dispose();
         foreach (var ns in _pods.Concat([Host, First, Second]))
@@ -300,12 +300,12 @@ internal sealed class HostLab : IAsyncDisposable
         _stop.Dispose();
     }
 
-    /// <summary>Called before the keeper is told what must be.</summary>
-    public Action Asked { get; set; } = () => { };
+    /// <summary>Called before the reconciler reads the desired state.</summary>
+    public Action BeforeInputs { get; set; } = () => { };
 
     private HostNetworkInputs Inputs()
     {
-        Asked();
+        BeforeInputs();
         return Declared();
     }
 
@@ -318,7 +318,7 @@ internal sealed class HostLab : IAsyncDisposable
                 PrimaryMac = MacAddress.Parse(PrimaryMac),
                 VpcRanges = Ranges,
             },
-            Pods = [.. _held.Values],
+            Pods = [.. _attachments.Values],
             PodRanges =
             [
                 IPNetwork.Parse("10.0.0.16/28"),
@@ -348,7 +348,7 @@ internal sealed class HostLab : IAsyncDisposable
         ]);
         Netlink.Execute(LinkRequests.SetUp(link, true));
         other.IpBatch("", ["address add 10.0.0.1/24 dev up0", $"address add {Internet}/32 dev lo"]);
-        // What the VPC does: everything of the node is at its ENI's MAC address.
+        // As in the VPC, every address of the node is at the MAC address of its ENI.
         other.IpBatch("", Enumerable.Range(10, 40).Select(last => $"neigh add 10.0.0.{last} lladdr {mac} dev up0 nud permanent"));
     }
 

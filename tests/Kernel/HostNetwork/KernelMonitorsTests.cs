@@ -12,7 +12,7 @@ namespace VpcCni.Kernel.Tests.HostNetwork;
 public sealed class KernelMonitorsTests
 {
     [Fact]
-    public async Task A_report_that_cannot_be_handled_is_as_good_as_lost_and_is_said_once_a_minute()
+    public async Task Notification_that_cannot_be_handled_counts_as_lost_and_is_logged_once()
     {
         Iproute.Need();
         using var ns = NetworkNamespace.CreateAnonymous();
@@ -26,20 +26,20 @@ public sealed class KernelMonitorsTests
         await Eventually.TrueAsync(() => Volatile.Read(ref lost) >= 20);
         Assert.Equal(lost, tables);
         Assert.Single(said.Lines);
-        // They go on: nothing had to be started again.
+        // The monitors are still running, so none had to be restarted.
         Assert.False(monitors.EnsureRoutes());
         Assert.False(monitors.EnsureTables());
 
         void Handle(RouteNotification change)
         {
             if (change is not RouteNotification.Overflow)
-                throw new InvalidOperationException("not understood");
+                throw new InvalidOperationException("cannot be handled");
             Interlocked.Increment(ref lost);
         }
     }
 
     [Fact]
-    public async Task Where_nftables_cannot_be_listened_to_the_rest_is_reported_all_the_same()
+    public async Task Monitors_without_nftables_report_everything_else()
     {
         Iproute.Need();
         using var ns = NetworkNamespace.CreateAnonymous();

@@ -10,11 +10,11 @@ using Xunit;
 
 namespace VpcCni.Kernel.Tests.HostNetwork;
 
-/// <summary>What the audit sees of real namespaces.</summary>
+/// <summary>The audit's view of real namespaces.</summary>
 public sealed class KernelNodeViewTests
 {
     [Fact]
-    public void A_namespace_of_a_pod_is_read_from_within_with_the_proof_of_whose_it_is()
+    public void Pod_namespace_is_read_with_the_MAC_that_identifies_its_host_link()
     {
         Requirement.NeedRoot();
         var name = $"vpccni-audit-{Guid.NewGuid():N}"[..24];
@@ -38,9 +38,9 @@ public sealed class KernelNodeViewTests
         }
     }
 
-    /// <summary>As in the chart's container, which has CAP_NET_ADMIN and not CAP_SYS_ADMIN.</summary>
+    /// <summary>Runs with the privileges of the chart's container, which has CAP_NET_ADMIN but not CAP_SYS_ADMIN.</summary>
     [Fact]
-    public void A_namespace_of_a_pod_is_read_by_its_number_without_being_entered()
+    public void Pod_namespace_is_read_by_id_without_entering_it()
     {
         Requirement.NeedRoot();
         var names = new[] { "pod", "bare", "host" }.Select(name => $"vpccni-{name}-{Guid.NewGuid():N}"[..24]).ToArray();
@@ -61,7 +61,7 @@ public sealed class KernelNodeViewTests
             Assert.Equal([("eth0", IPAddress.Parse("10.0.0.5")), ("eth0", IPAddress.Parse("2001:db8::5"))], sandbox.Addresses);
             var link = Assert.Single(host.Run(() => new KernelNodeView().Kernel()).Links, link => link.Name == "eniabc");
             Assert.Equal(link.PeerNamespaceId, sandbox.NamespaceId);
-            // It is there, and no link of the host leads to it.
+            // The namespace exists, but no link of the host leads to it.
             Assert.Empty(Assert.Single(facts.Sandboxes, item => item.Path == paths[1]).Addresses);
             Assert.DoesNotContain(facts.Sandboxes, item => item.Path == paths[2]);
         }
@@ -73,7 +73,7 @@ public sealed class KernelNodeViewTests
     }
 
     [Fact]
-    public void The_kernel_is_read_as_it_is()
+    public void Links_routes_and_rules_of_the_host_are_read()
     {
         Requirement.NeedRoot();
         using var host = NetworkNamespace.CreateAnonymous();
@@ -91,7 +91,7 @@ public sealed class KernelNodeViewTests
     }
 
     [Fact]
-    public void A_folder_that_cannot_be_seen_is_said_and_not_taken_for_empty() =>
+    public void Folder_that_cannot_be_read_is_reported_and_not_treated_as_empty() =>
         Assert.Throws<HostNetworkException>(() =>
             new KernelNodeView().Runtime(["/nowhere/netns/cni-1"], TestContext.Current.CancellationToken)
         );

@@ -5,7 +5,7 @@ using VpcCni.Netlink;
 
 namespace VpcCni.Kernel.Tests.HostNetwork;
 
-/// <summary>A kernel that has everything but NETLINK_NETFILTER.</summary>
+/// <summary>The host kernel without NETLINK_NETFILTER.</summary>
 internal sealed class KernelWithoutNftables(IHostKernel inner) : IHostKernel
 {
     public IReadOnlyList<LinkInfo> Links() => inner.Links();

@@ -6,9 +6,9 @@ using VpcCni.Netlink;
 namespace VpcCni.Kernel.Tests.HostNetwork;
 
 /// <summary>
-/// What kube-proxy writes for a service with one pod, a node port that masquerades (externalTrafficPolicy Cluster) and one that does not
-/// (Local), by hand, in each of its modes: hooks, order and marks are those of its documentation (kubernetes.io, "Virtual IPs and Service
-/// Proxies").
+/// Installs the rules that kube-proxy writes in each of its modes for a service with one pod, a node port that masquerades
+/// (externalTrafficPolicy Cluster) and one that does not (Local). Hooks, order and marks are those of its documentation (kubernetes.io,
+/// "Virtual IPs and Service Proxies").
 /// </summary>
 internal static class KubeProxy
 {

@@ -11,11 +11,11 @@ public sealed class NodeSettingsTests
     [Theory]
     [InlineData(false, "1")]
     [InlineData(true, "0")]
-    public void The_parameters_are_set_once_and_then_left(bool earlyDemuxDisabled, string expected)
+    public void Parameters_are_set_once_and_not_again(bool earlyDemuxDisabled, string expected)
     {
         Iproute.Need();
         using var ns = NetworkNamespace.CreateAnonymous();
-        // A name with a dot, as of a VLAN.
+        // A link name with a dot, as of a VLAN.
         ns.Ip("link add eth0.7 type veth peer name p0");
         var settings = new KernelSettings(ns);
         settings.Write("conf/eth0.7/rp_filter", "1");
@@ -29,7 +29,7 @@ public sealed class NodeSettingsTests
     }
 
     [Fact]
-    public void A_link_that_is_not_there_is_named()
+    public void Missing_link_is_named()
     {
         Iproute.Need();
         using var ns = NetworkNamespace.CreateAnonymous();

@@ -9,7 +9,9 @@ using Xunit;
 
 namespace VpcCni.Kernel.Tests.HostNetwork;
 
-/// <summary>Rules of the AWS VPC CNI are found whatever programs there are, and what cannot be removed is said.</summary>
+/// <summary>
+/// Finding and removing rules of the AWS VPC CNI with any set of installed programs; rules that cannot be removed are reported.
+/// </summary>
 public sealed class ReferenceCleanupTests
 {
     private static readonly string[] Chain = ["-t nat -N AWS-SNAT-CHAIN-0", "-t nat -A POSTROUTING -j AWS-SNAT-CHAIN-0"];
@@ -17,7 +19,7 @@ public sealed class ReferenceCleanupTests
     [Theory]
     [InlineData("iptables-legacy")]
     [InlineData("iptables-nft")]
-    public async Task Rules_without_the_program_to_remove_them_are_a_problem_until_it_is_there(string kind)
+    public async Task Rules_without_a_program_to_remove_them_are_reported_until_it_exists(string kind)
     {
         using var ns = Node(kind);
         using var programs = new Programs();
@@ -36,7 +38,7 @@ public sealed class ReferenceCleanupTests
     }
 
     [Fact]
-    public async Task A_node_that_never_had_iptables_needs_none_of_its_programs()
+    public async Task Node_that_never_had_iptables_needs_none_of_its_programs()
     {
         using var ns = Node("nft");
         using var programs = new Programs();
@@ -52,7 +54,7 @@ public sealed class ReferenceCleanupTests
     }
 
     [Fact]
-    public async Task A_program_that_fails_is_no_proof_that_nothing_is_left()
+    public async Task Program_that_fails_does_not_count_as_no_rules()
     {
         using var ns = Node("iptables-legacy");
         using var programs = new Programs();
@@ -70,7 +72,7 @@ public sealed class ReferenceCleanupTests
     [Theory]
     [InlineData("iptables-legacy")]
     [InlineData("iptables-nft")]
-    public async Task An_exemption_that_ends_with_the_takeover_is_named(string kind)
+    public async Task Exemption_that_ends_with_the_takeover_is_logged(string kind)
     {
         Requirement.NeedProgram(kind);
         await using var lab = await HostLab.StartAsync(before: lab =>
@@ -89,7 +91,7 @@ public sealed class ReferenceCleanupTests
     }
 
     [Fact]
-    public async Task A_table_that_the_old_daemon_puts_back_is_removed_again()
+    public async Task Table_that_the_old_daemon_restores_is_removed_again()
     {
         await using var lab = await HostLab.StartAsync(before: lab => lab.Nft("add table ip aws-cni"));
         Assert.DoesNotContain("aws-cni", lab.Nft("list tables"), StringComparison.Ordinal);
@@ -100,9 +102,9 @@ public sealed class ReferenceCleanupTests
         );
     }
 
-    /// <summary>Two networks on one node: neither may keep it busy, and an hour of it must not fill the log.</summary>
+    /// <summary>Two networks on one node must not keep the daemon busy or fill the log.</summary>
     [Fact]
-    public async Task A_table_that_comes_back_for_ever_is_removed_ever_less_often_and_said_once()
+    public async Task Table_that_keeps_recurring_is_removed_with_backoff_and_logged_once()
     {
         Iproute.Need();
         using var ns = NetworkNamespace.CreateAnonymous();
@@ -138,21 +140,21 @@ public sealed class ReferenceCleanupTests
     }
 
     [Fact]
-    public async Task A_node_that_translates_nothing_needs_no_nft()
+    public async Task Node_without_SNAT_needs_no_nft()
     {
         using var programs = new Programs();
         await using var lab = await HostLab.StartAsync(
             new HostNetworkOptions { ExternalSnat = true, NodePorts = false },
             programs: [programs.Folder]
         );
-        Assert.Null(lab.Keeper.Problem);
+        Assert.Null(lab.Reconciler.Problem);
     }
 
     [Theory]
     [InlineData("iptables-legacy")]
     [InlineData("iptables-nft")]
     [InlineData("nft")]
-    public async Task Given_back_the_node_keeps_our_table_until_the_others_rules_are_there(string kind)
+    public async Task Rollback_to_the_reference_keeps_our_table_until_its_rules_exist(string kind)
     {
         using var ns = Node(kind);
         var removal = new NatRemoval(new NetfilterProgram(ns, TimeProvider.System));
@@ -172,7 +174,7 @@ public sealed class ReferenceCleanupTests
     }
 
     [Fact]
-    public async Task Asked_to_our_table_goes_although_nothing_takes_its_place()
+    public async Task Rollback_on_request_removes_our_table_without_a_replacement()
     {
         using var ns = Node("nft");
         Iproute.Run(ns, "nft", ["add", "table", "ip", "vpccni"]);

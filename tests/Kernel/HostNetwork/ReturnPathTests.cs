@@ -9,8 +9,8 @@ using Xunit;
 namespace VpcCni.Kernel.Tests.HostNetwork;
 
 /// <summary>
-/// Connections that somebody else opens to a pod of a secondary ENI, or that a pod opens to an address of its own node: the answer must
-/// take the way by which the question came.
+/// Connections that others open to a pod of a secondary ENI, and connections of a pod to an address of its node: the answer must leave by
+/// the path by which the request arrived.
 /// </summary>
 public sealed class ReturnPathTests
 {
@@ -20,15 +20,15 @@ public sealed class ReturnPathTests
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public async Task A_load_balancer_with_pods_as_targets_reaches_them_by_their_own_ENI(bool externalSnat)
+    public async Task Load_balancer_with_pod_targets_reaches_them_by_their_ENI(bool externalSnat)
     {
         await using var lab = await HostLab.StartAsync(new HostNetworkOptions { ExternalSnat = externalSnat });
         var pod = lab.AddPod("web", "10.0.0.21");
-        // The client's address is kept, so the source is outside of the VPC and routed by the primary ENI; the pod's ENI receives it.
+        // The client's address is kept, so its route is by the primary ENI, but the pod's ENI receives the request.
         Assert.Equal(HostLab.Internet, await HostLab.ConnectAsync(lab.Second, pod, Web, source: HostLab.Internet));
-        // From the balancer's own address within the VPC.
+        // From the balancer's own address in the VPC.
         Assert.Equal(IPAddress.Parse("10.0.0.1"), await HostLab.ConnectAsync(lab.Second, pod, Web));
-        // And the pod's own connections go where they went before.
+        // Connections of the pod itself leave as before.
         Assert.Equal(
             externalSnat ? Pod : HostLab.PrimaryAddress,
             await HostLab.ConnectAsync(pod, externalSnat ? lab.Second : lab.First, new IPEndPoint(HostLab.Internet, 8081))
@@ -38,14 +38,14 @@ public sealed class ReturnPathTests
     [Theory]
     [InlineData("iptables-legacy")]
     [InlineData("iptables-nft")]
-    public async Task A_resolver_on_the_node_answers_pods_of_every_ENI(string mode)
+    public async Task Resolver_on_the_node_answers_pods_of_every_ENI(string mode)
     {
         Requirement.NeedProgram(mode);
         IPAddress local = IPAddress.Parse("169.254.20.10"),
             service = IPAddress.Parse("172.20.0.10");
         await using var lab = await HostLab.StartAsync(before: lab =>
         {
-            // As NodeLocal DNSCache does: both addresses on a link of its own, and no connection tracking for them.
+            // As NodeLocal DNSCache does: both addresses on a link of its own, without connection tracking.
             lab.Host.IpBatch(
                 "",
                 [
@@ -76,22 +76,18 @@ public sealed class ReturnPathTests
         }
     }
 
-    /// <summary>
-    /// The nftables table is the daemon's own: which backend the rules of others are in is never asked, and the wrong one cannot be
-    /// chosen.
-    /// </summary>
+    /// <summary>The daemon has an nftables table of its own, so the backend of other rules does not matter.</summary>
     [Theory]
     [InlineData("iptables-legacy", "iptables-nft")]
     [InlineData("iptables-nft", "iptables-legacy")]
-    public async Task Rules_that_appear_later_in_either_backend_of_iptables_or_in_both_change_nothing(string first, string second)
+    public async Task Later_rules_in_any_iptables_backend_have_no_effect(string first, string second)
     {
         Requirement.NeedProgram(first);
         Requirement.NeedProgram(second);
         await using var lab = await HostLab.StartAsync();
         var (pod, client) = (lab.AddPod("web", "10.0.0.21"), lab.AddPod("client", "10.0.0.22"));
         await CheckAsync();
-        // kube-proxy comes a moment later, in the backend that is not the machine's default, and somebody has ten rules and
-        // more in the other one.
+        // kube-proxy starts later, in the backend that is not the default, and the other backend has ten rules or more.
         KubeProxy.Install(lab.Host, first);
         for (var rule = 0; rule < 12; rule++)
             Iproute.Run(lab.Host, second, ["-t", "filter", "-A", "FORWARD", "-s", $"192.0.2.{rule}", "-j", "ACCEPT"]);
@@ -110,8 +106,8 @@ public sealed class ReturnPathTests
             IPAddress.Parse("10.0.0.22"),
             await HostLab.ConnectAsync(client, pod, Web, new IPEndPoint(KubeProxy.ServiceAddress, 80))
         );
-        await lab.Keeper.SyncAsync(CancellationToken.None);
-        Assert.Null(lab.Keeper.Problem);
+        await lab.Reconciler.SyncAsync(CancellationToken.None);
+        Assert.Null(lab.Reconciler.Problem);
         Assert.Equal(0, lab.Repaired(RepairKind.Nat));
 
         async Task CheckAsync() =>

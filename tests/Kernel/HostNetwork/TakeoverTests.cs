@@ -8,7 +8,9 @@ using Xunit;
 
 namespace VpcCni.Kernel.Tests.HostNetwork;
 
-/// <summary>A node that the AWS VPC CNI has run on: its netfilter rules go once ours are there, and nothing that runs notices.</summary>
+/// <summary>
+/// Takeover of a node from the AWS VPC CNI: its netfilter rules are removed once ours exist, and open connections survive.
+/// </summary>
 public sealed class TakeoverTests
 {
     private static readonly string[] Rules =
@@ -31,7 +33,7 @@ public sealed class TakeoverTests
     [Theory]
     [InlineData("iptables-legacy")]
     [InlineData("iptables-nft")]
-    public async Task The_references_rules_are_replaced_and_a_connection_that_runs_goes_on(string kind)
+    public async Task Rules_of_the_reference_are_replaced_and_open_connections_survive(string kind)
     {
         Requirement.NeedProgram(kind);
         Pair? open = null;
@@ -39,7 +41,7 @@ public sealed class TakeoverTests
         {
             KubeProxy.Install(lab.Host, kind);
             foreach (var rule in Rules)
-                Iproute.Run(lab.Host, kind, Words(rule));
+                Iproute.Run(lab.Host, kind, Arguments(rule));
             lab.Nft("add table ip aws-cni");
             lab.Host.IpBatch(
                 "",
@@ -60,7 +62,7 @@ public sealed class TakeoverTests
         Assert.DoesNotContain("AWS", left, StringComparison.Ordinal);
         Assert.Contains("KUBE-SERVICES", left, StringComparison.Ordinal);
         Assert.DoesNotContain("aws-cni", lab.Nft("list tables"), StringComparison.Ordinal);
-        // The connection is as alive as before.
+        // The connection survived the takeover.
         running.AssertAlive();
         Assert.Equal(
             HostLab.PrimaryAddress,
@@ -68,8 +70,8 @@ public sealed class TakeoverTests
         );
     }
 
-    /// <summary>Words with blanks between them; what stands between bars is one word.</summary>
-    private static string[] Words(string rule) =>
+    /// <summary>Splits a rule at blanks; text between bars is one argument.</summary>
+    private static string[] Arguments(string rule) =>
         [.. rule.Split('|').SelectMany((part, index) => index % 2 == 1 ? [part] : part.Split(' ', StringSplitOptions.RemoveEmptyEntries))];
 
     /// <summary>Both ends of an open connection to the outside.</summary>

@@ -6,7 +6,7 @@ using Xunit;
 
 namespace VpcCni.Kernel.Tests.Netlink;
 
-/// <summary>Batches and errors of a real kernel.</summary>
+/// <summary>Batches and errors on a real kernel.</summary>
 public sealed class BatchTests : IDisposable
 {
     private const AddressFamily V4 = AddressFamily.InterNetwork;
@@ -41,7 +41,7 @@ public sealed class BatchTests : IDisposable
     }
 
     [Fact]
-    public void Two_thousand_routes_in_one_call_are_all_there_and_all_go()
+    public void Two_thousand_routes_are_added_and_removed_in_one_call_each()
     {
         var routes = Enumerable.Range(0, 2000).Select(number => Route(number)).ToArray();
         _netlink.Execute([.. routes.Select(RouteRequests.Add)]);
@@ -52,7 +52,7 @@ public sealed class BatchTests : IDisposable
     }
 
     [Fact]
-    public void A_failure_in_the_middle_stops_nothing_and_carries_the_kernels_words()
+    public void Failure_in_a_batch_stops_nothing_and_has_the_kernels_text()
     {
         var beyond = Route(1) with { Gateway = IPAddress.Parse("172.16.0.1"), Scope = RouteScope.Global, LinkIndex = 0 };
         var failure = Assert.Throws<NetlinkException>(() =>
@@ -80,12 +80,12 @@ public sealed class BatchTests : IDisposable
     }
 
     [Fact]
-    public void The_command_in_an_error_is_one_that_ip_understands()
+    public void Command_in_an_error_is_accepted_by_ip()
     {
         var failure = Assert.Throws<NetlinkException>(() => _netlink.Execute(LinkRequests.SetMtu(_index, 99999999)));
         string[] words = failure.Operation.Split(' ');
-        var refused = Assert.Throws<InvalidOperationException>(() => Iproute.Run(_ns, words[0], words[1..]));
-        Assert.Contains(failure.ExtendedMessage!, refused.Message, StringComparison.Ordinal);
+        var rejected = Assert.Throws<InvalidOperationException>(() => Iproute.Run(_ns, words[0], words[1..]));
+        Assert.Contains(failure.ExtendedMessage!, rejected.Message, StringComparison.Ordinal);
 
         var route = RouteRequests.Add(Route(3) with { Protocol = RouteProtocol.Static, Metric = 7, Mtu = 1400 });
         words = route.Description.Split(' ');
@@ -94,7 +94,7 @@ public sealed class BatchTests : IDisposable
     }
 
     [Fact]
-    public void Tolerated_errors_make_a_batch_repeatable()
+    public void Batch_that_tolerates_errors_is_repeatable()
     {
         NetlinkRequest[] add =
         [

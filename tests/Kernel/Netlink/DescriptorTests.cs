@@ -5,7 +5,7 @@ using Xunit;
 
 namespace VpcCni.Kernel.Tests.Netlink;
 
-/// <summary>Runs alone: it counts the descriptors of the whole process.</summary>
+/// <summary>Disables parallel tests, because this class counts the descriptors of the process.</summary>
 [CollectionDefinition(Name, DisableParallelization = true)]
 public sealed class AloneCollection
 {
@@ -16,7 +16,7 @@ public sealed class AloneCollection
 public sealed class DescriptorTests
 {
     [Fact]
-    public void Namespaces_sockets_and_monitors_leave_no_descriptor_and_no_thread_behind()
+    public void Namespaces_sockets_and_monitors_leak_no_descriptor_and_no_thread()
     {
         Iproute.Need();
         Once();
@@ -24,7 +24,7 @@ public sealed class DescriptorTests
         for (int run = 0; run < 100; run++)
             Once();
         var (descriptorsAfter, threadsAfter) = Count();
-        // The runtime opens and starts a few of its own meanwhile; a leak would be hundreds.
+        // The runtime opens and starts a few of its own in the meantime; a leak would be hundreds.
         Assert.True(descriptorsAfter < descriptors + 20, $"descriptors: {descriptors}, then {descriptorsAfter}");
         Assert.True(threadsAfter < threads + 20, $"threads: {threads}, then {threadsAfter}");
     }

@@ -8,7 +8,7 @@ using VpcCni.Tests.Shared;
 namespace VpcCni.Kernel.Tests.Netlink;
 
 /// <summary>
-/// iproute2 inside a namespace, as the independent witness: a child process inherits the namespace of the thread that starts it.
+/// Runs iproute2 in a namespace as an independent reference. The child process inherits the namespace of the thread that starts it.
 /// </summary>
 internal static class Iproute
 {
@@ -20,11 +20,11 @@ internal static class Iproute
         Requirement.NeedProgram("ip");
     }
 
-    /// <summary><c>ip ARGUMENTS</c>; throws if it fails.</summary>
+    /// <summary>Runs <c>ip ARGUMENTS</c>; throws if it fails.</summary>
     public static string Ip(this NetworkNamespace ns, string arguments) =>
         Run(ns, "ip", arguments.Split(' ', StringSplitOptions.RemoveEmptyEntries));
 
-    /// <summary>Many commands in one process, which stops at the first that fails.</summary>
+    /// <summary>Runs many commands in one process, which stops at the first failure.</summary>
     public static string IpBatch(this NetworkNamespace ns, string options, IEnumerable<string> commands)
     {
         string file = Path.GetTempFileName();
@@ -39,13 +39,13 @@ internal static class Iproute
         }
     }
 
-    /// <summary><c>ip -j ARGUMENTS</c></summary>
+    /// <summary>Runs <c>ip -j ARGUMENTS</c>.</summary>
     public static JsonArray IpJson(this NetworkNamespace ns, string arguments) => Array(ns.Ip("-j " + arguments));
 
     public static JsonArray Array(string text)
     {
         var json = text.Length == 0 ? [] : JsonNode.Parse(text)!.AsArray();
-        // iproute2 prints empty objects for what a filter left out.
+        // iproute2 prints empty objects for entries that a filter excludes.
         for (int index = json.Count - 1; index >= 0; index--)
         {
             if (json[index] is JsonObject { Count: 0 })
@@ -84,7 +84,7 @@ internal static class Iproute
 
     public static string? Text(this JsonNode node, string name) => node[name]?.GetValue<string>();
 
-    /// <summary>A number that iproute2 prints as text, in either base.</summary>
+    /// <summary>Reads a number that iproute2 prints as text in base 10 or 16.</summary>
     public static uint Hex(this JsonNode node, string name) =>
         node[name] is { } value ? uint.Parse(value.GetValue<string>().AsSpan(2), NumberStyles.HexNumber, CultureInfo.InvariantCulture) : 0;
 }

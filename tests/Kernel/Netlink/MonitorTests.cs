@@ -33,7 +33,7 @@ public sealed class MonitorTests : IDisposable
     }
 
     [Fact]
-    public async Task Every_kind_of_change_is_reported_both_ways()
+    public async Task Every_kind_of_object_is_reported_when_set_and_when_removed()
     {
         using var monitor = RouteMonitor.Start(_ns, RouteMonitorGroups.All, _seen.Enqueue, _errors.Enqueue);
         _netlink.Execute(
@@ -95,7 +95,7 @@ public sealed class MonitorTests : IDisposable
             RuleRequests.Add(rule6),
             NeighbourRequests.Replace(neighbour),
         ]);
-        // An IPv6 address is only announced when the kernel has got round to it, in the background.
+        // The kernel reports an IPv6 address with a delay, in the background.
         await AllSeen(RouteChange.Set);
         _netlink.Execute([
             NeighbourRequests.Remove(neighbour),
@@ -125,7 +125,7 @@ public sealed class MonitorTests : IDisposable
     }
 
     [Fact]
-    public async Task Only_the_groups_asked_for_are_reported()
+    public async Task Only_the_requested_groups_are_reported()
     {
         using var monitor = RouteMonitor.Start(_ns, RouteMonitorGroups.Ipv4Rules, _seen.Enqueue, _errors.Enqueue);
         _netlink.Execute([
@@ -138,7 +138,7 @@ public sealed class MonitorTests : IDisposable
     }
 
     [Fact]
-    public async Task A_queue_that_overflows_is_reported_and_reports_go_on()
+    public async Task Overflow_is_reported_and_notifications_continue()
     {
         using var gate = new ManualResetEventSlim();
         using var monitor = RouteMonitor.Start(
@@ -151,7 +151,7 @@ public sealed class MonitorTests : IDisposable
             },
             _errors.Enqueue
         );
-        // The queue holds 2 MiB at most (twice what is asked for); a report occupies at least 512 octets of it.
+        // The queue contains at most 2 MiB (twice the size requested); a notification occupies at least 512 octets of it.
         var rule = new RuleInfo { Family = V4, Priority = 7 };
         NetlinkRequest[] pair = [RuleRequests.Add(rule), RuleRequests.Remove(rule)];
         var many = Enumerable.Repeat(pair, 64).SelectMany(requests => requests).ToArray();
@@ -165,7 +165,7 @@ public sealed class MonitorTests : IDisposable
     }
 
     [Fact]
-    public async Task What_a_callback_throws_goes_to_the_error_handler_and_reports_go_on()
+    public async Task Exception_of_a_callback_is_reported_and_notifications_continue()
     {
         using var monitor = RouteMonitor.Start(
             _ns,
@@ -187,7 +187,7 @@ public sealed class MonitorTests : IDisposable
     }
 
     [Fact]
-    public void After_dispose_nothing_is_reported()
+    public void Dispose_ends_the_notifications()
     {
         var monitor = RouteMonitor.Start(_ns, RouteMonitorGroups.All, _seen.Enqueue, _errors.Enqueue);
         monitor.Dispose();
@@ -199,7 +199,7 @@ public sealed class MonitorTests : IDisposable
     }
 
     [Fact]
-    public async Task A_callback_may_dispose_its_monitor()
+    public async Task Callback_may_dispose_its_monitor()
     {
         RouteMonitor? monitor = null;
         using var started = new ManualResetEventSlim();

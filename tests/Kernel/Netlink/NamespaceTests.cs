@@ -9,7 +9,7 @@ using Xunit;
 
 namespace VpcCni.Kernel.Tests.Netlink;
 
-/// <summary>Network namespaces of a real kernel, named ones beside `ip netns`.</summary>
+/// <summary>Network namespaces of a real kernel, beside those of <c>ip netns</c>.</summary>
 public sealed class NamespaceTests : IDisposable
 {
     private readonly string _name = $"vpccni-test-{Environment.ProcessId}-{Interlocked.Increment(ref _count)}";
@@ -24,7 +24,7 @@ public sealed class NamespaceTests : IDisposable
     }
 
     [Fact]
-    public void A_named_namespace_is_one_of_ip_netns_until_it_is_deleted()
+    public void Named_namespace_is_listed_by_ip_netns_until_deleted()
     {
         using (var ns = NetworkNamespace.CreateNamed(_name))
         {
@@ -44,7 +44,7 @@ public sealed class NamespaceTests : IDisposable
     }
 
     [Fact]
-    public void Ip_netns_can_delete_ours_and_we_can_open_and_delete_its()
+    public void Namespaces_are_interchangeable_with_those_of_ip_netns()
     {
         using var here = NetworkNamespace.OpenCurrent();
         NetworkNamespace.CreateNamed(_name).Dispose();
@@ -59,10 +59,10 @@ public sealed class NamespaceTests : IDisposable
     }
 
     [Fact]
-    public void The_directory_of_names_is_a_shared_mount_point()
+    public void Directory_of_names_is_a_shared_mount_point()
     {
         NetworkNamespace.CreateNamed(_name).Dispose();
-        // proc(5), mountinfo: mount point in the fifth column, optional fields before the dash.
+        // proc(5), mountinfo: the mount point is the fifth column; optional fields precede the dash.
         var mounts = File.ReadLines("/proc/self/mountinfo")
             .Select(line => line.Split(' '))
             .Where(fields => fields[4] == "/run/netns")
@@ -72,7 +72,7 @@ public sealed class NamespaceTests : IDisposable
     }
 
     [Fact]
-    public void A_taken_name_is_refused_and_left_alone()
+    public void Existing_name_is_rejected_and_unchanged()
     {
         using var first = NetworkNamespace.CreateNamed(_name);
         var failure = Assert.Throws<NetworkNamespaceException>(() => NetworkNamespace.CreateNamed(_name));
@@ -85,7 +85,7 @@ public sealed class NamespaceTests : IDisposable
     [InlineData("")]
     [InlineData("..")]
     [InlineData("a/b")]
-    public void What_is_no_file_name_is_no_name(string name)
+    public void Invalid_name_is_rejected(string name)
     {
         Assert.Throws<ArgumentException>(() => NetworkNamespace.CreateNamed(name));
         Assert.Throws<ArgumentException>(() => NetworkNamespace.DeleteNamed(name));
@@ -96,7 +96,7 @@ public sealed class NamespaceTests : IDisposable
     [InlineData("/etc/hostname", Errno.EINVAL)]
     [InlineData("/proc/self/ns/uts", Errno.EINVAL)]
     [InlineData("/run", Errno.EINVAL)]
-    public void What_is_no_network_namespace_is_refused_with_its_path(string path, Errno errno)
+    public void Path_that_is_not_a_network_namespace_is_rejected_with_its_path(string path, Errno errno)
     {
         var failure = Assert.Throws<NetworkNamespaceException>(() => NetworkNamespace.Open(path));
         Assert.Equal((errno, path), (failure.Errno, failure.Path));
@@ -104,9 +104,9 @@ public sealed class NamespaceTests : IDisposable
         Assert.False(NetworkNamespace.IsNamespacePath(path));
     }
 
-    /// <summary>Anybody who may write to the folder can make one; opening it must not wait for a writer that never comes.</summary>
+    /// <summary>Anyone who may write to the folder can create a named pipe; opening it must not wait for a writer.</summary>
     [Fact]
-    public async Task A_pipe_with_a_name_is_refused_at_once()
+    public async Task Named_pipe_is_rejected_without_waiting()
     {
         var folder = Directory.CreateTempSubdirectory("vpccni-fifo-");
         try
@@ -125,7 +125,7 @@ public sealed class NamespaceTests : IDisposable
     }
 
     [Fact]
-    public void A_body_runs_inside_on_a_thread_of_its_own_and_the_caller_stays_where_it_is()
+    public void Run_executes_on_a_thread_of_its_own_and_does_not_move_the_caller()
     {
         using var here = NetworkNamespace.OpenCurrent();
         using var ns = NetworkNamespace.CreateAnonymous();
@@ -161,16 +161,16 @@ public sealed class NamespaceTests : IDisposable
     }
 
     [Fact]
-    public void An_exception_arrives_as_it_was_thrown()
+    public void Exception_of_a_body_is_rethrown_unchanged()
     {
         using var ns = NetworkNamespace.CreateAnonymous();
-        var failure = Assert.Throws<InvalidDataException>(() => ns.Run(Thrower));
-        Assert.Equal("from inside", failure.Message);
-        Assert.Contains(nameof(Thrower), failure.StackTrace, StringComparison.Ordinal);
+        var failure = Assert.Throws<InvalidDataException>(() => ns.Run(Throw));
+        Assert.Equal("from the body", failure.Message);
+        Assert.Contains(nameof(Throw), failure.StackTrace, StringComparison.Ordinal);
     }
 
     [Fact]
-    public async Task A_socket_stays_in_its_namespace()
+    public async Task Socket_stays_in_its_namespace()
     {
         using var ns = NetworkNamespace.CreateAnonymous();
         using var netlink = ns.OpenRouteNetlink();
@@ -185,7 +185,7 @@ public sealed class NamespaceTests : IDisposable
     }
 
     [Fact]
-    public void A_netlink_socket_keeps_an_anonymous_namespace_alive_and_disposing_all_ends_it()
+    public void Anonymous_namespace_exists_until_its_last_socket_is_disposed()
     {
         using var node = NetworkNamespace.CreateAnonymous();
         using var outside = node.OpenRouteNetlink();
@@ -204,12 +204,12 @@ public sealed class NamespaceTests : IDisposable
         ns.Dispose();
         Assert.NotNull(inside.FindLink("eth0"));
         inside.Dispose();
-        // The kernel takes namespaces apart in the background.
+        // The kernel destroys namespaces in the background.
         Assert.True(SpinWait.SpinUntil(() => outside.FindLink("v0") is null, TimeSpan.FromSeconds(20)));
     }
 
     [Fact]
-    public void A_request_refuses_a_namespace_that_was_disposed()
+    public void Request_with_a_disposed_namespace_throws()
     {
         using var node = NetworkNamespace.CreateAnonymous();
         using var netlink = node.OpenRouteNetlink();
@@ -229,7 +229,7 @@ public sealed class NamespaceTests : IDisposable
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private static void Thrower() => throw new InvalidDataException("from inside");
+    private static void Throw() => throw new InvalidDataException("from the body");
 
     private static IEnumerable<string?> Names()
     {

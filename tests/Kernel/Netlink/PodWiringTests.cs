@@ -7,11 +7,11 @@ using Xunit;
 
 namespace VpcCni.Kernel.Tests.Netlink;
 
-/// <summary>The whole life of a pod's wiring in one go.</summary>
+/// <summary>Wires and unwires a pod from beginning to end.</summary>
 public sealed class PodWiringTests
 {
     [Fact]
-    public void Pod_wiring_in_two_batches_is_what_the_kernel_shows()
+    public void Pod_wired_in_two_batches_is_shown_by_ip()
     {
         Requirement.NeedRoot();
         using var node = NetworkNamespace.CreateAnonymous();

@@ -6,7 +6,7 @@ using Xunit;
 
 namespace VpcCni.Kernel.Tests.Netlink;
 
-/// <summary>What the library reads is what `ip -j` shows of the same namespace, which `ip` has set up.</summary>
+/// <summary>Compares the queries of the library with `ip -j` in a namespace that `ip` has set up.</summary>
 public sealed class QueryTests : IDisposable
 {
     private const AddressFamily V4 = AddressFamily.InterNetwork;
@@ -58,7 +58,7 @@ public sealed class QueryTests : IDisposable
     }
 
     [Fact]
-    public void Namespaces_have_the_numbers_that_links_name()
+    public void FindNamespaceId_returns_the_id_of_the_links()
     {
         using var other = NetworkNamespace.CreateAnonymous();
         Assert.NotNull(_netlink.FindLink("eni0")!.PeerNamespaceId);
@@ -67,7 +67,7 @@ public sealed class QueryTests : IDisposable
     }
 
     [Fact]
-    public void Settings_of_links_are_those_under_proc()
+    public void Configurations_equal_the_files_of_proc()
     {
         _ns.Run(() =>
         {
@@ -90,7 +90,7 @@ public sealed class QueryTests : IDisposable
     }
 
     [Fact]
-    public void Links_are_those_of_ip()
+    public void Links_equal_those_of_ip()
     {
         var shown = _ns.IpJson("-d link show");
         Assert.Equal(
@@ -122,7 +122,7 @@ public sealed class QueryTests : IDisposable
     }
 
     [Fact]
-    public void A_veth_knows_its_peer_here_and_elsewhere()
+    public void Veth_has_the_index_of_its_peer_in_any_namespace()
     {
         var here = _netlink.FindLink("v0")!;
         Assert.Equal((_netlink.FindLink("p0")!.Index, (int?)null), (here.PeerIndex!.Value, here.PeerNamespaceId));
@@ -146,7 +146,7 @@ public sealed class QueryTests : IDisposable
     }
 
     [Fact]
-    public void Addresses_are_those_of_ip_also_of_one_link_and_one_family()
+    public void Addresses_equal_those_of_ip_with_and_without_filters()
     {
         foreach (var (family, option) in ((AddressFamily, string)[])[(AddressFamily.Unspecified, ""), (V4, "-4 "), (V6, "-6 ")])
         {
@@ -190,7 +190,7 @@ public sealed class QueryTests : IDisposable
     [InlineData(V6, null)]
     [InlineData(V6, 255)]
     [InlineData(V6, 1000)]
-    public void Routes_are_those_of_ip_of_all_tables_and_of_one(AddressFamily family, int? table)
+    public void Routes_equal_those_of_ip_of_all_tables_and_of_one(AddressFamily family, int? table)
     {
         string view = $"-N {(family == V4 ? "-4" : "-6")} route show table {table?.ToString() ?? "all"}";
         var shown = _ns.IpJson(view)
@@ -221,14 +221,14 @@ public sealed class QueryTests : IDisposable
     }
 
     [Fact]
-    public void A_table_without_routes_is_empty()
+    public void Table_without_routes_is_empty()
     {
         Assert.Empty(_netlink.GetRoutes(V4, 77));
         Assert.Empty(_netlink.GetRoutes(V6, 77777));
     }
 
     [Fact]
-    public void Rules_are_those_of_ip_and_foreign_selectors_are_noticed()
+    public void Rules_equal_those_of_ip_and_other_selectors_are_flagged()
     {
         var shown = _ns.IpJson("-N rule show")
             .Select(rule =>
@@ -244,7 +244,7 @@ public sealed class QueryTests : IDisposable
                 $"{rule.Priority} not {rule.Invert} from {rule.Source?.ToString() ?? "all"} to "
                 + $"{rule.Destination?.ToString() ?? "all"} mark {rule.Mark}/{rule.MarkMask} iif {rule.InputInterface} oif "
                 + $"{rule.OutputInterface} "
-                // `ip` does not print the protocol of the kernel's own rules.
+                // `ip` does not print the protocol of rules that the kernel added.
                 + $"table {rule.Table} proto {(rule.Protocol == RouteProtocol.Kernel ? 0 : (int)rule.Protocol)} other "
                 + $"{rule.HasOtherSelectors}"
             );
@@ -255,7 +255,7 @@ public sealed class QueryTests : IDisposable
     }
 
     [Fact]
-    public void Neighbours_are_those_of_ip_and_proxies_are_asked_for_apart()
+    public void Neighbours_equal_those_of_ip_and_proxies_are_queried_apart()
     {
         int index = _netlink.FindLink("eni0")!.Index;
         var permanent = new NeighbourInfo
@@ -282,7 +282,7 @@ public sealed class QueryTests : IDisposable
     }
 
     [Fact]
-    public void Everything_read_can_be_removed_by_what_was_read()
+    public void Every_object_can_be_removed_by_the_value_read()
     {
         foreach (var family in (AddressFamily[])[V4, V6])
         {

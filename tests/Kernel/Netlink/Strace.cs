@@ -5,7 +5,7 @@ using VpcCni.Netlink;
 
 namespace VpcCni.Kernel.Tests.Netlink;
 
-/// <summary>Runs `ip` under strace and keeps the octets of its last netlink request.</summary>
+/// <summary>Runs `ip` under strace and returns the octets of its last netlink request.</summary>
 internal static class Strace
 {
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(20);
@@ -52,7 +52,7 @@ internal static class Strace
         }
     }
 
-    /// <summary>After each call: lines such as " | 00010  02 00 0a 00 ..  .. |  text |".</summary>
+    /// <summary>Parses the dump after each call: lines such as " | 00010  02 00 0a 00 ..  .. |  text |".</summary>
     private static byte[] Parse(IEnumerable<string> lines)
     {
         var message = new List<byte>();

@@ -5,7 +5,7 @@ using Xunit;
 
 namespace VpcCni.Kernel.Tests.Netlink;
 
-/// <summary>Many links made and deleted by several sockets while others dump.</summary>
+/// <summary>Several sockets add and delete links while others dump them.</summary>
 public sealed class StressTests
 {
     private const int Writers = 4;
@@ -13,7 +13,7 @@ public sealed class StressTests
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(25);
 
     [Fact]
-    public async Task Two_hundred_veth_pairs_come_and_go_while_dumps_run()
+    public async Task Dumps_are_consistent_while_two_hundred_veth_pairs_are_changed()
     {
         Iproute.Need();
         using var node = NetworkNamespace.CreateAnonymous();
@@ -25,7 +25,7 @@ public sealed class StressTests
             .ToArray();
         var writers = Enumerable
             .Range(0, Writers)
-            .Select(writer => Task.Factory.StartNew(() => MakeAndDelete(node, pods, writer), TaskCreationOptions.LongRunning))
+            .Select(writer => Task.Factory.StartNew(() => AddAndDelete(node, pods, writer), TaskCreationOptions.LongRunning))
             .ToArray();
         try
         {
@@ -43,7 +43,7 @@ public sealed class StressTests
         Assert.Equal(["lo"], pods.IpJson("link show").Select(link => link!.Text("ifname")));
     }
 
-    private static void MakeAndDelete(NetworkNamespace node, NetworkNamespace pods, int writer)
+    private static void AddAndDelete(NetworkNamespace node, NetworkNamespace pods, int writer)
     {
         using var netlink = node.OpenRouteNetlink();
         string[] names = [.. Enumerable.Range(0, PairsPerWriter).Select(number => $"v{writer}-{number}")];
@@ -77,7 +77,7 @@ public sealed class StressTests
         {
             try
             {
-                // No link twice: what an interrupted dump brought is dropped.
+                // Results of interrupted dumps are dropped, so no link appears twice.
                 var links = netlink.GetLinks();
                 Assert.Equal(links.Count, links.Select(link => link.Index).Distinct().Count());
                 netlink.GetAddresses(AddressFamily.InterNetworkV6);
@@ -86,7 +86,7 @@ public sealed class StressTests
             }
             catch (NetlinkException exception) when (exception.Errno == Errno.EINTR)
             {
-                // Every attempt was interrupted: an honest answer while four sockets do nothing but interrupt.
+                // Every attempt may be interrupted while four sockets do nothing but change links.
             }
         }
 

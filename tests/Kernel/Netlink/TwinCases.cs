@@ -6,12 +6,12 @@ using Xunit;
 
 namespace VpcCni.Kernel.Tests.Netlink;
 
-/// <summary>One change, as `ip` words it and as this library does, after the same preparation.</summary>
-/// <param name="Name">Also the name of the test.</param>
+/// <summary>A change as a command of `ip` and as a request of this library, after the same preparation.</summary>
+/// <param name="Name">Name of the case.</param>
 /// <param name="Ip">Arguments of `ip`. PEER stands for the path of a second namespace.</param>
-/// <param name="Ours">The request; it gets the namespace that PEER is.</param>
-/// <param name="Before">More preparation, as commands of `ip`, separated by ';'.</param>
-/// <param name="Errno">What the kernel answers, if not success.</param>
+/// <param name="Ours">Creates the request; the argument is the namespace PEER.</param>
+/// <param name="Before">Additional preparation: commands of `ip`, separated by ';'.</param>
+/// <param name="Errno">Expected error of the kernel.</param>
 public sealed record TwinCase(
     string Name,
     string Ip,
@@ -23,12 +23,12 @@ public sealed record TwinCase(
     public override string ToString() => Name;
 }
 
-/// <summary>Every verb of the library, in the forms that matter, beside its command.</summary>
+/// <summary>Every request of the library in its relevant forms, with its command.</summary>
 internal static class TwinCases
 {
     /// <summary>
-    /// In a fresh namespace the loopback link has index 1, so these get 2 (p0: the kernel makes the peer first) and 3 (v0). Addresses of
-    /// the kernel's own making are switched off: their time of arrival varies.
+    /// In a new namespace the loopback link has index 1, so p0 (created first by the kernel) gets 2 and v0 gets 3. Addresses that the
+    /// kernel generates are disabled, because they appear with a delay.
     /// </summary>
     public const string Preparation =
         "link add v0 address 02:00:00:00:00:01 type veth peer name p0 address 02:00:00:00:00:02;link set v0 addrgenmode none;link "
@@ -61,7 +61,7 @@ internal static class TwinCases
                     )
             ),
             new(
-                "veth with the peer elsewhere, all options",
+                "veth with the peer in another namespace, all options",
                 "link add x0 mtu 9001 address 02:00:00:00:00:05 up type veth peer name eth0 netns PEER mtu 8000 address 02:00:00:00:00:06",
                 peer =>
                     LinkRequests.CreateVeth(
@@ -79,13 +79,13 @@ internal static class TwinCases
                     )
             ),
             new(
-                "veth whose name is taken",
+                "veth whose name exists",
                 "link add v0 type veth peer name y0",
                 _ => LinkRequests.CreateVeth(new VethSpec { Name = "v0", PeerName = "y0" }),
                 Errno: Errno.EEXIST
             ),
             new("bridge", "link add br0 address 02:00:00:00:00:05 type bridge", _ => LinkRequests.CreateBridge("br0", Mac5)),
-            // The kernel of a test machine may lack the driver; the message is the same then too.
+            // The kernel of a test machine may lack the driver; the message is the same.
             new(
                 "dummy",
                 "link add d0 mtu 1400 address 02:00:00:00:00:05 type dummy",
@@ -99,7 +99,13 @@ internal static class TwinCases
             new("link mtu out of range", "link set v0 mtu 99999999", _ => LinkRequests.SetMtu(V0, 99999999), Errno: Errno.EINVAL),
             new("link mac", "link set v0 address 02:00:00:00:00:05", _ => LinkRequests.SetMac(V0, Mac5)),
             new("link rename", "link set v0 name w0", _ => LinkRequests.Rename(V0, "w0"), "link set v0 down"),
-            new("link rename to a taken name", "link set v0 name p0", _ => LinkRequests.Rename(V0, "p0"), "link set v0 down", Errno.EEXIST),
+            new(
+                "link rename to an existing name",
+                "link set v0 name p0",
+                _ => LinkRequests.Rename(V0, "p0"),
+                "link set v0 down",
+                Errno.EEXIST
+            ),
             new(
                 "link into a bridge",
                 "link set v0 master br0",
@@ -167,7 +173,7 @@ internal static class TwinCases
             new("address removed", "addr del 10.0.0.2/24 dev v0", _ => AddressRequests.Remove(V0, IPAddress.Parse("10.0.0.2"), 24)),
             new("address IPv6 removed", "addr del fd00::2/64 dev v0", _ => AddressRequests.Remove(V0, IPAddress.Parse("fd00::2"), 64)),
             new(
-                "address that is not there",
+                "address that does not exist",
                 "addr del 10.0.0.99/24 dev v0",
                 _ => AddressRequests.Remove(V0, IPAddress.Parse("10.0.0.99"), 24),
                 Errno: Errno.EADDRNOTAVAIL
@@ -300,7 +306,7 @@ internal static class TwinCases
                 Errno: Errno.ENETUNREACH
             ),
             new(
-                "route removed by what it is",
+                "route removed by its attributes",
                 "route del 10.1.0.0/16 dev v0",
                 _ => RouteRequests.Remove(Any4("10.1.0.0/16") with { LinkIndex = V0 }),
                 "route add 10.1.0.0/16 dev v0"
@@ -312,7 +318,7 @@ internal static class TwinCases
                 "route add 10.1.0.0/16 dev v0 table 1000"
             ),
             new(
-                "route removed by all it is",
+                "route removed by all its attributes",
                 "route del unicast 10.1.0.0/16 via 10.0.0.1 dev v0 table 1000 proto static scope global metric 5",
                 _ =>
                     RouteRequests.Remove(
@@ -333,7 +339,7 @@ internal static class TwinCases
                 _ => RouteRequests.Remove(Any6("fd01::/64") with { LinkIndex = V0 }),
                 "route add fd01::/64 dev v0"
             ),
-            new("route that is not there", "route del 10.99.0.0/16", _ => RouteRequests.Remove(Any4("10.99.0.0/16")), Errno: Errno.ESRCH),
+            new("route that does not exist", "route del 10.99.0.0/16", _ => RouteRequests.Remove(Any4("10.99.0.0/16")), Errno: Errno.ESRCH),
         ];
 
     private static IEnumerable<TwinCase> Rules =>
@@ -477,7 +483,7 @@ internal static class TwinCases
                 "-6 rule add to fd00::/64 lookup 300 pref 512"
             ),
             new(
-                "rule that is not there",
+                "rule that does not exist",
                 "rule del from 10.0.0.5 lookup 1000 pref 99",
                 _ =>
                     RuleRequests.Remove(
@@ -544,14 +550,14 @@ internal static class TwinCases
                 "neigh replace 10.0.0.9 lladdr 02:00:00:00:00:05 dev v0 nud permanent"
             ),
             new(
-                "neighbour that is not there",
+                "neighbour that does not exist",
                 "neigh del 10.0.0.77 dev v0",
                 _ => NeighbourRequests.Remove(V0, IPAddress.Parse("10.0.0.77")),
                 Errno: Errno.ENOENT
             ),
         ];
 
-    /// <summary>Success or failure, as long as it is the same as that of `ip`.</summary>
+    /// <summary>Success or failure, as long as `ip` has the same outcome.</summary>
     public const Errno AnyOutcome = (Errno)(-1);
 
     private static RouteInfo Route4(string destination) => new() { Family = V4, Destination = IPNetwork.Parse(destination) };

@@ -9,8 +9,8 @@ using Xunit;
 namespace VpcCni.Kernel.Tests.Netlink;
 
 /// <summary>
-/// Twin namespaces with the same preparation: in one `ip` makes a change, in the other this library does. What went to the kernel is the
-/// same octet for octet, and what `ip -j` shows afterwards is the same text.
+/// Two namespaces with the same preparation: `ip` makes a change in one, this library in the other. The requests are equal octet for octet,
+/// and so is the output of `ip -j` afterwards.
 /// </summary>
 public sealed class TwinTests
 {
@@ -24,7 +24,7 @@ public sealed class TwinTests
         "neigh show nud noarp",
     ];
 
-    private static readonly TimeSpan SettlingTime = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan ViewTimeout = TimeSpan.FromSeconds(5);
 
     public static TheoryData<TwinCase> Cases => TwinCases.All;
 
@@ -54,7 +54,7 @@ public sealed class TwinTests
             errno = exception.Errno;
         }
 
-        // The name of the other namespace is only known to `ip` as a path: that of our descriptor of it.
+        // `ip` takes a namespace by path: that of the descriptor.
         string path = $"/proc/{Environment.ProcessId}/fd/{theirPeer.Handle.DangerousGetHandle()}";
         var (message, exitCode, error) = Strace.LastRequest(theirs, row.Ip.Replace("PEER", path, StringComparison.Ordinal));
 
@@ -66,7 +66,7 @@ public sealed class TwinTests
         await SameView(theirPeer, ourPeer);
     }
 
-    /// <summary>Carrier and operational state follow a change a moment later (net/core/link_watch.c).</summary>
+    /// <summary>Carrier and operational state follow a change with a delay (net/core/link_watch.c).</summary>
     private static async Task SameView(NetworkNamespace theirs, NetworkNamespace ours)
     {
         string expected = "",
@@ -80,7 +80,7 @@ public sealed class TwinTests
                     actual = View(ours);
                     return expected == actual;
                 },
-                SettlingTime
+                ViewTimeout
             );
         }
         catch (TimeoutException)
@@ -92,15 +92,15 @@ public sealed class TwinTests
     private static void Prepare(NetworkNamespace ns, TwinCase row)
     {
         string[] commands = (TwinCases.Preparation + ";" + row.Before).Split(';', StringSplitOptions.RemoveEmptyEntries);
-        // The family is an option of 'ip', which a batch cannot change.
+        // A batch of 'ip' cannot change the family, which is a global option.
         ns.IpBatch("", commands.Where(command => !command.StartsWith('-')));
         foreach (string command in commands.Where(command => command.StartsWith('-')))
             ns.Ip(command);
     }
 
     /// <summary>
-    /// Everything that 'ip' shows, one object a line, sorted: the kernel lists the multicast routes and neighbours of IPv6, which links get
-    /// as they come up, in the order in which that happened to end.
+    /// Returns the output of 'ip', one object per line, sorted: the order of the multicast routes and neighbours that the kernel adds for
+    /// IPv6 varies.
     /// </summary>
     private static string View(NetworkNamespace ns)
     {
@@ -114,7 +114,7 @@ public sealed class TwinTests
     }
 
     /// <summary>
-    /// Without the sequence number (ip: the time) and the number of the namespace's descriptor, in IFLA_NET_NS_FD at any depth.
+    /// Clears the sequence number (ip sends the time) and the descriptor of the namespace in IFLA_NET_NS_FD at any depth.
     /// </summary>
     private static byte[] Normalise(byte[] message)
     {
@@ -130,7 +130,7 @@ public sealed class TwinTests
         return result;
     }
 
-    /// <summary>Four octets a line, so that a failed comparison shows where.</summary>
+    /// <summary>Formats four octets per line, so that a failed comparison shows the position.</summary>
     private static string Dump(byte[] message)
     {
         var text = new StringBuilder();
@@ -139,7 +139,7 @@ public sealed class TwinTests
         return text.ToString();
     }
 
-    /// <summary>A real socket that keeps what was sent.</summary>
+    /// <summary>A real socket that records the datagrams sent.</summary>
     private sealed class RecordingTransport(NetlinkSocket socket) : INetlinkTransport
     {
         public List<byte[]> Sent { get; } = [];

@@ -5,11 +5,11 @@ using Xunit;
 
 namespace VpcCni.Netlink.Tests.Protocol;
 
-/// <summary>Questions against a scripted kernel.</summary>
+/// <summary>Queries of a scripted kernel.</summary>
 public sealed class DumpTests
 {
     [Fact]
-    public void A_dump_ends_with_done_whatever_the_datagrams()
+    public void Dump_ends_with_NLMSG_DONE_in_any_split_into_datagrams()
     {
         var kernel = new ScriptedTransport().Then(sent => [Whole("links", sent[0].Sequence)]);
         Assert.Equal(["lo", "eni0", "br0"], new RouteNetlink(kernel).GetLinks().Select(link => link.Name));
@@ -18,7 +18,7 @@ public sealed class DumpTests
     }
 
     [Fact]
-    public void An_interrupted_dump_is_repeated_and_its_results_are_dropped()
+    public void Interrupted_dump_is_repeated_and_its_results_are_dropped()
     {
         var kernel = new ScriptedTransport()
             .Then(sent =>
@@ -30,7 +30,7 @@ public sealed class DumpTests
     }
 
     [Fact]
-    public void A_dump_that_is_interrupted_again_and_again_fails_at_last()
+    public void Dump_interrupted_in_every_attempt_fails_with_EINTR()
     {
         var kernel = new ScriptedTransport();
         for (int attempt = 0; attempt < RouteNetlink.MaxDumpAttempts; attempt++)
@@ -42,7 +42,7 @@ public sealed class DumpTests
     }
 
     [Fact]
-    public void Errors_at_the_start_and_at_the_end_of_a_dump_are_reported()
+    public void Error_at_the_start_or_the_end_of_a_dump_is_reported()
     {
         var kernel = new ScriptedTransport()
             .Then(sent => [ScriptedTransport.Acknowledge(sent[0].Sequence, 95, "no such thing")])
@@ -54,14 +54,14 @@ public sealed class DumpTests
     }
 
     [Fact]
-    public void A_table_that_does_not_exist_is_empty()
+    public void Table_that_does_not_exist_is_empty()
     {
         var kernel = new ScriptedTransport().Then(sent => [ScriptedTransport.Recorded("error-table", 0, sent[0].Sequence)]);
         Assert.Empty(new RouteNetlink(kernel).GetRoutes(AddressFamily.InterNetwork, 99));
     }
 
     [Fact]
-    public void What_a_kernel_does_not_filter_is_filtered_here()
+    public void Dump_that_the_kernel_does_not_filter_is_filtered()
     {
         var kernel = new ScriptedTransport()
             .Then(sent => [Whole("routes", sent[0].Sequence)])
@@ -72,7 +72,7 @@ public sealed class DumpTests
     }
 
     [Fact]
-    public void One_link_is_asked_for_by_itself_and_absence_is_null()
+    public void FindLink_queries_one_link_and_returns_null_if_absent()
     {
         var kernel = new ScriptedTransport()
             .Then(sent => [ScriptedTransport.Recorded("links", 1, sent[0].Sequence)])
@@ -85,7 +85,7 @@ public sealed class DumpTests
     }
 
     [Fact]
-    public void Malformed_answers_are_refused_and_the_socket_goes_on()
+    public void Malformed_answer_is_rejected_and_the_socket_stays_usable()
     {
         var kernel = new ScriptedTransport()
             .Then(sent => [ScriptedTransport.Recorded("links", 0, sent[0].Sequence)[..40], ScriptedTransport.Done(sent[0].Sequence)])

@@ -4,7 +4,7 @@ using Xunit;
 
 namespace VpcCni.Netlink.Tests.Protocol;
 
-/// <summary>Batches against a scripted kernel: what is sent, what is believed, what is reported.</summary>
+/// <summary>Batches against a scripted kernel: the datagrams sent, the answers accepted, the failures reported.</summary>
 public sealed class ExecuteTests
 {
     private static readonly NetlinkRequest[] Three =
@@ -15,7 +15,7 @@ public sealed class ExecuteTests
     ];
 
     [Fact]
-    public void Requests_that_belong_together_travel_in_one_send_with_a_sequence_number_each()
+    public void Batch_is_one_send_with_a_sequence_number_per_request()
     {
         var kernel = new ScriptedTransport().ThenAcknowledge();
         new RouteNetlink(kernel).Execute(Three);
@@ -26,7 +26,7 @@ public sealed class ExecuteTests
     }
 
     [Fact]
-    public void Every_failure_of_a_batch_is_reported_and_the_first_names_it()
+    public void Batch_reports_every_failure_and_is_named_after_the_first()
     {
         var kernel = new ScriptedTransport().Then(sent =>
             [
@@ -51,7 +51,7 @@ public sealed class ExecuteTests
     }
 
     [Fact]
-    public void Tolerated_errors_count_as_success()
+    public void Tolerated_error_counts_as_success()
     {
         var kernel = new ScriptedTransport().ThenAcknowledge(0, 0, 19).ThenAcknowledge(19);
         var netlink = new RouteNetlink(kernel);
@@ -60,7 +60,7 @@ public sealed class ExecuteTests
     }
 
     [Fact]
-    public void An_empty_batch_sends_nothing()
+    public void Empty_batch_sends_nothing()
     {
         var kernel = new ScriptedTransport();
         new RouteNetlink(kernel).Execute([]);
@@ -68,7 +68,7 @@ public sealed class ExecuteTests
     }
 
     [Fact]
-    public void A_long_batch_is_split_and_failures_keep_their_place()
+    public void Long_batch_is_split_and_failures_keep_their_index()
     {
         var kernel = new ScriptedTransport().ThenAcknowledge().ThenAcknowledge([.. Enumerable.Repeat(0, 70), 17]).ThenAcknowledge();
         var requests = Enumerable.Range(1, 300).Select(index => LinkRequests.SetUp(index, true)).ToArray();
@@ -79,7 +79,7 @@ public sealed class ExecuteTests
     }
 
     [Fact]
-    public void Nothing_that_another_process_sends_is_believed()
+    public void Datagrams_of_other_processes_are_ignored()
     {
         var kernel = new ScriptedTransport().Then(sent =>
             [(ScriptedTransport.Acknowledge(sent[0].Sequence, 1), 999u), ScriptedTransport.Acknowledge(sent[0].Sequence, 0)]
@@ -88,7 +88,7 @@ public sealed class ExecuteTests
     }
 
     [Fact]
-    public void Acknowledgements_of_other_sequence_numbers_and_ports_are_skipped()
+    public void Acknowledgements_of_other_sequences_and_ports_are_skipped()
     {
         var kernel = new ScriptedTransport().Then(sent =>
             [
@@ -102,7 +102,7 @@ public sealed class ExecuteTests
     }
 
     [Fact]
-    public void A_flood_of_stray_messages_ends_in_an_error()
+    public void Too_many_unsolicited_messages_are_an_error()
     {
         var kernel = new ScriptedTransport().Then(sent =>
             Enumerable.Repeat<object>(ScriptedTransport.Acknowledge(sent[0].Sequence + 7, 0), 5000)
@@ -111,7 +111,7 @@ public sealed class ExecuteTests
     }
 
     [Fact]
-    public void No_answer_is_a_timeout_that_names_the_request_in_doubt()
+    public void Missing_answer_is_a_timeout_that_names_the_request()
     {
         var kernel = new ScriptedTransport().Then(sent => [ScriptedTransport.Acknowledge(sent[0].Sequence, 0)]);
         var failure = Assert.Throws<NetlinkException>(() => new RouteNetlink(kernel).Execute(Three));
@@ -119,7 +119,7 @@ public sealed class ExecuteTests
     }
 
     [Fact]
-    public void Late_answers_to_a_call_that_was_given_up_do_not_disturb_the_next()
+    public void Late_answers_to_an_abandoned_call_do_not_affect_the_next()
     {
         var lost = new NetlinkException("netlink receive", Errno.ENOBUFS, null);
         var kernel = new ScriptedTransport()
@@ -131,7 +131,7 @@ public sealed class ExecuteTests
     }
 
     [Fact]
-    public void What_is_left_of_a_call_that_was_given_up_is_read_before_the_next()
+    public void Answers_to_an_abandoned_call_are_read_before_the_next()
     {
         var lost = new NetlinkException("netlink receive", Errno.ENOBUFS, null);
         var kernel = new ScriptedTransport()
@@ -143,14 +143,14 @@ public sealed class ExecuteTests
     }
 
     [Fact]
-    public void A_datagram_that_was_cut_off_is_refused()
+    public void Truncated_datagram_is_rejected()
     {
         var kernel = new ScriptedTransport().Then(_ => [new byte[70_000]]);
         Assert.Equal(Errno.EBADMSG, Assert.Throws<NetlinkException>(() => new RouteNetlink(kernel).Execute(Three[0])).Errno);
     }
 
     [Fact]
-    public void Acknowledgements_out_of_order_are_refused()
+    public void Acknowledgements_out_of_order_are_rejected()
     {
         var kernel = new ScriptedTransport().Then(sent =>
             [ScriptedTransport.Acknowledge(sent[1].Sequence, 0), ScriptedTransport.Acknowledge(sent[0].Sequence, 0)]
@@ -159,7 +159,7 @@ public sealed class ExecuteTests
     }
 
     [Fact]
-    public void A_peer_that_has_to_be_up_is_set_up_between_its_creation_and_the_rest()
+    public void PeerUp_is_executed_between_the_creation_and_later_requests()
     {
         var kernel = new ScriptedTransport().ThenAcknowledge().ThenAcknowledge().ThenAcknowledge();
         new RouteNetlink(kernel).Execute([
@@ -179,7 +179,7 @@ public sealed class ExecuteTests
     }
 
     [Fact]
-    public void A_peer_that_was_not_made_is_not_set_up_and_one_that_cannot_be_is_reported()
+    public void PeerUp_is_skipped_after_a_failed_creation_and_reports_its_own_failure()
     {
         var spec = LinkRequests.CreateVeth(
             new VethSpec
@@ -189,16 +189,16 @@ public sealed class ExecuteTests
                 PeerUp = true,
             }
         );
-        var refused = new ScriptedTransport().ThenAcknowledge(17);
-        Assert.Equal(Errno.EEXIST, Assert.Throws<NetlinkException>(() => new RouteNetlink(refused).Execute(spec)).Errno);
-        Assert.Single(refused.Sent);
+        var rejected = new ScriptedTransport().ThenAcknowledge(17);
+        Assert.Equal(Errno.EEXIST, Assert.Throws<NetlinkException>(() => new RouteNetlink(rejected).Execute(spec)).Errno);
+        Assert.Single(rejected.Sent);
         var half = new ScriptedTransport().ThenAcknowledge().ThenAcknowledge(19);
         var failure = Assert.Throws<NetlinkException>(() => new RouteNetlink(half).Execute(spec));
         Assert.Equal("ip link add a type veth peer name b; ip link set b up: ENODEV", failure.Message);
     }
 
     [Fact]
-    public void Disposing_closes_the_socket()
+    public void Dispose_closes_the_socket()
     {
         var kernel = new ScriptedTransport();
         new RouteNetlink(kernel).Dispose();

@@ -4,7 +4,7 @@ using Xunit;
 
 namespace VpcCni.Netlink.Tests.Protocol;
 
-/// <summary>Which of several links with one MAC is the interface that owns it.</summary>
+/// <summary>Finding the owner of a MAC address that several links share.</summary>
 public sealed class FindLinkByMacTests
 {
     private static readonly MacAddress Mac = MacAddress.Parse("02:00:00:00:00:01");
@@ -29,7 +29,7 @@ public sealed class FindLinkByMacTests
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public void Owner_of_a_mac_is_found(Case row)
+    public void FindLinkByMac_returns_the_owner(Case row)
     {
         ArgumentNullException.ThrowIfNull(row);
         Assert.Equal(row.Found, Netlink(row.Links).FindLinkByMac(Mac)?.Name);
@@ -38,7 +38,7 @@ public sealed class FindLinkByMacTests
     [Theory]
     [InlineData("eth1:", "eth2:")]
     [InlineData("v1:veth", "v2:veth")]
-    public void Ambiguity_is_an_error_that_names_the_candidates(params string[] links)
+    public void FindLinkByMac_with_several_owners_fails_and_names_them(params string[] links)
     {
         var failure = Assert.Throws<NetlinkException>(() => Netlink(links).FindLinkByMac(Mac));
         Assert.Equal(Errno.ENOTUNIQ, failure.Errno);

@@ -5,7 +5,9 @@ using VpcCni.Netlink.Wire;
 
 namespace VpcCni.Netlink.Tests.Protocol;
 
-/// <summary>A kernel that answers by script: one reaction a datagram sent. What is not read stays queued, as in a socket.</summary>
+/// <summary>
+/// A transport that answers by script: one reaction per datagram sent. Answers that are not received stay queued, as in a socket.
+/// </summary>
 internal sealed class ScriptedTransport : INetlinkTransport
 {
     public const uint Port = 4711;
@@ -18,7 +20,7 @@ internal sealed class ScriptedTransport : INetlinkTransport
     public bool Disposed { get; private set; }
 
     /// <summary>
-    /// Reacts to the next datagram with (octets), (octets, sender) or exceptions, in order. Gets the headers of the messages that were
+    /// Answers the next datagram with (octets), (octets, sender) or exceptions, in order. The reaction receives the headers of the messages
     /// sent.
     /// </summary>
     public ScriptedTransport Then(Func<MessageHeader[], IEnumerable<object>> reaction)
@@ -27,7 +29,7 @@ internal sealed class ScriptedTransport : INetlinkTransport
         return this;
     }
 
-    /// <summary>Acknowledges every message of the next datagram with these errors, in order; success beyond.</summary>
+    /// <summary>Acknowledges each message of the next datagram with these errors, in order, and further messages with success.</summary>
     public ScriptedTransport ThenAcknowledge(params int[] errnos) =>
         Then(headers => headers.Select((header, index) => (object)Acknowledge(header.Sequence, index < errnos.Length ? errnos[index] : 0)));
 
@@ -76,7 +78,7 @@ internal sealed class ScriptedTransport : INetlinkTransport
     public static byte[] Done(uint sequence, int errno = 0) =>
         Frame(Nlm.NLMSG_DONE, Nlm.NLM_F_MULTI, sequence, BitConverter.GetBytes(-errno));
 
-    /// <summary>A recorded answer under another sequence number and with additional flags.</summary>
+    /// <summary>Returns a recorded answer with another sequence number and additional flags.</summary>
     public static byte[] Recorded(string fixture, int index, uint sequence, ushort flags = 0)
     {
         byte[] message = Fixture.Load(fixture)[index];

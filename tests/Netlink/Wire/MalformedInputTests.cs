@@ -7,13 +7,12 @@ using Xunit;
 namespace VpcCni.Netlink.Tests.Wire;
 
 /// <summary>
-/// Whatever the octets: either they are understood, or <see cref="MalformedMessageException"/> says what is wrong. Spans make any other
-/// read impossible.
+/// Any octets are either parsed or rejected with <see cref="MalformedMessageException"/>. Spans prevent reads out of bounds.
 /// </summary>
 public sealed class MalformedInputTests
 {
     [Fact]
-    public void Every_truncation_of_every_recorded_answer_is_refused_or_read()
+    public void Truncated_recorded_answers_are_parsed_or_rejected()
     {
         foreach (string name in Fixture.All)
         {
@@ -21,21 +20,21 @@ public sealed class MalformedInputTests
             {
                 for (int length = 1; length < message.Length; length++)
                 {
-                    // As it arrives: the header promises more than there is.
-                    Assert.Throws<MalformedMessageException>(() => Fixture.ParseAnything(message.AsSpan(0, length)));
+                    // As received: the header has the original length.
+                    Assert.Throws<MalformedMessageException>(() => Fixture.ParseAll(message.AsSpan(0, length)));
                     if (length < MessageHeader.Size)
                         continue;
-                    // With a header that agrees: attributes end where they may.
+                    // With the header adjusted, the message may end between attributes.
                     byte[] shorter = message[..length];
                     BitConverter.TryWriteBytes(shorter, length);
-                    ReadOrRefuse(shorter);
+                    ParseOrReject(shorter);
                 }
             }
         }
     }
 
     [Fact]
-    public void Every_length_in_every_recorded_answer_may_lie()
+    public void Recorded_answers_with_a_wrong_length_are_parsed_or_rejected()
     {
         foreach (string name in Fixture.All)
         {
@@ -47,7 +46,7 @@ public sealed class MalformedInputTests
                     {
                         byte[] changed = [.. message];
                         BitConverter.TryWriteBytes(changed.AsSpan(at), lie);
-                        ReadOrRefuse(changed);
+                        ParseOrReject(changed);
                     }
                 }
             }
@@ -55,7 +54,7 @@ public sealed class MalformedInputTests
     }
 
     [Fact]
-    public void Random_octets_under_a_valid_header_are_refused_or_read()
+    public void Random_octets_after_a_valid_header_are_parsed_or_rejected()
     {
         ushort[] types =
         [
@@ -75,15 +74,15 @@ public sealed class MalformedInputTests
             from attributes in Gen.Elements(true, false)
             from payload in attributes ? SomeAttributes() : Gen.Choose(0, 255).Select(value => (byte)value).ArrayOf()
             select Frame(type, flags, family, payload);
-        Prop.ForAll(Arb.From(messages), ReadOrRefuse)
+        Prop.ForAll(Arb.From(messages), ParseOrReject)
             .Check(Config.QuickThrowOnFailure.WithQuietOnSuccess(true).WithMaxTest(3000).WithEndSize(200));
     }
 
-    private static void ReadOrRefuse(byte[] datagram)
+    private static void ParseOrReject(byte[] datagram)
     {
         try
         {
-            Fixture.ParseAnything(datagram);
+            Fixture.ParseAll(datagram);
         }
         catch (MalformedMessageException exception)
         {
@@ -91,7 +90,7 @@ public sealed class MalformedInputTests
         }
     }
 
-    /// <summary>A plausible fixed header followed by attributes of right types and wrong sizes.</summary>
+    /// <summary>Generates attributes of valid types and random sizes.</summary>
     private static Gen<byte[]> SomeAttributes()
     {
         var attribute =

@@ -6,14 +6,14 @@ using Xunit;
 
 namespace VpcCni.Netlink.Tests.Wire;
 
-/// <summary>What a real kernel answered is understood, object by object.</summary>
+/// <summary>Parses the recorded dumps of a real kernel.</summary>
 public sealed class RecordedDumpTests
 {
     private const AddressFamily V4 = AddressFamily.InterNetwork;
     private const AddressFamily V6 = AddressFamily.InterNetworkV6;
 
     [Fact]
-    public void Links_are_read()
+    public void Links_are_parsed()
     {
         var links = Fixture.Parse(Fixture.Datagram("links"), Rtm.RTM_NEWLINK, LinkMessage.Parse);
         LinkFlags up = LinkFlags.Up | LinkFlags.Running | LinkFlags.LowerUp,
@@ -54,7 +54,7 @@ public sealed class RecordedDumpTests
     }
 
     [Fact]
-    public void Addresses_are_read()
+    public void Addresses_are_parsed()
     {
         var addresses = Fixture.Parse(Fixture.Datagram("addresses"), Rtm.RTM_NEWADDR, AddressMessage.Parse);
         Assert.Equal(
@@ -79,7 +79,7 @@ public sealed class RecordedDumpTests
     }
 
     [Fact]
-    public void Routes_are_read()
+    public void Routes_are_parsed()
     {
         var routes = Fixture.Parse(Fixture.Datagram("routes"), Rtm.RTM_NEWROUTE, RouteMessage.Parse);
         Assert.Equal(
@@ -182,7 +182,7 @@ public sealed class RecordedDumpTests
     }
 
     [Fact]
-    public void Rules_are_read()
+    public void Rules_are_parsed()
     {
         var rules = Fixture.Parse(Fixture.Datagram("rules"), Rtm.RTM_NEWRULE, RuleMessage.Parse);
         var v4 = rules.Where(rule => rule.Family == V4).ToArray();
@@ -249,7 +249,7 @@ public sealed class RecordedDumpTests
     }
 
     [Fact]
-    public void Neighbours_are_read()
+    public void Neighbours_are_parsed()
     {
         var neighbours = Fixture.Parse(Fixture.Datagram("neighbours"), Rtm.RTM_NEWNEIGH, NeighbourMessage.Parse);
         Assert.Contains(
@@ -279,7 +279,7 @@ public sealed class RecordedDumpTests
     [Theory]
     [InlineData("error-table", Errno.ENOENT, "ipv4: FIB table does not exist")]
     [InlineData("error-nodev", Errno.ENODEV, null)]
-    public void Errors_are_read_with_the_kernels_words(string fixture, Errno errno, string? text)
+    public void Errors_are_parsed_with_the_text_of_the_kernel(string fixture, Errno errno, string? text)
     {
         var reader = new MessageReader(Fixture.Datagram(fixture));
         Assert.True(reader.TryRead(out var message));

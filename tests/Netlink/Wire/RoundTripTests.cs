@@ -8,7 +8,7 @@ using Xunit;
 
 namespace VpcCni.Netlink.Tests.Wire;
 
-/// <summary>What is written is read back the same: requests and dumps share their layout, so a request is also a valid answer.</summary>
+/// <summary>Encodes and parses random requests. Requests and dumps share their layout, so a request is also a valid answer.</summary>
 public sealed class RoundTripTests
 {
     private static readonly Config Runs = Config.QuickThrowOnFailure.WithQuietOnSuccess(true).WithMaxTest(500);
@@ -96,7 +96,7 @@ public sealed class RoundTripTests
     }
 
     [Fact]
-    public void A_mark_without_a_mask_means_all_bits()
+    public void Mark_without_a_mask_means_all_bits()
     {
         var rule = new RuleInfo { Family = AddressFamily.InterNetwork, Mark = 7 };
         Assert.Equal(

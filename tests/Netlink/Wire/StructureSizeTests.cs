@@ -8,7 +8,7 @@ using Xunit;
 namespace VpcCni.Netlink.Tests.Wire;
 
 /// <summary>
-/// The structures have the sizes and offsets of their C originals (linux/netlink.h, linux/rtnetlink.h, sys/socket.h; 64-bit).
+/// Compares sizes and offsets of the structures with the C originals (linux/netlink.h, linux/rtnetlink.h, sys/socket.h; 64-bit).
 /// </summary>
 public sealed class StructureSizeTests
 {

@@ -11,10 +11,10 @@ using Xunit;
 
 namespace VpcCni.Kernel.Tests.HostNetwork;
 
-/// <summary>The declared state against a real kernel in which somebody else changes things.</summary>
-public sealed class KeeperTests
+/// <summary>The reconciler on a real kernel on which another program makes changes.</summary>
+public sealed class HostNetworkReconcilerTests
 {
-    /// <summary>How long a repair may take.</summary>
+    /// <summary>Time limit of a repair.</summary>
     private static readonly TimeSpan Bound = TimeSpan.FromSeconds(1);
 
     public static TheoryData<string, string, string> Damages =>
@@ -26,11 +26,11 @@ public sealed class KeeperTests
             { "the nftables table deleted", "nft delete table ip vpccni", nameof(RepairKind.Nat) },
             { "a rule of the nftables table deleted", "nft flush chain ip vpccni to_outside", nameof(RepairKind.Nat) },
             { "the whole ruleset flushed", "nft flush ruleset", nameof(RepairKind.Nat) },
-            { "a range taken out of the nftables set", "nft delete element ip vpccni inside { 10.0.0.0/16 }", nameof(RepairKind.Nat) },
+            { "a range removed from the nftables set", "nft delete element ip vpccni inside { 10.0.0.0/16 }", nameof(RepairKind.Nat) },
             { "the ENI's MTU changed", "ip link set ens6 mtu 1500", nameof(RepairKind.Link) },
             { "the primary's MTU changed", "ip link set eth0 mtu 1500", nameof(RepairKind.Link) },
-            { "the ENI taken down", "ip link set ens6 down", nameof(RepairKind.Link) },
-            { "an address of a pod put on the ENI", "ip address add 10.0.0.21/24 dev ens6", nameof(RepairKind.Address) },
+            { "the ENI set down", "ip link set ens6 down", nameof(RepairKind.Link) },
+            { "an address of a pod added to the ENI", "ip address add 10.0.0.21/24 dev ens6", nameof(RepairKind.Address) },
             {
                 "the reverse path filter of the ENI made strict",
                 "sh -c echo 1 > /proc/sys/net/ipv4/conf/ens6/rp_filter",
@@ -43,7 +43,7 @@ public sealed class KeeperTests
                 $"sh -c echo 0 > /proc/sys/net/ipv4/conf/{HostLab.LinkOf("web")}/forwarding",
                 nameof(RepairKind.Setting)
             },
-            { "a pod's link taken down", $"ip link set {HostLab.LinkOf("web")} down", nameof(RepairKind.PodLink) },
+            { "a pod's link set down", $"ip link set {HostLab.LinkOf("web")} down", nameof(RepairKind.PodLink) },
             {
                 "a pod's link with another MAC address",
                 $"ip link set {HostLab.LinkOf("web")} address 0a:00:00:00:99:99",
@@ -55,43 +55,43 @@ public sealed class KeeperTests
 
     [Theory]
     [MemberData(nameof(Damages))]
-    public async Task What_another_program_changes_is_repaired_within_a_second(string what, string command, string kind)
+    public async Task Change_of_another_program_is_repaired_within_a_second(string what, string command, string kind)
     {
         await using var lab = await HostLab.StartAsync(
             new HostNetworkOptions { ExternalServiceRanges = [IPNetwork.Parse("198.51.100.0/24")] }
         );
         var pod = lab.AddPod("web", "10.0.0.21");
-        // The pod's link is known, as it is when the daemon has looked since its ADD.
-        await lab.Keeper.SyncAsync(CancellationToken.None);
+        // A sync after the ADD records the link of the pod.
+        await lab.Reconciler.SyncAsync(CancellationToken.None);
         var before = lab.Snapshot();
         var words = command.StartsWith("sh -c ", StringComparison.Ordinal) ? ["sh", "-c", command[6..]] : command.Split(' ');
         Iproute.Run(lab.Host, words[0], words[1..]);
-        // The kernel's own rule for main goes with it and is put back; that for the table default, which is empty, is nobody's loss.
+        // The flush removes the kernel's rule for main, which is restored, and that for the table default, which is not needed.
         if (what == "rules flushed")
             lab.Host.IpBatch("", ["rule add priority 32767 table default"]);
         var started = Stopwatch.GetTimestamp();
         await Eventually.TrueAsync(() => lab.Snapshot() == before);
         Assert.InRange(Stopwatch.GetElapsedTime(started), TimeSpan.Zero, Bound);
         await Eventually.TrueAsync(() => lab.Repaired(Enum.Parse<RepairKind>(kind)) > 0);
-        Assert.Null(lab.Keeper.Problem);
+        Assert.Null(lab.Reconciler.Problem);
         Assert.Equal(HostLab.PrimaryAddress, await HostLab.ConnectAsync(pod, lab.First, new IPEndPoint(HostLab.Internet, 8080)));
     }
 
     [Fact]
-    public async Task A_MAC_address_that_was_changed_before_the_daemon_looked_is_the_pods_again()
+    public async Task MAC_address_changed_before_the_first_sync_is_restored()
     {
         await using var lab = await HostLab.StartAsync(run: false);
         var pod = lab.AddPod("web", "10.0.0.21");
         var before = lab.Snapshot();
         lab.Host.Ip($"link set {HostLab.LinkOf("web")} address 0a:00:00:00:99:99");
-        await lab.Keeper.SyncAsync(CancellationToken.None);
+        await lab.Reconciler.SyncAsync(CancellationToken.None);
         Assert.Equal(before, lab.Snapshot());
         Assert.Equal(1, lab.Repaired(RepairKind.PodLink));
         Assert.Equal(HostLab.PrimaryAddress, await HostLab.ConnectAsync(pod, lab.First, new IPEndPoint(HostLab.Internet, 8080)));
     }
 
     [Fact]
-    public async Task A_default_route_by_a_secondary_ENI_is_reported_while_it_is_there_and_not_touched()
+    public async Task Default_route_by_a_secondary_ENI_is_reported_and_not_changed()
     {
         await using var lab = await HostLab.StartAsync();
         lab.Host.IpBatch(
@@ -103,22 +103,22 @@ public sealed class KeeperTests
             ]
         );
         await Eventually.TrueAsync(() =>
-            lab.Keeper.Problem?.Contains("ip route del default dev ens6 metric 50", StringComparison.Ordinal) == true
+            lab.Reconciler.Problem?.Contains("ip route del default dev ens6 metric 50", StringComparison.Ordinal) == true
         );
         Assert.Contains(
             lab.Lines,
             line => line.Contains("the default route that table main prefers leads by ens6", StringComparison.Ordinal)
         );
         lab.Host.Ip("route del default dev ens6 metric 50");
-        await Eventually.TrueAsync(() => lab.Keeper.Problem is null);
-        // A preferred one by the primary interface is as it must be.
+        await Eventually.TrueAsync(() => lab.Reconciler.Problem is null);
+        // A default route by the primary interface that is preferred is correct.
         lab.Host.Ip("route add default via 10.0.0.1 dev ens6 onlink metric 200");
-        await lab.Keeper.SyncAsync(CancellationToken.None);
-        Assert.Null(lab.Keeper.Problem);
+        await lab.Reconciler.SyncAsync(CancellationToken.None);
+        Assert.Null(lab.Reconciler.Problem);
     }
 
     [Fact]
-    public async Task A_renamed_primary_link_is_followed()
+    public async Task Rename_of_the_primary_link_is_followed()
     {
         await using var lab = await HostLab.StartAsync();
         lab.Host.IpBatch("", ["link set eth0 down", "link set eth0 name ens5", "link set ens5 up", "route add default via 10.0.0.1"]);
@@ -129,7 +129,7 @@ public sealed class KeeperTests
     }
 
     [Fact]
-    public async Task Rules_tables_and_routes_of_others_are_left_alone()
+    public async Task Rules_tables_and_routes_of_other_programs_are_not_changed()
     {
         await using var lab = await HostLab.StartAsync(before: lab =>
         {
@@ -170,7 +170,7 @@ public sealed class KeeperTests
     }
 
     [Fact]
-    public async Task Rules_of_the_reference_are_adopted_as_they_are()
+    public async Task Rules_of_the_reference_are_adopted_unchanged()
     {
         await using var lab = await HostLab.StartAsync(before: lab =>
             lab.Host.IpBatch(
@@ -183,23 +183,23 @@ public sealed class KeeperTests
     }
 
     [Fact]
-    public async Task A_pod_that_was_deleted_gets_nothing_back_and_one_whose_link_is_not_there_yet_gets_nothing()
+    public async Task Pod_without_a_link_gets_no_routes_or_rules()
     {
         await using var lab = await HostLab.StartAsync();
         lab.AddPod("web", "10.0.0.21");
-        lab.Hold("coming", "10.0.0.22");
+        lab.Attach("coming", "10.0.0.22");
         lab.Host.IpBatch(
             "",
             ["rule del priority 512 to 10.0.0.21", "rule del priority 1536 from 10.0.0.21", $"link del {HostLab.LinkOf("web")}"]
         );
-        // Something that is repaired for certain shows that the keeper has looked.
+        // The repair of another change proves that a sync has run.
         lab.Host.Ip("link set ens6 mtu 1500");
         await Eventually.TrueAsync(() => lab.Netlink.FindLink("ens6")!.Mtu == 9001);
         Assert.DoesNotContain(lab.Netlink.GetRules(AddressFamily.InterNetwork), rule => rule.Priority is 512 or 1536);
     }
 
     [Fact]
-    public async Task While_pods_come_and_go_nothing_is_added_behind_their_back()
+    public async Task ADDs_and_DELs_of_pods_cause_no_repairs()
     {
         await using var lab = await HostLab.StartAsync();
         for (var round = 0; round < 60; round++)
@@ -231,15 +231,15 @@ public sealed class KeeperTests
             lab.Release(name);
         }
 
-        // None of them was taken for a pod that somebody else had damaged.
-        Assert.All(lab.Keeper.Report.Kinds, item => Assert.Equal(0, item.Value.Repaired));
+        // None of them was reported as a repair.
+        Assert.All(lab.Reconciler.Report.Kinds, item => Assert.Equal(0, item.Value.Repaired));
         lab.Host.Ip("link set ens6 mtu 1500");
         await Eventually.TrueAsync(() => lab.Netlink.FindLink("ens6")!.Mtu == 9001);
         Assert.DoesNotContain(lab.Netlink.GetRules(AddressFamily.InterNetwork), rule => rule.Priority is 512 or 1536);
     }
 
     [Fact]
-    public async Task Against_a_program_that_fights_back_the_keeper_becomes_slower_and_says_so()
+    public async Task Change_that_another_program_keeps_reverting_is_retried_less_often()
     {
         await using var lab = await HostLab.StartAsync();
         using var fighter = RouteMonitor.Start(
@@ -258,13 +258,13 @@ public sealed class KeeperTests
     }
 
     [Fact]
-    public async Task A_range_that_the_VPC_gets_while_the_node_runs_is_reached_without_translation()
+    public async Task Range_added_to_the_VPC_at_run_time_is_reached_without_SNAT()
     {
         await using var lab = await HostLab.StartAsync();
         var pod = lab.AddPod("web", "10.0.0.21");
         Assert.Equal(HostLab.PrimaryAddress, await HostLab.ConnectAsync(pod, lab.First, new IPEndPoint(HostLab.Internet, 8080)));
         lab.Ranges = [.. lab.Ranges, IPNetwork.Parse("203.0.113.0/24")];
-        lab.Keeper.RequestSync();
+        lab.Reconciler.RequestSync();
         await Eventually.TrueAsync(() => lab.Nft("list table ip vpccni").Contains("203.0.113.0/24", StringComparison.Ordinal));
         Assert.Equal(IPAddress.Parse("10.0.0.21"), await HostLab.ConnectAsync(pod, lab.Second, new IPEndPoint(HostLab.Internet, 8080)));
     }

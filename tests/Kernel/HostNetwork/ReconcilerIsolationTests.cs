@@ -11,19 +11,19 @@ using Xunit;
 
 namespace VpcCni.Kernel.Tests.HostNetwork;
 
-/// <summary>What must not wait for what, and what is said and counted.</summary>
-public sealed class KeeperPaceTests
+/// <summary>Independence of repairs from each other's failures, and what is logged and counted.</summary>
+public sealed class ReconcilerIsolationTests
 {
     private static readonly TimeSpan Bound = TimeSpan.FromSeconds(1);
 
     [Fact]
-    public async Task A_defect_in_the_repair_of_rules_is_shown_and_NAT_is_repaired_on()
+    public async Task Defect_in_the_repair_of_rules_is_reported_and_NAT_is_repaired()
     {
         await using var lab = await HostLab.StartAsync();
-        lab.Asked = () => throw new InvalidOperationException("a defect");
-        lab.Keeper.RequestSync();
+        lab.BeforeInputs = () => throw new InvalidOperationException("a defect");
+        lab.Reconciler.RequestSync();
         await Eventually.TrueAsync(() =>
-            lab.Keeper.Problem is { } problem
+            lab.Reconciler.Problem is { } problem
             && problem.Contains("repair of routes and rules failed because of a defect", StringComparison.Ordinal)
         );
         lab.Nft("delete table ip vpccni");
@@ -31,7 +31,7 @@ public sealed class KeeperPaceTests
     }
 
     [Fact]
-    public async Task A_quarrel_over_an_MTU_delays_neither_rules_nor_a_new_range()
+    public async Task Disputed_MTU_delays_neither_rules_nor_a_new_range()
     {
         await using var lab = await HostLab.StartAsync();
         lab.AddPod("web", "10.0.0.21");
@@ -46,28 +46,28 @@ public sealed class KeeperPaceTests
             _ => { }
         );
         lab.Host.Ip("link set ens6 mtu 1500");
-        await Eventually.TrueAsync(() => lab.Keeper.Report.Kinds[RepairKind.Link].IsDisputed);
+        await Eventually.TrueAsync(() => lab.Reconciler.Report.Kinds[RepairKind.Link].IsDisputed);
 
         var started = Stopwatch.GetTimestamp();
         lab.Host.Ip("rule del priority 1536");
         lab.Ranges = [.. lab.Ranges, IPNetwork.Parse("203.0.113.0/24")];
-        lab.Keeper.RequestSync();
+        lab.Reconciler.RequestSync();
         await Eventually.TrueAsync(() => lab.Netlink.GetRules(AddressFamily.InterNetwork).Any(rule => rule.Priority == 1536));
         await Eventually.TrueAsync(() => lab.Nft("list table ip vpccni").Contains("203.0.113.0/24", StringComparison.Ordinal));
         Assert.InRange(Stopwatch.GetElapsedTime(started), TimeSpan.Zero, Bound);
-        Assert.False(lab.Keeper.Report.Kinds[RepairKind.Rule].IsDisputed);
-        Assert.Contains("(Link)", lab.Keeper.Problem, StringComparison.Ordinal);
+        Assert.False(lab.Reconciler.Report.Kinds[RepairKind.Rule].IsDisputed);
+        Assert.Contains("(Link)", lab.Reconciler.Problem, StringComparison.Ordinal);
     }
 
     [Fact]
-    public async Task A_program_that_hangs_delays_no_repair()
+    public async Task Program_that_hangs_delays_no_repair()
     {
         using var programs = new Programs();
         programs.Write("nft", "exec sleep 20");
-        await using var lab = await HostLab.StartAsync(run: false, programs: [programs.Folder], look: false);
+        await using var lab = await HostLab.StartAsync(run: false, programs: [programs.Folder], sync: false);
         lab.AddPod("web", "10.0.0.21");
         lab.Run();
-        // The first look puts the rule for marks there.
+        // The first sync adds the rule for marks.
         await Eventually.TrueAsync(() => lab.Netlink.GetRules(AddressFamily.InterNetwork).Any(rule => rule.Priority == 1024));
         var started = Stopwatch.GetTimestamp();
         lab.Host.Ip("rule del priority 1536");
@@ -76,7 +76,7 @@ public sealed class KeeperPaceTests
     }
 
     [Fact]
-    public async Task A_program_that_fails_is_not_started_again_at_every_change()
+    public async Task Program_that_fails_is_not_restarted_at_every_change()
     {
         using var programs = new Programs();
         programs.Write("nft", "echo x >> $(dirname $0)/starts; echo broken >&2; exit 1");
@@ -87,20 +87,20 @@ public sealed class KeeperPaceTests
             await Eventually.TrueAsync(() => lab.Netlink.FindLink("ens6")!.Mtu == 9001);
         }
 
-        Assert.Contains("broken", lab.Keeper.Problem, StringComparison.Ordinal);
+        Assert.Contains("broken", lab.Reconciler.Problem, StringComparison.Ordinal);
         Assert.InRange(File.ReadAllLines(programs.Folder + "starts").Length, 1, 3);
     }
 
     [Fact]
-    public async Task A_program_that_is_only_in_the_PATH_is_not_run()
+    public async Task Program_that_is_only_in_PATH_is_not_run()
     {
         using var programs = new Programs();
         await using var lab = await HostLab.StartAsync(run: false, programs: [programs.Folder]);
-        Assert.Contains("there is no program nft", lab.Keeper.Problem, StringComparison.Ordinal);
+        Assert.Contains("there is no program nft", lab.Reconciler.Problem, StringComparison.Ordinal);
     }
 
     [Fact]
-    public async Task A_table_that_is_flushed_while_it_is_put_there_is_not_taken_for_right()
+    public async Task Table_flushed_during_its_creation_is_repaired()
     {
         using var programs = new Programs();
         programs.Write(
@@ -118,7 +118,7 @@ public sealed class KeeperPaceTests
     }
 
     [Fact]
-    public async Task A_pods_link_that_went_down_and_came_up_again_gets_its_route_back_at_once()
+    public async Task Pod_link_that_went_down_and_up_gets_its_route_back()
     {
         await using var lab = await HostLab.StartAsync();
         var pod = lab.AddPod("web", "10.0.0.21");
@@ -134,37 +134,37 @@ public sealed class KeeperPaceTests
     }
 
     [Fact]
-    public async Task One_flush_is_one_line_and_counts_every_rule()
+    public async Task Flush_is_logged_once_and_counts_every_rule()
     {
         const int pods = 30;
         await using var lab = await HostLab.StartAsync();
         lab.AddPodLinks(pods);
         lab.Host.IpBatch("", ["rule flush"]);
-        // Two of each pod, the one for marks, the kernel's own for main and the one of the interface; those that a look in the middle of
-        // the flush put back, and the rest of it took again, count twice.
+        // Two rules per pod, the rule for marks, the kernel's rule for main and that of the interface. Rules that a sync restores during
+        // the flush and that are flushed again count twice.
         await Eventually.TrueAsync(() => lab.Repaired(RepairKind.Rule) >= (2 * pods) + 3);
         await Eventually.TrueAsync(() =>
             lab.Netlink.GetRules(AddressFamily.InterNetwork).Count(rule => rule.Priority is 512 or 1536) == 2 * pods
         );
         Assert.InRange(lab.Lines.Count(line => line.Contains("repair=Rule", StringComparison.Ordinal)), 1, 3);
-        Assert.NotNull(lab.Keeper.Report.Kinds[RepairKind.Rule].LastRepair);
+        Assert.NotNull(lab.Reconciler.Report.Kinds[RepairKind.Rule].LastRepair);
         Assert.Equal(0, lab.Repaired(RepairKind.Leftover));
     }
 
     [Fact]
-    public async Task Two_links_with_the_primarys_MAC_are_named_until_one_of_them_is_gone()
+    public async Task Two_links_with_the_MAC_of_the_primary_are_reported_until_one_is_gone()
     {
         await using var lab = await HostLab.StartAsync();
         lab.Host.IpBatch("", ["link add twin type veth peer name other", $"link set twin address {HostLab.PrimaryMac}"]);
-        await Eventually.TrueAsync(() => lab.Keeper.Problem?.Contains("eth0, twin", StringComparison.Ordinal) == true);
+        await Eventually.TrueAsync(() => lab.Reconciler.Problem?.Contains("eth0, twin", StringComparison.Ordinal) == true);
         lab.Host.Ip("rule del priority 1024");
         await Eventually.TrueAsync(() => lab.Netlink.GetRules(AddressFamily.InterNetwork).Any(rule => rule.Priority == 1024));
         lab.Host.Ip("link del twin");
-        await Eventually.TrueAsync(() => lab.Keeper.Problem is null);
+        await Eventually.TrueAsync(() => lab.Reconciler.Problem is null);
     }
 
     [Fact]
-    public async Task An_interface_whose_place_another_one_took_leaves_no_rule()
+    public async Task Interface_whose_slot_is_reused_leaves_no_rule()
     {
         await using var lab = await HostLab.StartAsync();
         lab.Host.IpBatch("", ["link del ens6", "link add ens7 type veth peer name up7", "link set ens7 address 02:00:00:00:00:07"]);
@@ -176,9 +176,9 @@ public sealed class KeeperPaceTests
     }
 
     [Fact]
-    public async Task A_setting_that_cannot_be_written_is_a_problem_and_delays_nothing_else()
+    public async Task Setting_that_cannot_be_written_is_reported_and_delays_nothing_else()
     {
-        // Readable and not writable, also for root.
+        // A file that even root can read but not write.
         var folder = Directory.CreateTempSubdirectory("vpccni-settings");
         foreach (var link in new[] { "eth0", "ens6" })
         {
@@ -189,18 +189,18 @@ public sealed class KeeperPaceTests
         await using var lab = await HostLab.StartAsync(settings: folder.FullName);
         var pod = lab.AddPod("web", "10.0.0.21");
         Assert.Equal(HostLab.PrimaryAddress, await HostLab.ConnectAsync(pod, lab.First, new IPEndPoint(HostLab.Internet, 8080)));
-        Assert.Contains("rp_filter", lab.Keeper.Problem, StringComparison.Ordinal);
+        Assert.Contains("rp_filter", lab.Reconciler.Problem, StringComparison.Ordinal);
         Assert.Contains(lab.Netlink.GetRules(AddressFamily.InterNetwork), rule => rule.Priority == 32765);
         Assert.Equal(0, lab.Repaired(RepairKind.Setting));
         folder.Delete(recursive: true);
     }
 
     [Fact]
-    public async Task What_the_kernel_refuses_is_a_problem_and_delays_nothing_else()
+    public async Task Change_that_the_kernel_rejects_is_reported_and_delays_nothing_else()
     {
         await using var lab = await HostLab.StartAsync(mtu: 100_000);
         lab.AddPod("web", "10.0.0.21");
-        Assert.Contains("mtu 100000", lab.Keeper.Problem, StringComparison.Ordinal);
+        Assert.Contains("mtu 100000", lab.Reconciler.Problem, StringComparison.Ordinal);
         lab.Host.Ip("rule del priority 1536");
         lab.Nft("delete table ip vpccni");
         await Eventually.TrueAsync(() => lab.Netlink.GetRules(AddressFamily.InterNetwork).Any(rule => rule.Priority == 1536));
@@ -208,16 +208,16 @@ public sealed class KeeperPaceTests
     }
 
     [Fact]
-    public async Task Rules_that_a_deleted_pod_left_go_and_are_counted_apart()
+    public async Task Rules_left_by_a_deleted_pod_are_removed_and_counted_apart()
     {
         await using var lab = await HostLab.StartAsync();
         lab.AddPod("web", "10.0.0.21");
-        // A repair that came while the pod was being deleted: what it put back is nobody's.
+        // A repair that runs during the deletion of the pod restores rules that belong to no pod.
         lab.Host.Ip("rule del priority 1536");
         await Eventually.TrueAsync(() => lab.Repaired(RepairKind.Rule) > 0);
         lab.Release("web");
         lab.Host.Ip($"link del {HostLab.LinkOf("web")}");
-        lab.Keeper.RequestSync();
+        lab.Reconciler.RequestSync();
         await Eventually.TrueAsync(
             () => !lab.Netlink.GetRules(AddressFamily.InterNetwork).Any(rule => rule.Priority is 512 or 1536),
             TimeSpan.FromSeconds(5)
@@ -226,30 +226,30 @@ public sealed class KeeperPaceTests
     }
 
     [Fact]
-    public async Task An_address_that_is_given_out_just_when_its_old_rules_are_to_go_keeps_them()
+    public async Task Address_assigned_while_its_old_rules_expire_keeps_them()
     {
         await using var lab = await HostLab.StartAsync(run: false);
         lab.AddPod("web", "10.0.0.21");
         lab.Host.Ip("rule del priority 1536");
-        await lab.Keeper.SyncAsync(CancellationToken.None);
+        await lab.Reconciler.SyncAsync(CancellationToken.None);
         lab.Release("web");
         lab.Host.Ip($"link del {HostLab.LinkOf("web")}");
-        await lab.Keeper.SyncAsync(CancellationToken.None);
+        await lab.Reconciler.SyncAsync(CancellationToken.None);
         var stale = Stopwatch.GetTimestamp();
         await Eventually.TrueAsync(() => Stopwatch.GetElapsedTime(stale) > StaleRules.MinimumAgeOfRepaired);
-        // Held by nobody when the look declares what must be, and by somebody when the rules are to be removed.
+        // The address is free when the sync reads the desired state, and assigned when the rules are to be removed.
         var asked = 0;
-        lab.Asked = () =>
+        lab.BeforeInputs = () =>
         {
             if (++asked == 2)
-                lab.Hold("next", "10.0.0.21");
+                lab.Attach("next", "10.0.0.21");
         };
-        await lab.Keeper.SyncAsync(CancellationToken.None);
+        await lab.Reconciler.SyncAsync(CancellationToken.None);
         Assert.Equal(2, asked);
         Assert.Equal(2, lab.Netlink.GetRules(AddressFamily.InterNetwork).Count(rule => rule.Priority is 512 or 1536));
         lab.Release("next");
-        lab.Asked = () => { };
-        await lab.Keeper.SyncAsync(CancellationToken.None);
+        lab.BeforeInputs = () => { };
+        await lab.Reconciler.SyncAsync(CancellationToken.None);
         Assert.DoesNotContain(lab.Netlink.GetRules(AddressFamily.InterNetwork), rule => rule.Priority is 512 or 1536);
     }
 }

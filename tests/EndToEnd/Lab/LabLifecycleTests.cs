@@ -8,10 +8,9 @@ using Xunit;
 namespace VpcCni.EndToEnd.Tests.Lab;
 
 /// <summary>
-/// The life of a lab, from outside: start, second start, use, end, and every bad end. No daemons, so that it needs nothing that is built
-/// natively.
+/// Starts, uses and stops a lab from outside, including every abnormal end. Runs no daemons, so it needs no native binaries.
 /// </summary>
-public sealed class LabLifeTests
+public sealed class LabLifecycleTests
 {
     [Fact]
     public async Task Detached_lab_serves_until_down_which_leaves_nothing()
@@ -48,7 +47,7 @@ public sealed class LabLifeTests
     }
 
     [Fact]
-    public async Task Second_up_says_what_is_in_the_way_and_disturbs_nothing()
+    public async Task Second_up_reports_the_running_lab_and_changes_nothing()
     {
         await using var program = LabProgram.Create();
         Assert.Equal(0, (await program.RunAsync("up", "--no-ipamd", "--nodes", "1", "--detach")).ExitCode);
@@ -108,7 +107,7 @@ public sealed class LabLifeTests
     }
 
     [Fact]
-    public async Task Crashed_lab_is_named_by_up_and_removed_by_down_with_its_processes()
+    public async Task Crashed_lab_is_reported_by_up_and_removed_by_down()
     {
         await using var program = LabProgram.Create();
         Assert.Equal(0, (await program.RunAsync("up", "--no-ipamd", "--nodes", "1", "--detach")).ExitCode);
@@ -133,7 +132,7 @@ public sealed class LabLifeTests
     }
 
     [Fact]
-    public async Task Bad_options_are_all_named_before_anything_is_made()
+    public async Task Invalid_options_are_all_reported_before_anything_is_created()
     {
         await using var program = LabProgram.Create();
         var up = await program.RunAsync(
@@ -165,7 +164,7 @@ public sealed class LabLifeTests
     }
 
     [Fact]
-    public async Task Pods_are_refused_where_they_cannot_be()
+    public async Task Invalid_pod_commands_are_rejected()
     {
         await using var program = LabProgram.Create();
         Assert.Equal(0, (await program.RunAsync("up", "--no-ipamd", "--nodes", "1", "--detach")).ExitCode);
@@ -187,7 +186,7 @@ public sealed class LabLifeTests
     }
 
     [Fact]
-    public async Task Fault_that_cannot_strike_is_refused_with_what_was_meant()
+    public async Task Invalid_fault_is_rejected_with_a_suggestion()
     {
         await using var program = LabProgram.Create();
         Assert.Equal(0, (await program.RunAsync("up", "--no-ipamd", "--nodes", "1", "--detach")).ExitCode);
@@ -213,9 +212,9 @@ public sealed class LabLifeTests
         );
     }
 
-    /// <summary>A daemon whose environment is invalid ends at once.</summary>
+    /// <summary>A daemon with an invalid environment ends at once.</summary>
     [Fact]
-    public async Task Lab_that_does_not_become_ready_is_removed_or_kept_when_told_to()
+    public async Task Lab_that_does_not_become_ready_is_removed_unless_kept()
     {
         await using var program = LabProgram.Create();
         string[] broken = ["up", "--ipamd", Binaries.Ipamd, "--nodes", "1", "--env", "IP_COOLDOWN_PERIOD=soon", "--detach"];
@@ -242,9 +241,9 @@ public sealed class LabLifeTests
         Assert.False(Directory.Exists(program.RunFolder));
     }
 
-    /// <summary>As README has it: no path, no socket, no environment.</summary>
+    /// <summary>As in README: without path, socket or environment.</summary>
     [Fact]
-    public async Task Commands_on_a_node_find_its_daemon()
+    public async Task Commands_on_a_node_use_its_daemon()
     {
         await using var program = LabProgram.Create();
         var up = await program.RunAsync("up", "--ipamd", Binaries.Ipamd, "--plugin", Binaries.Plugin, "--nodes", "2", "--detach");
@@ -280,7 +279,7 @@ public sealed class LabLifeTests
         Assert.Empty(program.Namespaces());
     }
 
-    /// <summary>Processes whose parent this is (field 4 of /proc/PID/stat).</summary>
+    /// <summary>Returns the child processes of a process (field 4 of /proc/PID/stat).</summary>
     private static List<int> Children(int parent)
     {
         var children = new List<int>();
@@ -296,7 +295,7 @@ public sealed class LabLifeTests
                 }
                 catch (IOException)
                 {
-                    // It ended between the two looks.
+                    // The process ended after the listing.
                 }
             }
         }
