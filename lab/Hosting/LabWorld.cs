@@ -202,6 +202,7 @@ internal sealed partial class LabWorld : IDisposable
                         NetworkCard = attached.NetworkCard,
                         Mac = MacAddress.Parse(attached.Mac),
                         Subnet = _world.FindSubnet(attached.Subnet)!.Ipv4Range,
+                        Ipv6Subnet = _world.FindSubnet(attached.Subnet)!.Ipv6Range,
                         PrimaryAddress = attached.PrimaryAddress,
                         Addresses = eni.AllRanges,
                         IsPrimary = attached.IsPrimary,
