@@ -44,6 +44,11 @@ internal static class FabricAddresses
 
     public static readonly IPAddress OnPremisesHost6 = IPAddress.Parse("fd98:18::10");
 
+    public static IPAddress InternetHostOf(AddressFamily family) => family == AddressFamily.InterNetworkV6 ? InternetHost6 : InternetHost;
+
+    public static IPAddress OnPremisesHostOf(AddressFamily family) =>
+        family == AddressFamily.InterNetworkV6 ? OnPremisesHost6 : OnPremisesHost;
+
     /// <summary>
     /// Address that the VPC's router has on every link, besides the gateway of the subnet. aws-node routes through it what secondary ENIs
     /// send.
