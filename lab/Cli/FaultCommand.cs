@@ -13,6 +13,7 @@ internal static class FaultCommand
         {
             CreateError(context),
             CreateTiming(context),
+            CreateIpv6Range(context),
             CreateClear(context),
             KubeFaultCommand.Create(context),
         };
@@ -91,6 +92,24 @@ internal static class FaultCommand
             describe,
             metadata,
             rate
+        );
+    }
+
+    private static Command CreateIpv6Range(CliContext context)
+    {
+        var prefixes = new Argument<int>("PREFIXES") { Description = "Number of /80s that the subnets can assign; 0 exhausts them" };
+        var subnet = new Option<string?>("--subnet") { Description = "Id of the subnet (default: all with an IPv6 range)" };
+        return context.Make(
+            "ipv6-range",
+            "Limit the IPv6 ranges of subnets, so that they can be exhausted",
+            async (parsed, cancellationToken) =>
+            {
+                using var lab = context.Connect(parsed);
+                await lab.LimitIpv6RangesAsync(new Ipv6RangeSpec(parsed.GetValue(prefixes), parsed.GetValue(subnet)), cancellationToken);
+                return 0;
+            },
+            prefixes,
+            subnet
         );
     }
 

@@ -21,7 +21,7 @@ internal static class PodCommands
                 await parsed.InvocationConfiguration.Output.WriteLineAsync(
                     parsed.GetValue(context.JsonOption)
                         ? reply.Result.ToJsonString(LabJson.Options)
-                        : $"{reply.Pod} has {reply.Address} on {reply.Node} after {reply.Milliseconds} ms"
+                        : $"{reply.Pod} has {string.Join(" and ", reply.Addresses)} on {reply.Node} after {reply.Milliseconds} ms"
                 );
                 return 0;
             },

@@ -16,7 +16,7 @@ internal static class StatusTable
 
     internal static IEnumerable<string> Lines(LabStatus status)
     {
-        yield return $"lab {status.Name}  VPC {status.VpcRange}  EC2 API "
+        yield return $"lab {status.Name}  VPC {status.VpcRange}{(status.VpcIpv6Range is { } ipv6 ? $" and {ipv6}" : "")}  EC2 API "
             + $"{status.Ec2Endpoint}{(status.Listen is { } listen ? $" and {listen}" : "")}";
         if (status.Kubernetes is { } cluster)
             yield return $"kubeconfig {cluster.Kubeconfig}  {cluster.OpenWatches} "
@@ -46,15 +46,27 @@ internal static class StatusTable
                 + $"{eni.SecondaryAddresses.Count, 4} {eni.Prefixes.Count, 4} {eni.Pods, 5} {eni.Spoofed.Packets, 8}";
         }
 
+        if (status.VpcIpv6Range is not null)
+        {
+            yield return "";
+            yield return "NODE     LINK   IPV6 ADDRESS OR /80 PREFIX";
+            foreach (var (node, eni) in status.Nodes.SelectMany(node => node.Enis.Select(eni => (node, eni))))
+            {
+                foreach (var range in eni.Ipv6Addresses.Concat(eni.Ipv6Prefixes))
+                    yield return $"{node.Name, -8} {eni.Link, -6} {range}";
+            }
+        }
+
         var pods = status.Nodes.SelectMany(node => node.Pods.Select(pod => (Node: node, Pod: pod))).ToArray();
         if (pods.Length > 0)
         {
             yield return "";
-            yield return "NODE     POD                              ADDRESS         LINK     ADD ms";
+            var width = Math.Max(15, pods.Take(MaxPodsShown).Max(pod => AddressesOf(pod.Pod).Length));
+            yield return $"NODE     POD                              {"ADDRESS".PadRight(width)} LINK     ADD ms";
             foreach (var (node, pod) in pods.Take(MaxPodsShown))
             {
                 var link = node.Enis.FirstOrDefault(eni => eni.Id == pod.EniId)?.Link ?? "none";
-                yield return $"{node.Name, -8} {Truncate(pod.Name, 32), -32} {pod.Address, -15} {link, -6} {pod.AddMilliseconds, 8:F1}";
+                yield return $"{node.Name, -8} {Truncate(pod.Name, 32), -32} {AddressesOf(pod).PadRight(width)} {link, -6} {pod.AddMilliseconds, 8:F1}";
             }
 
             if (pods.Length > MaxPodsShown)
@@ -75,6 +87,8 @@ internal static class StatusTable
             yield return $"armed: Kubernetes API, {fault.Verb} {fault.Resource}: {fault.Kind} {fault.Code} "
                 + $"{(fault.Times is { } times ? $"{times} more times" : "until cleared")}";
     }
+
+    private static string AddressesOf(PodStatus pod) => pod.Addresses.Count > 0 ? string.Join(',', pod.Addresses) : pod.Address;
 
     private static string Truncate(string text, int length) => text.Length <= length ? text : text[..(length - 1)] + "~";
 }

@@ -30,6 +30,12 @@ internal static class UpCommand
             CustomParser = ParseNetwork,
             DefaultValueFactory = _ => defaults.VpcRange,
         };
+        var family = FamilyOption();
+        var vpcIpv6 = new Option<IPNetwork?>("--vpc-ipv6-cidr")
+        {
+            Description = $"The VPC's IPv6 range (default: {LabOptions.DefaultIpv6Range}); each subnet gets a /64 of it",
+            CustomParser = result => ParseNetwork(result.Tokens[0].Value, result),
+        };
         var subnets = new Option<IPNetwork[]>("--subnet-cidr")
         {
             Description = "A subnet; may be repeated",
@@ -79,6 +85,8 @@ internal static class UpCommand
                     Nodes = parsed.GetValue(nodes)!,
                     InstanceType = parsed.GetValue(type)!,
                     VpcRange = parsed.GetValue(vpc),
+                    Family = parsed.GetValue(family),
+                    VpcIpv6Range = parsed.GetValue(vpcIpv6),
                     Subnets = parsed.GetValue(subnets)!,
                     PodSubnets = parsed.GetValue(podSubnets)!,
                     Ec2Latency = TimeSpan.FromMilliseconds(parsed.GetValue(latency)),
@@ -107,6 +115,8 @@ internal static class UpCommand
             nodes,
             type,
             vpc,
+            family,
+            vpcIpv6,
             subnets,
             podSubnets,
             latency,
@@ -124,6 +134,15 @@ internal static class UpCommand
             detach
         );
     }
+
+    /// <summary>The option <c>--family</c>, which the demo has too.</summary>
+    public static Option<LabFamily> FamilyOption() =>
+        new("--family")
+        {
+            Description = "Address family of the pods: ipv4, ipv6 or dual; ipv6 and dual give the VPC and its subnets IPv6 ranges",
+            CustomParser = ParseFamily,
+            DefaultValueFactory = _ => LabFamily.Ipv4,
+        };
 
     /// <summary>Runs the lab until cancelled (Ctrl-C, SIGTERM).</summary>
     private static async Task<int> RunAsync(
@@ -232,6 +251,23 @@ internal static class UpCommand
             return network;
         result.AddError($"'{text}' is not a network: expected ADDRESS/LENGTH without host bits, such as 10.0.0.0/16");
         return null;
+    }
+
+    private static LabFamily ParseFamily(ArgumentResult result)
+    {
+        var text = result.Tokens[0].Value;
+        switch (text)
+        {
+            case "ipv4":
+                return LabFamily.Ipv4;
+            case "ipv6":
+                return LabFamily.Ipv6;
+            case "dual":
+                return LabFamily.Dual;
+            default:
+                result.AddError($"--family {text}: expected ipv4, ipv6 or dual");
+                return default;
+        }
     }
 
     private static IPEndPoint? ParseEndPoint(ArgumentResult result)

@@ -82,7 +82,8 @@ internal static class DescribeOperations
                         xml.Value("availabilityZoneId", ZoneId(subnet.Zone));
                         xml.Value("defaultForAz", value: false);
                         xml.Value("mapPublicIpOnLaunch", value: false);
-                        xml.Value("assignIpv6AddressOnCreation", value: false);
+                        xml.Value("assignIpv6AddressOnCreation", subnet.AssignIpv6AddressOnCreation);
+                        xml.Value("ipv6Native", value: false);
                         WriteIpv6Ranges(xml, subnet.Ipv6Range is { } range ? [range] : [], "subnet-cidr-assoc", subnet.Id.Value);
                         xml.Tags(subnet.Tags);
                     }
@@ -192,6 +193,7 @@ internal static class DescribeOperations
         xml.Value("vpcId", instance.Vpc.Value);
         xml.Value("privateIpAddress", primary.Eni.PrimaryAddress);
         xml.Value("privateDnsName", InterfaceView.PrivateDnsName(primary.Eni.PrimaryAddress, region));
+        InterfaceView.WriteIpv6Address(xml, primary.Eni);
         xml.Value("sourceDestCheck", primary.Eni.SourceDestCheck);
         InterfaceView.WriteGroups(xml, primary.Groups);
     }
@@ -222,7 +224,7 @@ internal static class DescribeOperations
                 );
                 xml.Value("ipv4AddressesPerInterface", type.Ipv4PerInterface);
                 xml.Value("ipv6AddressesPerInterface", type.Ipv6PerInterface);
-                xml.Value("ipv6Supported", type.Ipv6PerInterface > 0);
+                xml.Value("ipv6Supported", type.SupportsIpv6);
             }
         );
     }

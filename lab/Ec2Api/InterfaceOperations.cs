@@ -36,18 +36,8 @@ internal static class InterfaceOperations
                 PrefixCount = request.Number("Ipv4PrefixCount") ?? 0,
                 Prefixes = [.. request.Structures("Ipv4Prefix").Select(item => Prefix(item.Required("Ipv4Prefix")))],
             },
-            Ipv6 = new AddressRequest
-            {
-                AddressCount = request.Number("Ipv6AddressCount") ?? 0,
-                Addresses =
-                [
-                    .. request
-                        .Structures("Ipv6Addresses")
-                        .Select(item => item.Address("Ipv6Address") ?? throw Ec2Faults.Missing("ipv6Addresses.ipv6Address")),
-                ],
-                PrefixCount = request.Number("Ipv6PrefixCount") ?? 0,
-                Prefixes = [.. request.Structures("Ipv6Prefix").Select(item => Prefix(item.Required("Ipv6Prefix")))],
-            },
+            Ipv6 = Ipv6(request),
+            EnablePrimaryIpv6 = request.Flag("EnablePrimaryIpv6") ?? false,
             Tags = request.TagSpecification("network-interface"),
             ClientToken = request.Text("ClientToken") is { Length: > 0 } token ? token : null,
             InterfaceType = request.Text("InterfaceType") ?? "interface",
@@ -106,6 +96,7 @@ internal static class InterfaceOperations
             Description = request.Structure("Description").Text("Value"),
             Groups = groups.Count > 0 ? [.. groups.Select(id => new SecurityGroupId(id))] : null,
             SourceDestCheck = request.Structure("SourceDestCheck").Flag("Value"),
+            EnablePrimaryIpv6 = request.Flag("EnablePrimaryIpv6"),
             DeleteOnTermination = deleteOnTermination is { } delete ? (new AttachmentId(attachmentId!), delete) : null,
         };
         return world =>
@@ -143,6 +134,27 @@ internal static class InterfaceOperations
             world.DetachNetworkInterface(id, force);
             return Ec2Operations.ReturnTrue;
         };
+    }
+
+    /// <summary>
+    /// Reads the IPv6 addresses or prefixes; null if no parameter mentions them. A count of 0 is a value: it overrides what the subnet assigns.
+    /// </summary>
+    private static AddressRequest? Ipv6(QueryRequest request)
+    {
+        var (addressCount, prefixCount) = (request.Number("Ipv6AddressCount"), request.Number("Ipv6PrefixCount"));
+        var requested = new AddressRequest
+        {
+            AddressCount = addressCount ?? 0,
+            Addresses =
+            [
+                .. request
+                    .Structures("Ipv6Addresses")
+                    .Select(item => item.Address("Ipv6Address") ?? throw Ec2Faults.Missing("ipv6Addresses.ipv6Address")),
+            ],
+            PrefixCount = prefixCount ?? 0,
+            Prefixes = [.. request.Structures("Ipv6Prefix").Select(item => Prefix(item.Required("Ipv6Prefix")))],
+        };
+        return addressCount is null && prefixCount is null && requested.Slots == 0 ? null : requested;
     }
 
     private static IPNetwork Prefix(string text) =>

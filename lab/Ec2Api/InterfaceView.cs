@@ -36,6 +36,7 @@ internal sealed record InterfaceView(NetworkInterface Eni, IReadOnlyList<Securit
     public void Write(Ec2Xml xml)
     {
         WriteCommon(xml);
+        WriteIpv6Address(xml, Eni);
         xml.Value("availabilityZone", Eni.Zone);
         xml.Value("requesterManaged", value: false);
         xml.Tags(Eni.Tags);
@@ -58,6 +59,13 @@ internal sealed record InterfaceView(NetworkInterface Eni, IReadOnlyList<Securit
     {
         WriteCommon(xml);
         xml.Element("attachment", () => WriteAttachment(xml, Eni.Attachment!));
+    }
+
+    /// <summary>Writes the interface's first IPv6 address, which EC2 repeats outside the set.</summary>
+    public static void WriteIpv6Address(Ec2Xml xml, NetworkInterface eni)
+    {
+        if (eni.Ipv6Addresses is [var first, ..])
+            xml.Value("ipv6Address", eni.PrimaryIpv6Address ?? first);
     }
 
     private void WriteCommon(Ec2Xml xml)
@@ -85,7 +93,15 @@ internal sealed record InterfaceView(NetworkInterface Eni, IReadOnlyList<Securit
             }
         );
         xml.List("ipv4PrefixSet", Eni.Ipv4Prefixes, prefix => xml.Value("ipv4Prefix", prefix.ToString()));
-        xml.List("ipv6AddressesSet", Eni.Ipv6Addresses, address => xml.Value("ipv6Address", address));
+        xml.List(
+            "ipv6AddressesSet",
+            Eni.Ipv6Addresses,
+            address =>
+            {
+                xml.Value("ipv6Address", address);
+                xml.Value("isPrimaryIpv6", address.Equals(Eni.PrimaryIpv6Address));
+            }
+        );
         xml.List("ipv6PrefixSet", Eni.Ipv6Prefixes, prefix => xml.Value("ipv6Prefix", prefix.ToString()));
     }
 

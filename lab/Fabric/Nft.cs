@@ -13,9 +13,9 @@ internal sealed class Nft(NetworkNamespace network, TimeProvider time)
     /// <exception cref="FabricException">nft failed; nothing was applied.</exception>
     public Task ApplyAsync(string script, CancellationToken cancellationToken) => RunAsync(["-f", "-"], script, cancellationToken);
 
-    /// <summary>Returns the output of <c>nft -j list counters</c> for a table.</summary>
-    public Task<string> ListCountersAsync(string table, CancellationToken cancellationToken) =>
-        RunAsync(["-j", "list", "counters", "table", "ip", table], input: "", cancellationToken);
+    /// <summary>Returns the output of <c>nft -j list counters</c> for a table of a family.</summary>
+    public Task<string> ListCountersAsync(string family, string table, CancellationToken cancellationToken) =>
+        RunAsync(["-j", "list", "counters", "table", family, table], input: "", cancellationToken);
 
     private async Task<string> RunAsync(IReadOnlyList<string> arguments, string input, CancellationToken cancellationToken)
     {

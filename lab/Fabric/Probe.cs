@@ -15,8 +15,12 @@ internal sealed record TcpProbeOutcome(IPAddress ObservedSource, TimeSpan Elapse
 /// </summary>
 internal sealed class Probe(TimeProvider time, TimeSpan deadline)
 {
-    private const int EchoRequest = 8;
+    private const byte EchoRequest = 8;
+    private const byte EchoReply = 0;
+    private const byte Ipv6EchoRequest = 128;
+    private const byte Ipv6EchoReply = 129;
     private const int IpHeaderLength = 20;
+    private const int Ipv6HeaderLength = 40;
     private const int UdpHeaderLength = 8;
 
     /// <summary>Connects to a new server at the target, sends bytes and waits for their echo.</summary>
@@ -78,25 +82,28 @@ internal sealed class Probe(TimeProvider time, TimeSpan deadline)
     {
         using var limit = new CancellationTokenSource(deadline, time);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
-        using var socket = from.OpenSocket(AddressFamily.InterNetwork, SocketType.Raw, ProtocolType.Icmp);
+        var isIpv6 = target.AddressFamily == AddressFamily.InterNetworkV6;
+        using var socket = from.OpenSocket(target.AddressFamily, SocketType.Raw, isIpv6 ? ProtocolType.IcmpV6 : ProtocolType.Icmp);
         var started = time.GetTimestamp();
         // A raw socket receives every ICMP packet of its namespace; the identifier distinguishes concurrent probes.
         var identifier = (ushort)started;
         var request = new byte[16];
-        request[0] = EchoRequest;
+        request[0] = isIpv6 ? Ipv6EchoRequest : EchoRequest;
         BinaryPrimitives.WriteUInt16BigEndian(request.AsSpan(4), identifier);
-        BinaryPrimitives.WriteUInt16BigEndian(request.AsSpan(2), Checksum(request));
+        // The kernel fills in the checksum of ICMPv6, which covers the addresses.
+        if (!isIpv6)
+            BinaryPrimitives.WriteUInt16BigEndian(request.AsSpan(2), Checksum(request));
         try
         {
             await socket.SendToAsync(request, new IPEndPoint(target, 0), both.Token);
             var buffer = new byte[256];
             while (true)
             {
-                var received = await socket.ReceiveFromAsync(buffer, new IPEndPoint(IPAddress.Any, 0), both.Token);
-                var header = (buffer[0] & 0x0f) * 4; // a raw IPv4 socket delivers the IP header too
+                var received = await socket.ReceiveFromAsync(buffer, Any(target.AddressFamily), both.Token);
+                var header = isIpv6 ? 0 : (buffer[0] & 0x0f) * 4; // a raw IPv4 socket delivers the IP header too, an IPv6 one does not
                 var isReply =
                     received.ReceivedBytes >= header + 8
-                    && buffer[header] == 0
+                    && buffer[header] == (isIpv6 ? Ipv6EchoReply : EchoReply)
                     && BinaryPrimitives.ReadUInt16BigEndian(buffer.AsSpan(header + 4)) == identifier;
                 if (isReply && ((IPEndPoint)received.RemoteEndPoint).Address.Equals(target))
                     return time.GetElapsedTime(started);
@@ -125,9 +132,9 @@ internal sealed class Probe(TimeProvider time, TimeSpan deadline)
     {
         using var limit = new CancellationTokenSource(deadline, time);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
-        using var receiver = to.OpenSocket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
-        using var forger = from.OpenSocket(AddressFamily.InterNetwork, SocketType.Raw, ProtocolType.Raw);
-        using var sender = from.OpenSocket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
+        using var receiver = to.OpenSocket(target.AddressFamily, SocketType.Dgram, ProtocolType.Udp);
+        using var forger = from.OpenSocket(target.AddressFamily, SocketType.Raw, ProtocolType.Raw);
+        using var sender = from.OpenSocket(target.AddressFamily, SocketType.Dgram, ProtocolType.Udp);
         receiver.Bind(new IPEndPoint(target, 0));
         var endPoint = (IPEndPoint)receiver.LocalEndPoint!;
         try
@@ -140,11 +147,17 @@ internal sealed class Probe(TimeProvider time, TimeSpan deadline)
                 await sender.SendToAsync(new[] { (byte)'H' }, endPoint, both.Token);
                 if (!await ArrivesAsync(receiver, both.Token))
                     continue;
-                var received = await receiver.ReceiveFromAsync(buffer, new IPEndPoint(IPAddress.Any, 0), both.Token);
-                if (received.ReceivedBytes != 1)
-                    throw new IOException($"{target} received {received.ReceivedBytes} bytes where 1 was sent");
                 // The forged datagram was sent first. If it arrived second, it is waiting in the socket's buffer.
-                return buffer[0] == (byte)'F' || receiver.Available > 0;
+                do
+                {
+                    var received = await receiver.ReceiveFromAsync(buffer, Any(target.AddressFamily), both.Token);
+                    if (received.ReceivedBytes != 1)
+                        throw new IOException($"{target} received {received.ReceivedBytes} bytes where 1 was sent");
+                    if (buffer[0] == (byte)'F')
+                        return true;
+                } while (receiver.Available > 0);
+
+                return false;
             }
         }
         catch (OperationCanceledException cancelled) when (!cancellationToken.IsCancellationRequested)
@@ -166,10 +179,42 @@ internal sealed class Probe(TimeProvider time, TimeSpan deadline)
         return receiver.Available > 0;
     }
 
+    private static IPEndPoint Any(AddressFamily family) =>
+        new(family == AddressFamily.InterNetworkV6 ? IPAddress.IPv6Any : IPAddress.Any, 0);
+
+    private static byte[] Datagram(IPAddress source, IPEndPoint target, byte payload) =>
+        target.AddressFamily == AddressFamily.InterNetworkV6
+            ? Ipv6Datagram(source, target, payload)
+            : Ipv4Datagram(source, target, payload);
+
+    /// <summary>
+    /// Builds an IPv6 packet (RFC 8200) with a UDP datagram of one byte, padded to an even number, whose checksum covers a pseudo-header of
+    /// the addresses, the length and the protocol (section 8.1).
+    /// </summary>
+    private static byte[] Ipv6Datagram(IPAddress source, IPEndPoint target, byte payload)
+    {
+        const int Length = UdpHeaderLength + 1;
+        var packet = new byte[Ipv6HeaderLength + Length];
+        packet[0] = 0x60;
+        BinaryPrimitives.WriteUInt16BigEndian(packet.AsSpan(4), Length);
+        packet[6] = (byte)ProtocolType.Udp;
+        packet[7] = 64;
+        source.GetAddressBytes().CopyTo(packet, 8);
+        target.Address.GetAddressBytes().CopyTo(packet, 24);
+        var datagram = packet.AsSpan(Ipv6HeaderLength);
+        BinaryPrimitives.WriteUInt16BigEndian(datagram, 40000);
+        BinaryPrimitives.WriteUInt16BigEndian(datagram[2..], (ushort)target.Port);
+        BinaryPrimitives.WriteUInt16BigEndian(datagram[4..], Length);
+        datagram[^1] = payload;
+        byte[] summed = [.. packet.AsSpan(8, 32), 0, 0, 0, Length, 0, 0, 0, (byte)ProtocolType.Udp, .. datagram, 0];
+        BinaryPrimitives.WriteUInt16BigEndian(datagram[6..], Checksum(summed));
+        return packet;
+    }
+
     /// <summary>
     /// Builds an IPv4 packet (RFC 791) with a UDP datagram (RFC 768) of one byte. Its UDP checksum is 0, which means none.
     /// </summary>
-    private static byte[] Datagram(IPAddress source, IPEndPoint target, byte payload)
+    private static byte[] Ipv4Datagram(IPAddress source, IPEndPoint target, byte payload)
     {
         var packet = new byte[IpHeaderLength + UdpHeaderLength + 1];
         packet[0] = 0x45;

@@ -6,9 +6,12 @@ using System.Text.Json;
 namespace VpcCni.Lab.Fabric;
 
 /// <summary>A drop counter of the router.</summary>
-internal readonly record struct DropCount(long Packets, long Bytes);
+internal readonly record struct DropCount(long Packets, long Bytes)
+{
+    public static DropCount operator +(DropCount one, DropCount other) => new(one.Packets + other.Packets, one.Bytes + other.Bytes);
+}
 
-/// <summary>Packets that the router dropped, by reason.</summary>
+/// <summary>Packets of both families that the router dropped, by reason.</summary>
 internal sealed record RouterDrops
 {
     /// <summary>Packets that left an ENI with a source that it does not own, by ENI id.</summary>
@@ -18,17 +21,20 @@ internal sealed record RouterDrops
     public required DropCount Unowned { get; init; }
 
     /// <summary>
-    /// Packets to the internet from any source other than a primary ENI's primary address; in the lab only those have a public address.
+    /// IPv4 packets to the internet from any source other than a primary ENI's primary address; in the lab only those have a public
+    /// address.
     /// </summary>
     public required DropCount InternetOutbound { get; init; }
 
-    /// <summary>Packets from the internet to an address that has no public address.</summary>
+    /// <summary>
+    /// Packets from the internet to an address that has no public address, and IPv6 packets from the internet that answer nothing.
+    /// </summary>
     public required DropCount InternetInbound { get; init; }
 }
 
 /// <summary>
-/// Text of the router's nftables table, which has a set of allowed sources, a chain and a counter for each ENI, and the internet gateway's
-/// rules. This class generates statements and parses counters; it has no state and runs nothing.
+/// Text of the router's nftables tables, one for each family, which have a set of allowed sources, a chain and a counter for each ENI, and
+/// the rules of the internet gateway. This class generates statements and parses counters; it has no state and runs nothing.
 /// </summary>
 internal static class RouterFirewall
 {
@@ -39,9 +45,12 @@ internal static class RouterFirewall
 
     private const string SpoofPrefix = "spoof_";
 
+    /// <summary>The families of the tables, by their names in nft.</summary>
+    public static IReadOnlyList<string> Families(bool hasIpv6) => hasIpv6 ? ["ip", "ip6"] : ["ip"];
+
     /// <summary>
-    /// The table without ENIs. It checks sources in <c>prerouting</c> at priority raw, before connection tracking and routing. Packets for
-    /// an address that no ENI owns follow the VPC range's route to <c>lo</c>, where it drops them.
+    /// The IPv4 table without ENIs. It checks sources in <c>prerouting</c> at priority raw, before connection tracking and routing. Packets
+    /// for an address that no ENI owns follow the VPC range's route to <c>lo</c>, where it drops them.
     /// </summary>
     public static string Base() =>
         $$"""
@@ -65,53 +74,102 @@ internal static class RouterFirewall
 
             """;
 
+    /// <summary>
+    /// The IPv6 table without ENIs. The gateway is an egress-only internet gateway: addresses are public, connections from the VPC and their
+    /// replies pass, and connections from the internet do not. The kernel rejects routes to <c>lo</c> in this family, so packets for an
+    /// address that no ENI owns follow the default route, where the table drops them.
+    /// </summary>
+    public static string BaseIpv6() =>
+        $$"""
+            table ip6 {{Table}} {
+              map guard { type ifname : verdict; }
+              set ranges { type ipv6_addr; flags interval; auto-merge; }
+              counter unowned { }
+              counter internet_out { }
+              counter internet_in { }
+              chain sources {
+                type filter hook prerouting priority raw; policy accept;
+                iifname vmap @guard
+              }
+              chain gateway {
+                type filter hook forward priority filter; policy accept;
+                oifname "{{InternetLink}}" ip6 daddr @ranges counter name unowned drop
+                oifname "{{InternetLink}}" ip6 saddr != @ranges counter name internet_out drop
+                iifname "{{InternetLink}}" ct state established,related accept
+                iifname "{{InternetLink}}" counter name internet_in drop
+              }
+            }
+
+            """;
+
+    /// <summary>Statements that replace the ranges of the IPv6 table.</summary>
+    public static string Ipv6Ranges(IReadOnlyCollection<IPNetwork> ranges) =>
+        $"flush set ip6 {Table} ranges\n" + (ranges.Count > 0 ? $"add element ip6 {Table} ranges {{ {string.Join(", ", ranges)} }}\n" : "");
+
     /// <summary>Appends statements that create or update the guard of a link; an existing counter keeps its value.</summary>
-    public static void AppendGuard(StringBuilder script, EniAttachment eni)
+    public static void AppendGuard(StringBuilder script, EniAttachment eni, bool hasIpv6)
     {
         var link = FabricNames.RouterLink(eni.EniId);
-        script
-            .Append($"add set ip {Table} own_{link} {{ type ipv4_addr; flags interval; auto-merge; }}\n")
-            .Append($"add counter ip {Table} {SpoofPrefix}{link}\n")
-            .Append($"add chain ip {Table} eni_{link}\n")
-            .Append($"flush set ip {Table} own_{link}\n")
-            .Append($"flush chain ip {Table} eni_{link}\n");
-        if (eni.Addresses.Count > 0)
-            script.Append($"add element ip {Table} own_{link} {{ {string.Join(", ", eni.Addresses.Select(Element))} }}\n");
-        script
-            .Append($"add rule ip {Table} eni_{link} ip saddr @own_{link} return\n")
-            .Append($"add rule ip {Table} eni_{link} counter name {SpoofPrefix}{link} drop\n")
-            .Append($"add element ip {Table} guard {{ {link} : jump eni_{link} }}\n");
+        foreach (var family in Families(hasIpv6))
+        {
+            IPNetwork[] owned = [.. eni.Addresses.Where(address => FabricAddresses.IsIpv6(address) == (family == "ip6"))];
+            script
+                .Append(
+                    $"add set {family} {Table} own_{link} {{ type {(family == "ip6" ? "ipv6_addr" : "ipv4_addr")}; flags interval; auto-merge; }}\n"
+                )
+                .Append($"add counter {family} {Table} {SpoofPrefix}{link}\n")
+                .Append($"add chain {family} {Table} eni_{link}\n")
+                .Append($"flush set {family} {Table} own_{link}\n")
+                .Append($"flush chain {family} {Table} eni_{link}\n");
+            if (owned.Length > 0)
+                script.Append($"add element {family} {Table} own_{link} {{ {string.Join(", ", owned.Select(Element))} }}\n");
+            script.Append($"add rule {family} {Table} eni_{link} {family} saddr @own_{link} return\n");
+            // Neighbour discovery. The kernel does not forward packets with these sources.
+            if (family == "ip6")
+                script.Append($"add rule {family} {Table} eni_{link} ip6 saddr {{ ::, fe80::/10 }} return\n");
+            script
+                .Append($"add rule {family} {Table} eni_{link} counter name {SpoofPrefix}{link} drop\n")
+                .Append($"add element {family} {Table} guard {{ {link} : jump eni_{link} }}\n");
+        }
+
         if (eni.IsPrimary)
             script.Append($"add element ip {Table} public {{ {eni.PrimaryAddress} }}\n");
     }
 
     /// <summary>Appends statements that remove a guard and everything that belongs to it. The guard must exist.</summary>
-    public static void AppendRemoval(StringBuilder script, EniAttachment eni)
+    public static void AppendRemoval(StringBuilder script, EniAttachment eni, bool hasIpv6)
     {
         var link = FabricNames.RouterLink(eni.EniId);
-        script
-            .Append($"delete element ip {Table} guard {{ {link} }}\n")
-            .Append($"flush chain ip {Table} eni_{link}\n")
-            .Append($"delete chain ip {Table} eni_{link}\n")
-            .Append($"delete counter ip {Table} {SpoofPrefix}{link}\n")
-            .Append($"delete set ip {Table} own_{link}\n");
+        foreach (var family in Families(hasIpv6))
+        {
+            script
+                .Append($"delete element {family} {Table} guard {{ {link} }}\n")
+                .Append($"flush chain {family} {Table} eni_{link}\n")
+                .Append($"delete chain {family} {Table} eni_{link}\n")
+                .Append($"delete counter {family} {Table} {SpoofPrefix}{link}\n")
+                .Append($"delete set {family} {Table} own_{link}\n");
+        }
+
         if (eni.IsPrimary)
             script.Append($"delete element ip {Table} public {{ {eni.PrimaryAddress} }}\n");
     }
 
-    /// <summary>Parses the output of <c>nft -j list counters</c>.</summary>
-    public static RouterDrops ParseCounters(string json, IEnumerable<string> eniIds)
+    /// <summary>Parses the outputs of <c>nft -j list counters</c>, one for each family, and adds them up.</summary>
+    public static RouterDrops ParseCounters(IEnumerable<string> outputs, IEnumerable<string> eniIds)
     {
         var byName = new Dictionary<string, DropCount>();
-        using var document = JsonDocument.Parse(json);
-        foreach (var entry in document.RootElement.GetProperty("nftables").EnumerateArray())
+        foreach (var output in outputs)
         {
-            if (!entry.TryGetProperty("counter", out var counter))
-                continue;
-            byName[counter.GetProperty("name").GetString()!] = new DropCount(
-                counter.GetProperty("packets").GetInt64(),
-                counter.GetProperty("bytes").GetInt64()
-            );
+            using var document = JsonDocument.Parse(output);
+            foreach (var entry in document.RootElement.GetProperty("nftables").EnumerateArray())
+            {
+                if (!entry.TryGetProperty("counter", out var counter))
+                    continue;
+                var name = counter.GetProperty("name").GetString()!;
+                byName[name] =
+                    byName.GetValueOrDefault(name)
+                    + new DropCount(counter.GetProperty("packets").GetInt64(), counter.GetProperty("bytes").GetInt64());
+            }
         }
 
         var spoofed = new SortedDictionary<string, DropCount>(StringComparer.Ordinal);
@@ -130,5 +188,8 @@ internal static class RouterFirewall
         };
     }
 
-    private static string Element(IPNetwork network) => network.PrefixLength == 32 ? network.BaseAddress.ToString() : network.ToString();
+    private static string Element(IPNetwork network) =>
+        network.PrefixLength is 32 && !FabricAddresses.IsIpv6(network) || network.PrefixLength == 128
+            ? network.BaseAddress.ToString()
+            : network.ToString();
 }

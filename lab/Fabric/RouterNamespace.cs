@@ -8,25 +8,32 @@ namespace VpcCni.Lab.Fabric;
 /// <summary>
 /// The VPC's router: a namespace that answers ARP for every address of the VPC, forwards between ENIs, owns the subnets' gateway addresses
 /// and the service addresses, and has links to the outside hosts. Routes to <c>lo</c> make proxy-ARP answer for addresses that no ENI owns;
-/// the firewall drops packets for them.
+/// the firewall drops packets for them. With IPv6, it is the default router of every ENI's link.
 /// </summary>
-internal sealed class RouterNamespace : IDisposable
+internal sealed class RouterNamespace : IAsyncDisposable
 {
     private readonly RouteNetlink _netlink;
     private readonly int _loopback;
     private HashSet<IPNetwork> _ranges = [];
+    private HashSet<IPNetwork> _ranges6 = [];
 
-    private RouterNamespace(NetworkNamespace network, RouteNetlink netlink, int loopback, TimeProvider time)
+    private RouterNamespace(NetworkNamespace network, RouteNetlink netlink, int loopback, RouterAdvertiser? advertiser, TimeProvider time)
     {
         Network = network;
         _netlink = netlink;
         _loopback = loopback;
+        Advertiser = advertiser;
         Nft = new Nft(network, time);
     }
 
     public NetworkNamespace Network { get; }
 
     public Nft Nft { get; }
+
+    /// <summary>Sends the router's advertisements; null in a fabric without IPv6.</summary>
+    public RouterAdvertiser? Advertiser { get; }
+
+    public bool HasIpv6 => Advertiser is not null;
 
     public RouteNetlink Netlink => _netlink;
 
@@ -36,11 +43,13 @@ internal sealed class RouterNamespace : IDisposable
         HostNamespace internet,
         HostNamespace onPremises,
         TimeProvider time,
+        ILogger logger,
         CancellationToken cancellationToken
     )
     {
         var network = NetworkNamespace.CreateNamed(names.Router);
         RouteNetlink? netlink = null;
+        RouterAdvertiser? advertiser = null;
         try
         {
             // Paths in a VPC may be asymmetric (a pod's reply may leave by another ENI), so the reverse path filter is off; the firewall
@@ -53,8 +62,10 @@ internal sealed class RouterNamespace : IDisposable
                 ("ipv4/conf/default/rp_filter", "0"),
                 ("ipv4/conf/all/send_redirects", "0"),
                 ("ipv4/conf/default/send_redirects", "0"),
-                ("ipv6/conf/default/disable_ipv6", "1")
+                ("ipv6/conf/default/disable_ipv6", options.HasIpv6 ? "0" : "1")
             );
+            if (options.HasIpv6)
+                EnableIpv6(network);
             netlink = network.OpenRouteNetlink();
             var loopback = netlink.FindLink("lo") ?? throw new FabricException($"namespace {names.Router} has no link 'lo'");
             netlink.Execute(LinkRequests.SetUp(loopback.Index, true));
@@ -63,16 +74,35 @@ internal sealed class RouterNamespace : IDisposable
                 .Append(FabricAddresses.Imds)
                 .Append(FabricAddresses.Ec2Api)
                 .Append(FabricAddresses.KubernetesApi);
-            netlink.Execute([.. addresses.Select(address => AddressRequests.Add(loopback.Index, address, 32))]);
-            var router = new RouterNamespace(network, netlink, loopback.Index, time);
-            router.SetRanges(options.VpcRanges);
-            await router.Nft.ApplyAsync(RouterFirewall.Base(), cancellationToken);
+            netlink.Execute([
+                .. addresses.Select(address =>
+                    AddressRequests.Add(
+                        loopback.Index,
+                        address,
+                        address.AddressFamily == AddressFamily.InterNetwork ? 32 : 128,
+                        new AddressOptions { NoDad = true }
+                    )
+                ),
+            ]);
+            if (options.HasIpv6)
+                advertiser = new RouterAdvertiser(network, time, logger);
+            var router = new RouterNamespace(network, netlink, loopback.Index, advertiser, time);
+            await router.Nft.ApplyAsync(RouterFirewall.Base() + (options.HasIpv6 ? RouterFirewall.BaseIpv6() : ""), cancellationToken);
+            await router.SetRangesAsync(options.VpcRanges, cancellationToken);
             router.Connect(internet, RouterFirewall.InternetLink, FabricAddresses.Internet, FabricAddresses.InternetHost);
             router.Connect(onPremises, "onprem", FabricAddresses.OnPremises, FabricAddresses.OnPremisesHost);
+            if (options.HasIpv6)
+            {
+                router.ConnectIpv6(internet, RouterFirewall.InternetLink, FabricAddresses.Internet6, FabricAddresses.InternetHost6);
+                router.ConnectIpv6(onPremises, "onprem", FabricAddresses.OnPremises6, FabricAddresses.OnPremisesHost6);
+            }
+
             return router;
         }
         catch
         {
+            if (advertiser is not null)
+                await advertiser.DisposeAsync();
             netlink?.Dispose();
             network.Dispose();
             throw;
@@ -80,8 +110,15 @@ internal sealed class RouterNamespace : IDisposable
     }
 
     /// <summary>Sets the VPC ranges that the router answers for.</summary>
-    public void SetRanges(IReadOnlyList<IPNetwork> ranges)
+    public async Task SetRangesAsync(IReadOnlyList<IPNetwork> ranges, CancellationToken cancellationToken)
     {
+        HashSet<IPNetwork> desired6 = [.. ranges.Where(FabricAddresses.IsIpv6)];
+        if (HasIpv6 && !desired6.SetEquals(_ranges6))
+        {
+            await Nft.ApplyAsync(RouterFirewall.Ipv6Ranges(desired6), cancellationToken);
+            _ranges6 = desired6;
+        }
+
         HashSet<IPNetwork> desired = [.. ranges.Where(range => range.BaseAddress.AddressFamily == AddressFamily.InterNetwork)];
         var requests = new List<NetlinkRequest>();
         requests.AddRange(desired.Except(_ranges).Select(range => RouteRequests.Replace(LoopbackRoute(range))));
@@ -91,8 +128,10 @@ internal sealed class RouterNamespace : IDisposable
         _ranges = desired;
     }
 
-    public void Dispose()
+    public async ValueTask DisposeAsync()
     {
+        if (Advertiser is not null)
+            await Advertiser.DisposeAsync();
         _netlink.Dispose();
         Network.Dispose();
     }
@@ -117,28 +156,63 @@ internal sealed class RouterNamespace : IDisposable
         _netlink.Execute(AddressRequests.Add(index, gateway, network.PrefixLength));
         host.Configure(address, network.PrefixLength, gateway);
         if (link == RouterFirewall.InternetLink)
-        {
-            _netlink.Execute(
-                RouteRequests.Add(
-                    new RouteInfo
-                    {
-                        Family = AddressFamily.InterNetwork,
-                        Destination = null,
-                        Gateway = address,
-                        LinkIndex = index,
-                        Table = RouteTable.Main,
-                        Scope = RouteScope.Global,
-                        Protocol = RouteProtocol.Static,
-                        Type = RouteType.Unicast,
-                    }
-                )
-            );
-        }
+            _netlink.Execute(RouteRequests.Add(DefaultRoute(index, address)));
     }
 
-    internal int IndexOf(string link) =>
-        _netlink.FindLink(link)?.Index
-        ?? throw new FabricException($"the router has no link '{link}': something outside the lab removed it");
+    /// <summary>Adds IPv6 to the link of an outside host, which <see cref="Connect"/> created.</summary>
+    private void ConnectIpv6(HostNamespace host, string link, IPNetwork network, IPAddress address)
+    {
+        var gateway = FabricAddresses.Gateway(network);
+        var index = IndexOf(link);
+        _netlink.Execute([
+            AddressRequests.Add(index, gateway, network.PrefixLength, new AddressOptions { NoDad = true }),
+            // The source of the router's neighbour solicitations.
+            LinkLocalAddress(index, FabricAddresses.LinkLocalRouter, 128),
+        ]);
+        host.ConfigureIpv6(address, network.PrefixLength, gateway);
+        if (link == RouterFirewall.InternetLink)
+            _netlink.Execute(RouteRequests.Add(DefaultRoute(index, address)));
+    }
+
+    /// <summary>
+    /// Enables IPv6 forwarding, without duplicate address detection. Its links get no link-local address from the kernel, because
+    /// <see cref="EniLink"/> adds those of the subnet.
+    /// </summary>
+    private static void EnableIpv6(NetworkNamespace network) =>
+        Sysctl.Write(
+            network,
+            ("ipv6/conf/all/disable_ipv6", "0"),
+            ("ipv6/conf/all/forwarding", "1"),
+            ("ipv6/conf/default/forwarding", "1"),
+            ("ipv6/conf/default/accept_ra", "0"),
+            ("ipv6/conf/all/accept_dad", "0"),
+            ("ipv6/conf/default/accept_dad", "0"),
+            ("ipv6/conf/default/addr_gen_mode", "1")
+        );
+
+    private static RouteInfo DefaultRoute(int link, IPAddress gateway) =>
+        new()
+        {
+            Family = gateway.AddressFamily,
+            Destination = null,
+            Gateway = gateway,
+            LinkIndex = link,
+            Table = RouteTable.Main,
+            Scope = RouteScope.Global,
+            Protocol = RouteProtocol.Static,
+            Type = RouteType.Unicast,
+        };
+
+    internal int IndexOf(string link) => Find(link).Index;
+
+    internal MacAddress MacOf(string link) => Find(link).Mac ?? throw new FabricException($"the router's link '{link}' has no MAC address");
+
+    /// <summary>Adds one of the router's link-local addresses to a link.</summary>
+    internal static NetlinkRequest LinkLocalAddress(int link, IPAddress address, int prefixLength) =>
+        AddressRequests.Add(link, address, prefixLength, new AddressOptions { NoDad = true, Scope = AddressScope.Link });
+
+    private LinkInfo Find(string link) =>
+        _netlink.FindLink(link) ?? throw new FabricException($"the router has no link '{link}': something outside the lab removed it");
 
     private RouteInfo LoopbackRoute(IPNetwork range) =>
         new()

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Collections.Immutable;
 using System.Net;
-using System.Net.Sockets;
 using System.Text;
 using VpcCni.Netlink;
 
@@ -104,7 +103,7 @@ internal sealed partial class VpcFabric : IVpcFabric, IAsyncDisposable
         {
             internet = HostNamespace.Create(names.Internet);
             onPremises = HostNamespace.Create(names.OnPremises);
-            var router = await RouterNamespace.CreateAsync(names, options, internet, onPremises, time, cancellationToken);
+            var router = await RouterNamespace.CreateAsync(names, options, internet, onPremises, time, logger, cancellationToken);
             return new VpcFabric(names, options, router, internet, onPremises, time, logger);
         }
         catch
@@ -120,7 +119,7 @@ internal sealed partial class VpcFabric : IVpcFabric, IAsyncDisposable
     public NetworkNamespace AddNode(string node)
     {
         var host = HostNamespace.Create(_names.Node(node));
-        host.ConfigureAsNode();
+        host.ConfigureAsNode(_router.HasIpv6);
         lock (_lock)
             _nodes.Add(node, host);
         return host.Network;
@@ -129,7 +128,7 @@ internal sealed partial class VpcFabric : IVpcFabric, IAsyncDisposable
     public void Attach(EniAttachment eni)
     {
         lock (_lock)
-            Change(_desired.SetItem(eni.EniId, eni with { Addresses = Ipv4Only(eni.Addresses) }));
+            Change(_desired.SetItem(eni.EniId, Supported(eni)));
     }
 
     public void Detach(string eniId)
@@ -143,7 +142,7 @@ internal sealed partial class VpcFabric : IVpcFabric, IAsyncDisposable
         lock (_lock)
         {
             if (_desired.TryGetValue(eniId, out var eni))
-                Change(_desired.SetItem(eniId, eni with { Addresses = Ipv4Only(addresses) }));
+                Change(_desired.SetItem(eniId, Supported(eni with { Addresses = addresses })));
         }
     }
 
@@ -187,14 +186,17 @@ internal sealed partial class VpcFabric : IVpcFabric, IAsyncDisposable
         string[] enis;
         lock (_lock)
             enis = [.. _desired.Keys];
-        return RouterFirewall.ParseCounters(await _router.Nft.ListCountersAsync(RouterFirewall.Table, cancellationToken), enis);
+        List<string> counters = [];
+        foreach (var family in RouterFirewall.Families(_router.HasIpv6))
+            counters.Add(await _router.Nft.ListCountersAsync(family, RouterFirewall.Table, cancellationToken));
+        return RouterFirewall.ParseCounters(counters, enis);
     }
 
     public async ValueTask DisposeAsync()
     {
         await _stopping.CancelAsync();
         await _worker;
-        _router.Dispose();
+        await _router.DisposeAsync();
         _internet.Dispose();
         _onPremises.Dispose();
         foreach (var node in _nodes.Values)
@@ -214,8 +216,16 @@ internal sealed partial class VpcFabric : IVpcFabric, IAsyncDisposable
             _changed.Release();
     }
 
-    private static IReadOnlyList<IPNetwork> Ipv4Only(IReadOnlyList<IPNetwork> addresses) =>
-        [.. addresses.Where(address => address.BaseAddress.AddressFamily == AddressFamily.InterNetwork)];
+    /// <summary>Removes what the fabric does not carry: IPv6 if the VPC has no IPv6 range, or the subnet has none.</summary>
+    private EniAttachment Supported(EniAttachment eni)
+    {
+        var subnet = _router.HasIpv6 ? eni.Ipv6Subnet : null;
+        return eni with
+        {
+            Ipv6Subnet = subnet,
+            Addresses = [.. eni.Addresses.Where(address => subnet is not null || !FabricAddresses.IsIpv6(address))],
+        };
+    }
 
     private async Task RunAsync()
     {
@@ -257,7 +267,7 @@ internal sealed partial class VpcFabric : IVpcFabric, IAsyncDisposable
         lock (_lock)
             (desired, ranges, nodes, version) = (_desired, _ranges, new Dictionary<string, HostNamespace>(_nodes), _desiredVersion);
 
-        _router.SetRanges(ranges);
+        await _router.SetRangesAsync(ranges, cancellationToken);
         // Remove links before their guards, and add guards before links, so that a link never carries unchecked traffic.
         foreach (var (id, link) in _links.ToArray())
         {
@@ -273,7 +283,7 @@ internal sealed partial class VpcFabric : IVpcFabric, IAsyncDisposable
             if (_links.TryGetValue(id, out var link))
             {
                 if (!link.Eni.Addresses.SequenceEqual(eni.Addresses))
-                    link.Link.SetAddresses(eni.Addresses);
+                    link.Link.SetAddresses(eni);
                 _links[id] = (eni, link.Link);
             }
             else
@@ -296,13 +306,13 @@ internal sealed partial class VpcFabric : IVpcFabric, IAsyncDisposable
         foreach (var (id, eni) in _guards)
         {
             if (!desired.TryGetValue(id, out var now) || !SameLink(eni, now))
-                RouterFirewall.AppendRemoval(script, eni);
+                RouterFirewall.AppendRemoval(script, eni, _router.HasIpv6);
         }
 
         foreach (var (id, eni) in desired)
         {
             if (!_guards.TryGetValue(id, out var before) || !SameLink(before, eni) || !before.Addresses.SequenceEqual(eni.Addresses))
-                RouterFirewall.AppendGuard(script, eni);
+                RouterFirewall.AppendGuard(script, eni, _router.HasIpv6);
         }
 
         if (script.Length > 0)

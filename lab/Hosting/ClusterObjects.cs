@@ -20,7 +20,7 @@ internal static class ClusterObjects
 
     private const string KubeletVersion = "v1.32.4-vpclab";
 
-    public static JsonObject Node(string name, Instance instance, IPAddress address, int maxPods, DateTimeOffset now) =>
+    public static JsonObject Node(string name, Instance instance, IReadOnlyList<IPAddress> addresses, int maxPods, DateTimeOffset now) =>
         Parse(
             $$"""
             {
@@ -39,7 +39,9 @@ internal static class ClusterObjects
               "status": {
                 "capacity": {{Resources(instance.Type, maxPods)}},
                 "allocatable": {{Resources(instance.Type, maxPods)}},
-                "addresses": [{ "type": "InternalIP", "address": "{{address}}" }, { "type": "Hostname", "address": "{{name}}" }],
+                "addresses": [{{string.Concat(
+                addresses.Select(address => $$"""{ "type": "InternalIP", "address": "{{address}}" }, """)
+            )}}{ "type": "Hostname", "address": "{{name}}" }],
                 "conditions": [
                   {{Condition("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available", now)}},
                   {{Condition("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure", now)}},
@@ -123,14 +125,23 @@ internal static class ClusterObjects
             """
         );
 
-    /// <summary>Status of a pod whose network is wired.</summary>
-    public static JsonObject RunningStatus(JsonObject pod, IPAddress podAddress, IPAddress nodeAddress, DateTimeOffset now)
+    /// <summary>Status of a pod whose network is wired. The first address of each list is podIP and hostIP.</summary>
+    public static JsonObject RunningStatus(
+        JsonObject pod,
+        IReadOnlyList<IPAddress> podAddresses,
+        IReadOnlyList<IPAddress> nodeAddresses,
+        DateTimeOffset now
+    )
     {
+        static string List(IReadOnlyList<IPAddress> addresses) =>
+            string.Join(", ", addresses.Select(address => $$"""{ "ip": "{{address}}" }"""));
         var at = KubeJson.Timestamp(now);
         var status = Parse(
             $$"""
             {
-              "phase": "Running", "hostIP": "{{nodeAddress}}", "hostIPs": [{ "ip": "{{nodeAddress}}" }], "podIP": "{{podAddress}}", "podIPs": [{ "ip": "{{podAddress}}" }], "startTime": "{{at}}",
+              "phase": "Running", "hostIP": "{{nodeAddresses[0]}}", "hostIPs": [{{List(nodeAddresses)}}], "podIP": "{{podAddresses[
+                0
+            ]}}", "podIPs": [{{List(podAddresses)}}], "startTime": "{{at}}",
               "qosClass": "BestEffort",
               "conditions": [
                 { "type": "PodScheduled", "status": "True", "lastProbeTime": null, "lastTransitionTime": "{{at}}" }, { "type": "Initialized", "status": "True", "lastProbeTime": null, "lastTransitionTime": "{{at}}" },

@@ -6,7 +6,16 @@ namespace VpcCni.Lab.Hosting;
 /// <summary>Body of <c>POST /pods</c> of the control API.</summary>
 internal sealed record AddPodRequest(string Node, string Pod);
 
-internal sealed record AddPodReply(string Node, string Pod, string Address, double Milliseconds, JsonObject Result);
+/// <param name="Address">The first of the pod's addresses.</param>
+/// <param name="Addresses">All of the pod's addresses, in the order of the plugin's result.</param>
+internal sealed record AddPodReply(
+    string Node,
+    string Pod,
+    string Address,
+    IReadOnlyList<string> Addresses,
+    double Milliseconds,
+    JsonObject Result
+);
 
 internal sealed record DeletePodReply(string Node, string Pod, double Milliseconds);
 

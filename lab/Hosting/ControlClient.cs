@@ -75,6 +75,9 @@ internal sealed class ControlClient : IDisposable
     public Task SetTimingAsync(TimingSpec timing, CancellationToken cancellationToken) =>
         SendAsync<object>(HttpMethod.Post, "/timing", timing, cancellationToken);
 
+    public Task LimitIpv6RangesAsync(Ipv6RangeSpec limit, CancellationToken cancellationToken) =>
+        SendAsync<object>(HttpMethod.Post, "/ipv6-range", limit, cancellationToken);
+
     public void Dispose() => _http.Dispose();
 
     private async Task<T> SendAsync<T>(HttpMethod method, string path, object? body, CancellationToken cancellationToken)

@@ -43,7 +43,14 @@ internal sealed class ControlServer : IAsyncDisposable
                 AnswerAsync(async () =>
                 {
                     var pod = await lab.AddPodAsync(request.Node, PodName.Parse(request.Pod), cancellationToken);
-                    return new AddPodReply(request.Node, pod.Name, pod.Address.ToString(), Milliseconds(pod.AddElapsed), pod.Result);
+                    return new AddPodReply(
+                        request.Node,
+                        pod.Name,
+                        pod.Address.ToString(),
+                        [.. pod.Addresses.Select(address => address.ToString())],
+                        Milliseconds(pod.AddElapsed),
+                        pod.Result
+                    );
                 })
         );
         app.MapDelete(
@@ -86,6 +93,7 @@ internal sealed class ControlServer : IAsyncDisposable
                     return new object();
                 })
         );
+        app.MapPost("/ipv6-range", (Ipv6RangeSpec limit) => Answer(() => lab.World.LimitIpv6Ranges(limit)));
         app.MapPost("/timing", (TimingSpec timing) => Answer(() => lab.World.SetTiming(timing)));
     }
 

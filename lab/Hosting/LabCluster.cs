@@ -99,11 +99,11 @@ internal sealed class LabCluster : IAsyncDisposable
     public void AddNode(LabNode node, int maxPods)
     {
         var now = _time.GetUtcNow();
-        Store.Create(BuiltInTypes.Nodes, "", ClusterObjects.Node(node.Name, node.Instance, node.Address, maxPods, now));
+        Store.Create(BuiltInTypes.Nodes, "", ClusterObjects.Node(node.Name, node.Instance, node.InternalAddresses, maxPods, now));
         Store.Create(AmazonDefinitions.CniNodes(Store), "", ClusterObjects.CniNode(node.Name));
         Store.Create(BuiltInTypes.Leases, ClusterObjects.LeaseNamespace, ClusterObjects.Lease(node.Name, now));
         var daemon = Store.Create(BuiltInTypes.Pods, ClusterObjects.SystemNamespace, ClusterObjects.DaemonPod(node.Name, _daemonSet));
-        SetStatus(daemon, ClusterObjects.RunningStatus(daemon, node.Address, node.Address, now));
+        SetStatus(daemon, ClusterObjects.RunningStatus(daemon, node.InternalAddresses, node.InternalAddresses, now));
         lock (_folderLock)
             _folders.Add(node.Paths.ServiceAccount);
         WriteFolder(node.Paths.ServiceAccount);
@@ -139,8 +139,8 @@ internal sealed class LabCluster : IAsyncDisposable
 
     public JsonObject? FindPod(PodName pod) => Store.Find(BuiltInTypes.Pods, pod.Namespace, pod.Name);
 
-    public void SetRunning(JsonObject pod, IPAddress podAddress, IPAddress nodeAddress) =>
-        SetStatus(pod, ClusterObjects.RunningStatus(pod, podAddress, nodeAddress, _time.GetUtcNow()));
+    public void SetRunning(JsonObject pod, IReadOnlyList<IPAddress> podAddresses, IReadOnlyList<IPAddress> nodeAddresses) =>
+        SetStatus(pod, ClusterObjects.RunningStatus(pod, podAddresses, nodeAddresses, _time.GetUtcNow()));
 
     public void SetWaiting(JsonObject pod) => SetStatus(pod, ClusterObjects.WaitingStatus(pod, _time.GetUtcNow()));
 

@@ -210,7 +210,7 @@ internal sealed partial class LabKubelet(VpcLab lab, LabCluster cluster, TimePro
         if (!pod.Objects("status", "containerStatuses").Any())
             cluster.SetWaiting(pod);
         var wired = node.FindPod(name.ToString()) ?? await node.AddPodAsync(name, _stopping.Token);
-        cluster.SetRunning(pod, wired.Address, node.Address);
+        cluster.SetRunning(pod, wired.Addresses, node.InternalAddresses);
     }
 
     private async Task TerminateAsync(JsonObject pod, PodName name)

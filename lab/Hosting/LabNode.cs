@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Collections.Concurrent;
 using System.Net;
+using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Text.Json.Nodes;
 using VpcCni.Lab.Fabric;
@@ -10,8 +11,21 @@ using VpcCni.Netlink;
 namespace VpcCni.Lab.Hosting;
 
 /// <summary>A pod of the lab: a network namespace that the plugin has wired.</summary>
-internal sealed record LabPod(CniAttachment Attachment, NetworkNamespace Network, IPAddress Address, JsonObject Result, TimeSpan AddElapsed)
+/// <param name="Addresses">The addresses of the plugin's result, in its order: one or more, at most one of each family.</param>
+internal sealed record LabPod(
+    CniAttachment Attachment,
+    NetworkNamespace Network,
+    IReadOnlyList<IPAddress> Addresses,
+    JsonObject Result,
+    TimeSpan AddElapsed
+)
 {
+    /// <summary>The first address, which Kubernetes calls podIP.</summary>
+    public IPAddress Address => Addresses[0];
+
+    /// <summary>The pod's address of a family; null if it has none.</summary>
+    public IPAddress? AddressOf(AddressFamily family) => Addresses.FirstOrDefault(address => address.AddressFamily == family);
+
     /// <summary><c>namespace/name</c>.</summary>
     public string Name => $"{Attachment.PodNamespace}/{Attachment.PodName}";
 }
@@ -30,6 +44,8 @@ internal sealed class LabNode : IAsyncDisposable
         string name,
         Instance instance,
         IPAddress address,
+        IPAddress? ipv6Address,
+        bool prefersIpv6,
         NetworkNamespace network,
         NodePaths paths,
         IpamdProcess? ipamd,
@@ -41,6 +57,11 @@ internal sealed class LabNode : IAsyncDisposable
         Name = name;
         Instance = instance;
         Address = address;
+        Ipv6Address = ipv6Address;
+        InternalAddresses =
+            ipv6Address is null ? [address]
+            : prefersIpv6 ? [ipv6Address, address]
+            : [address, ipv6Address];
         Network = network;
         Paths = paths;
         Ipamd = ipamd;
@@ -53,7 +74,17 @@ internal sealed class LabNode : IAsyncDisposable
 
     public Instance Instance { get; }
 
+    /// <summary>The primary ENI's primary IPv4 address, which a node has with every family.</summary>
     public IPAddress Address { get; }
+
+    /// <summary>The primary ENI's first IPv6 address at its launch; null if the subnet has no IPv6.</summary>
+    public IPAddress? Ipv6Address { get; }
+
+    /// <summary>The node's addresses as Kubernetes has them (InternalIP): that of the cluster's family first.</summary>
+    public IReadOnlyList<IPAddress> InternalAddresses { get; }
+
+    /// <summary>The node's address of a family; null if it has none.</summary>
+    public IPAddress? AddressOf(AddressFamily family) => InternalAddresses.FirstOrDefault(address => address.AddressFamily == family);
 
     public NetworkNamespace Network { get; }
 
@@ -92,7 +123,7 @@ internal sealed class LabNode : IAsyncDisposable
             try
             {
                 var (result, elapsed) = await plugin.AddAsync(attachment, cancellationToken);
-                var pod = new LabPod(attachment, network, AddressIn(result), result, elapsed);
+                var pod = new LabPod(attachment, network, AddressesIn(result), result, elapsed);
                 _pods[name.ToString()] = pod;
                 return pod;
             }
@@ -157,8 +188,17 @@ internal sealed class LabNode : IAsyncDisposable
         }
     }
 
-    private static IPAddress AddressIn(JsonObject result) =>
-        (string?)result["ips"]?[0]?["address"] is { } text && IPNetwork.TryParse(text, out var network)
-            ? network.BaseAddress
-            : throw new LabException($"the plugin's result has no address in ips[0].address: {result.ToJsonString()}");
+    private static List<IPAddress> AddressesIn(JsonObject result)
+    {
+        List<IPAddress> addresses = [];
+        foreach (var ip in result["ips"] as JsonArray ?? [])
+        {
+            // An address with its prefix length, which the address's host bits may exceed.
+            if ((string?)ip?["address"] is not { } text || !IPAddress.TryParse(text.Split('/')[0], out var address))
+                throw new LabException($"the plugin's result has no address in ips[{addresses.Count}].address: {result.ToJsonString()}");
+            addresses.Add(address);
+        }
+
+        return addresses.Count > 0 ? addresses : throw new LabException($"the plugin's result has no ips: {result.ToJsonString()}");
+    }
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+using System.Buffers.Binary;
 using System.Net;
 using System.Net.Sockets;
 using VpcCni.Lab.Fabric;
@@ -22,6 +23,11 @@ internal sealed record LabOptions
     public string InstanceType { get; init; } = "m5.large";
 
     public IPNetwork VpcRange { get; init; } = IPNetwork.Parse("10.0.0.0/16");
+
+    public LabFamily Family { get; init; }
+
+    /// <summary>The VPC's IPv6 range; null for the default (<see cref="DefaultIpv6Range"/>). Only with IPv6.</summary>
+    public IPNetwork? VpcIpv6Range { get; init; }
 
     /// <summary>The nodes' subnets. If empty, one subnet: the first /20 of the VPC, or all of it if it is smaller.</summary>
     public IReadOnlyList<IPNetwork> Subnets { get; init; } = [];
@@ -73,6 +79,35 @@ internal sealed record LabOptions
     /// <summary>How long a daemon may take to start serving.</summary>
     public TimeSpan ReadyDeadline { get; init; } = TimeSpan.FromSeconds(60);
 
+    /// <summary>The VPC's IPv6 range in a lab with IPv6 (documentation range, RFC 3849).</summary>
+    public static readonly IPNetwork DefaultIpv6Range = IPNetwork.Parse("2001:db8:0:100::/56");
+
+    /// <summary>The VPC's IPv6 range, with the default applied; null in an IPv4 lab.</summary>
+    public IPNetwork? EffectiveIpv6Range => Family == LabFamily.Ipv4 ? null : VpcIpv6Range ?? DefaultIpv6Range;
+
+    /// <summary>
+    /// IPv6 ranges of <see cref="EffectiveSubnets"/> and then of <see cref="PodSubnets"/>, in order: the VPC range's /64s from the second,
+    /// because an address of the first is hard to tell from the range. Empty in an IPv4 lab.
+    /// </summary>
+    public IReadOnlyList<IPNetwork> Ipv6Subnets =>
+        EffectiveIpv6Range is { } range
+            ? [.. Enumerable.Range(1, EffectiveSubnets.Count + PodSubnets.Count).Select(index => Ipv6SubnetOf(range, index))]
+            : [];
+
+    /// <summary>Variables of the daemons that the family sets; <see cref="Environment"/> overrides them.</summary>
+    public IReadOnlyDictionary<string, string> FamilyEnvironment =>
+        Family switch
+        {
+            LabFamily.Ipv4 => new Dictionary<string, string> { ["ENABLE_IPv4"] = "true", ["ENABLE_IPv6"] = "false" },
+            LabFamily.Ipv6 => new Dictionary<string, string>
+            {
+                ["ENABLE_IPv4"] = "false",
+                ["ENABLE_IPv6"] = "true",
+                ["ENABLE_PREFIX_DELEGATION"] = "true",
+            },
+            _ => new Dictionary<string, string> { ["ENABLE_IPv4"] = "true", ["ENABLE_IPv6"] = "true" },
+        };
+
     /// <summary>The nodes' subnets, with the default applied.</summary>
     public IReadOnlyList<IPNetwork> EffectiveSubnets =>
         Subnets.Count > 0 ? Subnets : [new IPNetwork(VpcRange.BaseAddress, Math.Max(20, VpcRange.PrefixLength))];
@@ -91,9 +126,43 @@ internal sealed record LabOptions
     {
         if (MaxPods is { } fixedNumber)
             return fixedNumber;
-        if (!string.Equals(Environment.GetValueOrDefault("ENABLE_PREFIX_DELEGATION"), "true", StringComparison.OrdinalIgnoreCase))
+        const string Prefixes = "ENABLE_PREFIX_DELEGATION";
+        var prefixes = Environment.GetValueOrDefault(Prefixes) ?? FamilyEnvironment.GetValueOrDefault(Prefixes);
+        if (!string.Equals(prefixes, "true", StringComparison.OrdinalIgnoreCase))
             return type.MaxPodsWithSecondaryAddresses;
         return Math.Min(type.MaxInterfaces * (type.Ipv4PerInterface - 1) * 16 + 2, type.Vcpus > 30 ? 250 : 110);
+    }
+
+    private IEnumerable<string> Ipv6Problems()
+    {
+        if (Family == LabFamily.Ipv4)
+        {
+            if (VpcIpv6Range is { } unused)
+                yield return $"--vpc-ipv6-cidr {unused}: only with --family ipv6 or dual";
+            yield break;
+        }
+
+        var range = EffectiveIpv6Range!.Value;
+        var family = Family == LabFamily.Ipv6 ? "ipv6" : "dual";
+        var subnets = EffectiveSubnets.Count + PodSubnets.Count;
+        if (range.BaseAddress.AddressFamily != AddressFamily.InterNetworkV6)
+            yield return $"--vpc-ipv6-cidr {range}: expected an IPv6 range";
+        else if (range.PrefixLength is < 44 or > 60 || range.PrefixLength % 4 != 0)
+            yield return $"--vpc-ipv6-cidr {range}: a VPC is a /44 to a /60, in steps of 4; Amazon's ranges are /56";
+        else if (FabricAddresses.Problem(range) is { } problem)
+            yield return $"--vpc-ipv6-cidr: {problem}";
+        else if (subnets >= 1 << (64 - range.PrefixLength))
+            yield return $"--vpc-ipv6-cidr {range}: too small for {subnets} subnets, each of which is a /64";
+        if (InstanceTypeCatalog.Common.GetValueOrDefault(InstanceType) is { } type && !(type.SupportsIpv6 && type.SupportsPrefixes))
+            yield return $"--instance-type {InstanceType}: --family {family} needs a type with IPv6 and prefixes, which only Nitro has";
+    }
+
+    private static IPNetwork Ipv6SubnetOf(IPNetwork range, int index)
+    {
+        var bytes = range.BaseAddress.GetAddressBytes();
+        var upper = BinaryPrimitives.ReadUInt64BigEndian(bytes) + (ulong)index;
+        BinaryPrimitives.WriteUInt64BigEndian(bytes, upper);
+        return new IPNetwork(new IPAddress(bytes), 64);
     }
 
     /// <summary>Returns every problem with the options, as messages for the user.</summary>
@@ -106,8 +175,11 @@ internal sealed record LabOptions
             problems.Add($"--nodes {string.Join(',', Nodes)}: expected 1 to {MaxNodes} nodes in total");
         if (FabricAddresses.Problem(VpcRange) is { } range)
             problems.Add(range);
-        if (VpcRange.BaseAddress.AddressFamily == AddressFamily.InterNetwork && VpcRange.PrefixLength is < 16 or > 28)
+        if (VpcRange.BaseAddress.AddressFamily != AddressFamily.InterNetwork)
+            problems.Add($"--vpc-cidr {VpcRange}: expected an IPv4 range; --vpc-ipv6-cidr sets the IPv6 range");
+        else if (VpcRange.PrefixLength is < 16 or > 28)
             problems.Add($"--vpc-cidr {VpcRange}: a VPC is a /16 to a /28");
+        problems.AddRange(Ipv6Problems());
         foreach (var subnet in Subnets)
         {
             if (subnet.PrefixLength is < 16 or > 28)

@@ -28,7 +28,8 @@ internal static class LabReport
                         subnet.Id.Value,
                         subnet.Zone,
                         subnet.Ipv4Range.ToString(),
-                        world.FreeAddresses(subnet.Id)
+                        world.FreeAddresses(subnet.Id),
+                        subnet.Ipv6Range?.ToString()
                     )),
             ],
             SecurityGroups = [.. world.SecurityGroups.Select(group => new SecurityGroupStatus(group.Id.Value, group.Name))],
@@ -67,6 +68,7 @@ internal static class LabReport
             InstanceType = node.Instance.Type.Name,
             Subnet = world.FindSubnet(node.Instance.Subnet)!.Ipv4Range.ToString(),
             Address = node.Address.ToString(),
+            Ipv6Address = node.Ipv6Address?.ToString(),
             NetworkNamespace = node.Network.Path ?? "",
             Ipamd = node.Ipamd?.State ?? "absent",
             IpamdProcessId = node.Ipamd?.ProcessId,
@@ -82,6 +84,7 @@ internal static class LabReport
                 {
                     Name = pod.Name,
                     Address = pod.Address.ToString(),
+                    Addresses = [.. pod.Addresses.Select(address => address.ToString())],
                     EniId = interfaces.FirstOrDefault(eni => Owns(eni, pod.Address))?.Id.Value,
                     NetworkNamespace = pod.Attachment.NamespacePath,
                     ContainerId = pod.Attachment.ContainerId,
@@ -104,7 +107,9 @@ internal static class LabReport
             SecurityGroups = [.. eni.Groups.Select(group => group.Value)],
             SecondaryAddresses = [.. eni.SecondaryAddresses.Select(address => address.ToString())],
             Prefixes = [.. eni.Ipv4Prefixes.Select(prefix => prefix.ToString())],
-            Pods = pods.Count(pod => Owns(eni, pod.Address)),
+            Ipv6Addresses = [.. eni.Ipv6Addresses.Select(address => address.ToString())],
+            Ipv6Prefixes = [.. eni.Ipv6Prefixes.Select(prefix => prefix.ToString())],
+            Pods = pods.Count(pod => pod.Addresses.Any(address => Owns(eni, address))),
             Spoofed = drops.SpoofedByEni.GetValueOrDefault(eni.Id.Value),
         };
 

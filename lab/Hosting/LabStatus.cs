@@ -20,6 +20,9 @@ internal sealed record LabStatus
 
     public required string VpcRange { get; init; }
 
+    /// <summary>The VPC's IPv6 range; null if it has none.</summary>
+    public string? VpcIpv6Range { get; init; }
+
     public required IReadOnlyList<string> Subnets { get; init; }
 
     /// <summary>All subnets, including the pods'.</summary>
@@ -57,7 +60,9 @@ internal sealed record LabStatus
 }
 
 /// <summary>A subnet of the VPC.</summary>
-internal sealed record SubnetStatus(string Id, string Zone, string Range, int FreeAddresses);
+/// <param name="FreeAddresses">Number of free IPv4 addresses.</param>
+/// <param name="Ipv6Range">The subnet's IPv6 range; null if it has none.</param>
+internal sealed record SubnetStatus(string Id, string Zone, string Range, int FreeAddresses, string? Ipv6Range = null);
 
 internal sealed record SecurityGroupStatus(string Id, string Name);
 
@@ -72,6 +77,9 @@ internal sealed record NodeStatus
     public required string Subnet { get; init; }
 
     public required string Address { get; init; }
+
+    /// <summary>The first IPv6 address of the primary ENI; null if it has none.</summary>
+    public string? Ipv6Address { get; init; }
 
     /// <summary>Path of the network namespace, for <c>nsenter --net=</c> or <c>ip netns exec</c>.</summary>
     public required string NetworkNamespace { get; init; }
@@ -117,7 +125,12 @@ internal sealed record EniStatus
 
     public required IReadOnlyList<string> SecondaryAddresses { get; init; }
 
+    /// <summary>IPv4 prefixes.</summary>
     public required IReadOnlyList<string> Prefixes { get; init; }
+
+    public IReadOnlyList<string> Ipv6Addresses { get; init; } = [];
+
+    public IReadOnlyList<string> Ipv6Prefixes { get; init; } = [];
 
     public string SubnetId { get; init; } = "";
 
@@ -135,7 +148,11 @@ internal sealed record PodStatus
     /// <summary><c>namespace/name</c>.</summary>
     public required string Name { get; init; }
 
+    /// <summary>The first of <see cref="Addresses"/>.</summary>
     public required string Address { get; init; }
+
+    /// <summary>The pod's addresses, in the order of the plugin's result: at most one of each family.</summary>
+    public IReadOnlyList<string> Addresses { get; init; } = [];
 
     public string? EniId { get; init; }
 
@@ -169,6 +186,11 @@ internal sealed record FaultSpec
     /// <summary>Accepts a code that EC2 does not document.</summary>
     public bool AnyCode { get; init; }
 }
+
+/// <summary>A limit of the IPv6 ranges of subnets.</summary>
+/// <param name="Prefixes">Number of /80s that can be assigned; 0 exhausts the range.</param>
+/// <param name="SubnetId">The subnet; null for all that have an IPv6 range.</param>
+internal sealed record Ipv6RangeSpec(int Prefixes, string? SubnetId = null);
 
 /// <summary>A change of EC2's timing. A null value leaves the setting unchanged.</summary>
 internal sealed record TimingSpec

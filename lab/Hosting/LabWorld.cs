@@ -46,23 +46,37 @@ internal sealed partial class LabWorld : IDisposable
     /// Creates the VPC, its subnets and security groups. The nodes' subnets are spread round robin over six zones. The pods' subnets are in
     /// the zones of the nodes' subnets, and come with a second security group.
     /// </summary>
+    /// <param name="ipv6Range">The VPC's IPv6 range; null for none.</param>
+    /// <param name="ipv6Subnets">
+    /// IPv6 ranges of the nodes' and then the pods' subnets; empty for none. Such a subnet gives new ENIs an IPv6 address, as EKS requires.
+    /// </param>
     /// <returns>The nodes' subnets.</returns>
-    public IReadOnlyList<Subnet> Build(IPNetwork range, IReadOnlyList<IPNetwork> subnets, IReadOnlyList<IPNetwork> podSubnets)
+    public IReadOnlyList<Subnet> Build(
+        IPNetwork range,
+        IReadOnlyList<IPNetwork> subnets,
+        IReadOnlyList<IPNetwork> podSubnets,
+        IPNetwork? ipv6Range = null,
+        IReadOnlyList<IPNetwork>? ipv6Subnets = null
+    )
     {
         const int zones = 6;
         string Zone(int index) => $"{_world.Options.Region}{(char)('a' + index % zones)}";
         lock (_world.Gate)
         {
-            var vpc = _world.CreateVpc(range);
+            var vpc = _world.CreateVpc(range, ipv6Range);
+            Subnet Create(string zone, IPNetwork ipv4, int index) =>
+                ipv6Subnets is { Count: > 0 }
+                    ? _world.CreateSubnet(vpc.Id, zone, ipv4, ipv6Subnets[index], assignIpv6AddressOnCreation: true)
+                    : _world.CreateSubnet(vpc.Id, zone, ipv4);
             _world.CreateSecurityGroup(vpc.Id, NodesGroup, "default VPC security group");
             if (podSubnets.Count > 0)
                 _world.CreateSecurityGroup(vpc.Id, PodsGroup, "for ENIConfigs");
-            IReadOnlyList<Subnet> built = [.. subnets.Select((subnet, index) => _world.CreateSubnet(vpc.Id, Zone(index), subnet))];
+            IReadOnlyList<Subnet> built = [.. subnets.Select((subnet, index) => Create(Zone(index), subnet, index))];
             foreach (var (index, subnet) in podSubnets.Index())
             {
                 if (!range.Contains(subnet.BaseAddress))
                     _world.AddRange(vpc.Id, subnet);
-                _world.CreateSubnet(vpc.Id, Zone(index % subnets.Count), subnet);
+                Create(Zone(index % subnets.Count), subnet, subnets.Count + index);
             }
 
             return built;
@@ -131,6 +145,33 @@ internal sealed partial class LabWorld : IDisposable
             RequireOperation(operation);
         lock (_world.Gate)
             _world.Faults.Clear(operation);
+    }
+
+    /// <summary>Limits the IPv6 ranges of subnets to a number of /80s, so that they can be exhausted.</summary>
+    /// <exception cref="LabException">There is no such subnet, it has no IPv6 range, or the number is out of range.</exception>
+    public void LimitIpv6Ranges(Ipv6RangeSpec limit)
+    {
+        lock (_world.Gate)
+        {
+            try
+            {
+                Subnet[] subnets = limit.SubnetId is { } id
+                    ? [_world.FindSubnet(new SubnetId(id)) ?? throw Ec2Faults.NoSuchSubnet(id)]
+                    : [.. _world.Subnets.Where(subnet => subnet.Ipv6Range is not null)];
+                if (subnets.Length == 0)
+                    throw new LabException("the lab has no subnet with an IPv6 range; start it with --family ipv6 or dual");
+                foreach (var subnet in subnets)
+                    _world.LimitIpv6Range(subnet.Id, limit.Prefixes);
+            }
+            catch (ArgumentOutOfRangeException error)
+            {
+                throw new LabException($"{limit.Prefixes} prefixes: expected 0 to {VpcWorld.MaxIpv6Prefixes}", error);
+            }
+            catch (Ec2FaultException error)
+            {
+                throw new LabException(error.Message, error);
+            }
+        }
     }
 
     public void SetTiming(TimingSpec timing)
@@ -202,6 +243,7 @@ internal sealed partial class LabWorld : IDisposable
                         NetworkCard = attached.NetworkCard,
                         Mac = MacAddress.Parse(attached.Mac),
                         Subnet = _world.FindSubnet(attached.Subnet)!.Ipv4Range,
+                        Ipv6Subnet = _world.FindSubnet(attached.Subnet)!.Ipv6Range,
                         PrimaryAddress = attached.PrimaryAddress,
                         Addresses = eni.AllRanges,
                         IsPrimary = attached.IsPrimary,

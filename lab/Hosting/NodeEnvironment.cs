@@ -21,8 +21,6 @@ internal static class NodeEnvironment
             ["INTROSPECTION_BIND_ADDRESS"] = "127.0.0.1:61679",
             ["AWS_EC2_ENDPOINT"] = VpcLab.Ec2Endpoint,
             ["AWS_REGION"] = "us-west-2",
-            ["ENABLE_IPv4"] = "true",
-            ["ENABLE_IPv6"] = "false",
             ["CLUSTER_NAME"] = options.Name,
             ["MY_NODE_NAME"] = node,
         };
@@ -35,7 +33,7 @@ internal static class NodeEnvironment
             environment["VPCCNI_SERVICE_ACCOUNT_PATH"] = paths.ServiceAccount;
         }
 
-        foreach (var (name, value) in options.Environment)
+        foreach (var (name, value) in options.FamilyEnvironment.Concat(options.Environment))
             environment[name] = value;
         return environment;
     }

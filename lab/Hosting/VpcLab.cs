@@ -152,7 +152,7 @@ internal sealed class VpcLab : IAsyncDisposable
         try
         {
             var wired = await target.AddPodAsync(pod, cancellationToken);
-            cluster.SetRunning(created, wired.Address, target.Address);
+            cluster.SetRunning(created, wired.Addresses, target.InternalAddresses);
             return wired;
         }
         catch
@@ -226,6 +226,7 @@ internal sealed class VpcLab : IAsyncDisposable
                 Ready = _ready,
                 KeptBecause = _keptReason,
                 VpcRange = _options.VpcRange.ToString(),
+                VpcIpv6Range = _options.EffectiveIpv6Range?.ToString(),
                 Subnets = [.. _options.EffectiveSubnets.Select(subnet => subnet.ToString())],
                 Listen = _options.Listen is { } listen ? $"http://{listen}" : null,
                 FabricFailure = Fabric.Failure,
@@ -260,8 +261,8 @@ internal sealed class VpcLab : IAsyncDisposable
         var fabricOptions = new FabricOptions
         {
             LabName = Name,
-            VpcRanges = [_options.VpcRange],
-            Subnets = [.. _options.EffectiveSubnets, .. _options.PodSubnets],
+            VpcRanges = [_options.VpcRange, .. _options.EffectiveIpv6Range is { } ipv6 ? [ipv6] : (IPNetwork[])[]],
+            Subnets = [.. _options.EffectiveSubnets, .. _options.PodSubnets, .. _options.Ipv6Subnets],
         };
         _fabric = await VpcFabric.CreateAsync(fabricOptions, _time, logging.CreateLogger("fabric"), cancellationToken);
         _world = new LabWorld(
@@ -315,20 +316,40 @@ internal sealed class VpcLab : IAsyncDisposable
 
     private async Task AddNodesAsync(CancellationToken cancellationToken)
     {
-        var subnets = World.Build(_options.VpcRange, _options.EffectiveSubnets, _options.PodSubnets);
+        var subnets = World.Build(
+            _options.VpcRange,
+            _options.EffectiveSubnets,
+            _options.PodSubnets,
+            _options.EffectiveIpv6Range,
+            _options.Ipv6Subnets
+        );
         var placement = _options.Placement;
         for (var index = 0; index < placement.Count; index++)
         {
             var name = $"node-{index + 1}";
             var network = Fabric.AddNode(name);
             var instance = Launch(name, subnets[placement[index]].Id);
-            var address = World.With(world => world.FindInterface(instance.PrimaryInterface)!.PrimaryAddress);
+            var primary = World.With(world => world.FindInterface(instance.PrimaryInterface)!);
             var paths = _paths.Node(name);
             paths.Create();
             var ipamd = _options.IpamdPath is { } binary
                 ? new IpamdProcess(binary, network, paths, NodeEnvironment.For(name, paths, _options), _time)
                 : null;
-            _nodes = _nodes.Add(new LabNode(name, instance, address, network, paths, ipamd, _names, _options.PluginPath, _time));
+            _nodes = _nodes.Add(
+                new LabNode(
+                    name,
+                    instance,
+                    primary.PrimaryAddress,
+                    primary.Ipv6Addresses.FirstOrDefault(),
+                    prefersIpv6: _options.Family == LabFamily.Ipv6,
+                    network,
+                    paths,
+                    ipamd,
+                    _names,
+                    _options.PluginPath,
+                    _time
+                )
+            );
         }
 
         await Fabric.WaitUntilAppliedAsync(cancellationToken);

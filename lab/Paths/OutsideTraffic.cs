@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Diagnostics;
 using System.Net;
+using System.Net.Sockets;
 using VpcCni.Lab.Fabric;
 using VpcCni.Lab.Hosting;
 using VpcCni.Netlink;
@@ -12,7 +13,7 @@ namespace VpcCni.Lab.Paths;
 /// check proves by the counters of the node's links which ENI carried the packets, and by the source that the server observed whether NAT
 /// applied.
 /// </summary>
-internal sealed class OutsideTraffic(VpcLab lab, PodTraffic traffic, TimeProvider time)
+internal sealed class OutsideTraffic(VpcLab lab, PodTraffic traffic, AddressFamily family, TimeProvider time)
 {
     /// <summary>
     /// Number of connections of a check that makes connections instead of pings. Each has at least three packets each way.
@@ -24,32 +25,67 @@ internal sealed class OutsideTraffic(VpcLab lab, PodTraffic traffic, TimeProvide
 
     private static readonly TimeSpan PingDeadline = TimeSpan.FromSeconds(10);
 
+    /// <summary>Deadline of a probe that must get no reply.</summary>
+    private static readonly TimeSpan RefusalDeadline = TimeSpan.FromMilliseconds(500);
+
+    private readonly ServiceRules _services = ServiceRules.Of(family);
     private readonly Probe _probe = new(time, TimeSpan.FromSeconds(5));
 
     /// <summary>
-    /// Pod to the internet: translated to the node's primary address, through the primary ENI. The lab's router drops everything else.
+    /// Pod to the internet. IPv4: translated to the node's primary address, through the primary ENI; the lab's router drops everything else.
+    /// IPv6: not translated, through the pod's ENI.
     /// </summary>
     public async Task<PathMeasurement> ToInternetAsync(LabNode node, LabPod pod, CancellationToken cancellationToken)
     {
+        var own = traffic.LinkOf(node, pod);
+        var isTranslated = family == AddressFamily.InterNetwork;
+        var (source, link) = isTranslated ? (traffic.AddressOf(node), LinkWatch.PrimaryLink) : (traffic.AddressOf(pod), own);
         var count = await CountAsync(
             node,
             () =>
                 PingAndConnectAsync(
                     pod.Network,
                     lab.Fabric.Internet,
-                    FabricAddresses.InternetHost,
-                    expectedSource: node.Address,
+                    FabricAddresses.InternetHostOf(family),
+                    expectedSource: source,
                     cancellationToken
                 )
         );
-        var own = traffic.LinkOf(node, pod);
-        if (own != LinkWatch.PrimaryLink)
-            count.RequireNotSent(own, PodTraffic.Pings);
+        foreach (var other in new[] { own, LinkWatch.PrimaryLink }.Where(other => other != link))
+            count.RequireNotSent(other, PodTraffic.Pings);
         return new PathMeasurement(
-            $"{LinkWatch.PrimaryLink}, as the node",
-            count.RequireSent(LinkWatch.PrimaryLink, PodTraffic.Pings),
-            $"{pod.Address} ({own}) translated to {node.Address}, left by {LinkWatch.PrimaryLink}"
+            $"{link}, as the {(isTranslated ? "node" : "pod")}",
+            count.RequireSent(link, PodTraffic.Pings),
+            isTranslated
+                ? $"{traffic.AddressOf(pod)} ({own}) translated to {source}, left by {link}"
+                : $"{source} not translated, left by {link}"
         );
+    }
+
+    /// <summary>
+    /// Internet to pod over IPv6: not delivered, although the address is public. The egress-only internet gateway drops and counts it.
+    /// </summary>
+    public async Task<PathMeasurement> FromInternetAsync(LabPod pod, CancellationToken cancellationToken)
+    {
+        var target = traffic.AddressOf(pod);
+        var before = (await lab.Fabric.ReadDropsAsync(cancellationToken)).InternetInbound.Packets;
+        try
+        {
+            await new Probe(time, RefusalDeadline).TcpAsync(lab.Fabric.Internet, pod.Network, target, cancellationToken);
+        }
+        catch (TimeoutException)
+        {
+            var dropped = (await lab.Fabric.ReadDropsAsync(cancellationToken)).InternetInbound.Packets - before;
+            return dropped > 0
+                ? new PathMeasurement(
+                    "dropped",
+                    dropped,
+                    $"{FabricAddresses.InternetHostOf(family)} -> {target}, {dropped} packets dropped"
+                )
+                : throw new CheckFailedException($"the connection to {target} failed, but not at the gateway: it dropped no packet");
+        }
+
+        throw new CheckFailedException($"the internet connected to {target} through an egress-only gateway");
     }
 
     /// <summary>Pod to a network behind a VPN that is excluded from SNAT: not translated, through the pod's ENI.</summary>
@@ -61,8 +97,8 @@ internal sealed class OutsideTraffic(VpcLab lab, PodTraffic traffic, TimeProvide
                 PingAndConnectAsync(
                     pod.Network,
                     lab.Fabric.OnPremises,
-                    FabricAddresses.OnPremisesHost,
-                    expectedSource: pod.Address,
+                    FabricAddresses.OnPremisesHostOf(family),
+                    expectedSource: traffic.AddressOf(pod),
                     cancellationToken
                 )
         );
@@ -70,7 +106,7 @@ internal sealed class OutsideTraffic(VpcLab lab, PodTraffic traffic, TimeProvide
         return new PathMeasurement(
             $"{own}, as the pod",
             count.RequireSent(own, PodTraffic.Pings),
-            $"{pod.Address} not translated, left by {own}"
+            $"{traffic.AddressOf(pod)} not translated, left by {own}"
         );
     }
 
@@ -83,8 +119,8 @@ internal sealed class OutsideTraffic(VpcLab lab, PodTraffic traffic, TimeProvide
                 PingAndConnectAsync(
                     lab.Fabric.OnPremises,
                     pod.Network,
-                    pod.Address,
-                    expectedSource: FabricAddresses.OnPremisesHost,
+                    traffic.AddressOf(pod),
+                    expectedSource: FabricAddresses.OnPremisesHostOf(family),
                     cancellationToken
                 )
         );
@@ -93,29 +129,38 @@ internal sealed class OutsideTraffic(VpcLab lab, PodTraffic traffic, TimeProvide
         return new PathMeasurement(
             $"in and out by {own}",
             count.RequireReceived(own, PodTraffic.Pings),
-            $"{FabricAddresses.OnPremisesHost} -> {pod.Address}, in and out by {own}"
+            $"{FabricAddresses.OnPremisesHostOf(family)} -> {traffic.AddressOf(pod)}, in and out by {own}"
         );
     }
 
     /// <summary>
-    /// Internet to a node port of a pod: in through the primary ENI, and the reply out through it, whichever ENI has the pod's address.
+    /// Outside host to a node port of a pod: in through the primary ENI, and the reply out through it, whichever ENI has the pod's address.
     /// </summary>
-    public async Task<PathMeasurement> NodePortAsync(LabNode node, LabPod pod, CancellationToken cancellationToken)
+    /// <param name="client">
+    /// The outside host: the internet host for IPv4, the on-premises host for IPv6, whose internet gateway lets no connection in.
+    /// </param>
+    public async Task<PathMeasurement> NodePortAsync(
+        LabNode node,
+        LabPod pod,
+        NetworkNamespace client,
+        IPAddress clientAddress,
+        CancellationToken cancellationToken
+    )
     {
         var kept = await ConnectManyAsync(
             node,
-            lab.Fabric.Internet,
+            client,
             pod,
-            new IPEndPoint(node.Address, ServiceRules.NodePort),
-            expectedSource: FabricAddresses.InternetHost,
+            new IPEndPoint(traffic.AddressOf(node), ServiceRules.NodePort),
+            expectedSource: clientAddress,
             cancellationToken
         );
         var masqueraded = await ConnectManyAsync(
             node,
-            lab.Fabric.Internet,
+            client,
             pod,
-            new IPEndPoint(node.Address, ServiceRules.MasqueradedNodePort),
-            expectedSource: node.Address,
+            new IPEndPoint(traffic.AddressOf(node), ServiceRules.MasqueradedNodePort),
+            expectedSource: traffic.AddressOf(node),
             cancellationToken
         );
         var own = traffic.LinkOf(node, pod);
@@ -131,19 +176,19 @@ internal sealed class OutsideTraffic(VpcLab lab, PodTraffic traffic, TimeProvide
         return new PathMeasurement(
             $"in and out by {LinkWatch.PrimaryLink}",
             packets,
-            $"{node.Address}:{ServiceRules.NodePort} -> {pod.Address} ({own}), answered by {LinkWatch.PrimaryLink}"
+            $"{new IPEndPoint(traffic.AddressOf(node), ServiceRules.NodePort)} -> {traffic.AddressOf(pod)} ({own}), answered by {LinkWatch.PrimaryLink}"
         );
     }
 
     /// <summary>Pod to itself through a service address: masqueraded, within the node.</summary>
     public async Task<PathMeasurement> HairpinAsync(LabNode node, LabPod pod, CancellationToken cancellationToken)
     {
-        var count = await ConnectManyAsync(node, pod.Network, pod, ServiceRules.Local, expectedSource: null, cancellationToken);
+        var count = await ConnectManyAsync(node, pod.Network, pod, _services.Local, expectedSource: null, cancellationToken);
         count.RequireNotSentByAnyEni(Connections);
         return new PathMeasurement(
             "veth -> same veth",
             count.RequireSent(PodTraffic.HostLinkOf(pod), Connections),
-            $"{pod.Address} -> {ServiceRules.Local.Address} -> {pod.Address}, no ENI used"
+            $"{traffic.AddressOf(pod)} -> {_services.Local.Address} -> {traffic.AddressOf(pod)}, no ENI used"
         );
     }
 
@@ -154,33 +199,41 @@ internal sealed class OutsideTraffic(VpcLab lab, PodTraffic traffic, TimeProvide
     public async Task<PathMeasurement> ServiceAsync(LabNode node, LabPod pod, LabPod behind, CancellationToken cancellationToken)
     {
         var own = traffic.LinkOf(node, pod);
-        var count = await ConnectManyAsync(node, pod.Network, behind, ServiceRules.Remote, expectedSource: pod.Address, cancellationToken);
+        var count = await ConnectManyAsync(
+            node,
+            pod.Network,
+            behind,
+            _services.Remote,
+            expectedSource: traffic.AddressOf(pod),
+            cancellationToken
+        );
         return new PathMeasurement(
             $"{own}, as the pod",
             count.RequireSent(own, Connections),
-            $"{pod.Address} -> {ServiceRules.Remote.Address} -> {behind.Address}, by {own}"
+            $"{traffic.AddressOf(pod)} -> {_services.Remote.Address} -> {traffic.AddressOf(behind)}, by {own}"
         );
     }
 
-    /// <summary>Packets of 9001 octets that must not be fragmented: 8973 of payload, 8 of ICMP, 20 of IP.</summary>
+    /// <summary>Packets of 9001 octets that must not be fragmented: the payload, 8 of ICMP, and 20 of IPv4 or 40 of IPv6.</summary>
     public async Task<PathMeasurement> LargestPacketAsync(LabNode node, LabPod from, LabPod to, CancellationToken cancellationToken)
     {
+        var payload = FabricAddresses.Mtu - 8 - (family == AddressFamily.InterNetworkV6 ? 40 : 20);
         var start = new ProcessStartInfo(
             "ping",
-            ["-M", "do", "-s", "8973", "-c", $"{LargePackets}", "-i", "0.002", "-W", "2", to.Address.ToString()]
+            ["-M", "do", "-s", $"{payload}", "-c", $"{LargePackets}", "-i", "0.002", "-W", "2", traffic.AddressOf(to).ToString()]
         );
         var watch = new LinkWatch(node);
         var outcome = await NamespaceProcess.RunAsync(from.Network, start, input: "", PingDeadline, time, cancellationToken);
         if (outcome.ExitCode != 0 || !outcome.Output.Contains(" 0% packet loss", StringComparison.Ordinal))
             throw new CheckFailedException(
-                $"ping with {FabricAddresses.Mtu} octets from {from.Address} to {to.Address}: {outcome.Output.Trim()} "
+                $"ping with {FabricAddresses.Mtu} octets from {traffic.AddressOf(from)} to {traffic.AddressOf(to)}: {outcome.Output.Trim()} "
                     + $"{outcome.Errors.Trim()}"
             );
         var own = traffic.LinkOf(node, from);
         return new PathMeasurement(
             $"{own}, in one piece",
             watch.Stop().RequireSent(own, LargePackets),
-            $"{from.Address} -> {to.Address}, {FabricAddresses.Mtu} octets, not fragmented, by {own}"
+            $"{traffic.AddressOf(from)} -> {traffic.AddressOf(to)}, {FabricAddresses.Mtu} octets, not fragmented, by {own}"
         );
     }
 
@@ -195,13 +248,13 @@ internal sealed class OutsideTraffic(VpcLab lab, PodTraffic traffic, TimeProvide
     {
         var count = await CountAsync(
             node,
-            () => PingAndConnectAsync(pod.Network, machine, address, expectedSource: pod.Address, cancellationToken)
+            () => PingAndConnectAsync(pod.Network, machine, address, expectedSource: traffic.AddressOf(pod), cancellationToken)
         );
         var own = traffic.LinkOf(node, pod);
         return new PathMeasurement(
             $"{own}, as the pod",
             count.RequireSent(own, PodTraffic.Pings),
-            $"{pod.Address} -> {address}, not translated, left by {own}"
+            $"{traffic.AddressOf(pod)} -> {address}, not translated, left by {own}"
         );
     }
 
@@ -234,15 +287,15 @@ internal sealed class OutsideTraffic(VpcLab lab, PodTraffic traffic, TimeProvide
                     var outcome = await _probe.TcpAsync(
                         from,
                         server.Network,
-                        new IPEndPoint(server.Address, ServiceRules.PodPort),
+                        new IPEndPoint(traffic.AddressOf(server), ServiceRules.PodPort),
                         target,
                         cancellationToken
                     );
                     if (expectedSource is not null)
                         Expect(outcome, expectedSource);
-                    else if (outcome.ObservedSource.Equals(server.Address))
+                    else if (outcome.ObservedSource.Equals(traffic.AddressOf(server)))
                         throw new CheckFailedException(
-                            $"{server.Address} observed its own address as source; expected it to be masqueraded"
+                            $"{traffic.AddressOf(server)} observed its own address as source; expected it to be masqueraded"
                         );
                 }
             }

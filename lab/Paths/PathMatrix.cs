@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
+using System.Net.Sockets;
 using VpcCni.Datapath;
 using VpcCni.Lab.Fabric;
 using VpcCni.Lab.Hosting;
@@ -8,8 +9,9 @@ using VpcCni.Netlink;
 namespace VpcCni.Lab.Paths;
 
 /// <summary>
-/// Every traffic path of a lab with three nodes, two of them in one subnet. Most start or end at a pod of the first node that has an
-/// address of a secondary ENI. The lab's daemons must exclude <see cref="FabricAddresses.OnPremises"/> from SNAT.
+/// Every traffic path of a lab with three nodes, two of them in one subnet, over one address family. Most start or end at a pod of the first
+/// node that has an address of a secondary ENI; over IPv6, where one prefix is enough for all pods, it may be one of the primary ENI. The
+/// lab's daemons must exclude <see cref="FabricAddresses.OnPremises"/> from SNAT.
 /// </summary>
 internal sealed class PathMatrix
 {
@@ -26,6 +28,7 @@ internal sealed class PathMatrix
     private static readonly TimeSpan CommandDeadline = TimeSpan.FromSeconds(5);
 
     private readonly VpcLab _lab;
+    private readonly AddressFamily _family;
     private readonly TimeProvider _time;
     private readonly PodTraffic _traffic;
     private readonly OutsideTraffic _outside;
@@ -35,20 +38,38 @@ internal sealed class PathMatrix
         _podInOtherSubnet;
     private (NetworkNamespace Network, IPAddress Address)? _machine;
 
-    public PathMatrix(VpcLab lab, TimeProvider time)
+    /// <exception cref="CheckFailedException">The lab's pods do not have the addresses that the paths need.</exception>
+    public PathMatrix(VpcLab lab, TimeProvider time, AddressFamily family = AddressFamily.InterNetwork)
     {
-        (_lab, _time) = (lab, time);
-        _traffic = new PodTraffic(lab, time);
-        _outside = new OutsideTraffic(lab, _traffic, time);
+        (_lab, _time, _family) = (lab, time, family);
+        _traffic = new PodTraffic(lab, family, time);
+        _outside = new OutsideTraffic(lab, _traffic, family, time);
         _pod =
-            FirstNode.Pods.FirstOrDefault(pod => lab.World.With(world => world.FindOwner(pod.Address)?.Attachment is { IsPrimary: false }))
+            FirstNode.Pods.FirstOrDefault(IsOfSecondaryEni)
+            ?? (IsIpv6 && FirstNode.Pods is [var any, ..] ? any : null)
             ?? throw new CheckFailedException($"no pod of {FirstNode.Name} has an address of a secondary ENI");
         _podOnSameNode = FirstNode.Pods.First(pod => pod != _pod);
         (_podOnOtherNode, _podInOtherSubnet) = (SecondNode.Pods[0], ThirdNode.Pods[0]);
     }
 
     /// <summary>Address of the pod at which most paths start or end.</summary>
-    public IPAddress PodAddress => _pod.Address;
+    public IPAddress PodAddress => _traffic.AddressOf(_pod);
+
+    /// <summary>The families of which every pod of the lab has an address; each can have a matrix. Empty for a lab without pods.</summary>
+    public static IReadOnlyList<AddressFamily> FamiliesOf(VpcLab lab)
+    {
+        LabPod[] pods = [.. lab.Nodes.SelectMany(node => node.Pods)];
+        return pods.Length == 0
+            ? []
+            :
+            [
+                .. new[] { AddressFamily.InterNetwork, AddressFamily.InterNetworkV6 }.Where(family =>
+                    pods.All(pod => pod.AddressOf(family) is not null)
+                ),
+            ];
+    }
+
+    private bool IsIpv6 => _family == AddressFamily.InterNetworkV6;
 
     private LabNode FirstNode => _lab.Nodes[0];
 
@@ -58,7 +79,7 @@ internal sealed class PathMatrix
 
     /// <summary>Installs rules for services on the first node, as kube-proxy does.</summary>
     public Task InstallServicesAsync(CancellationToken cancellationToken) =>
-        ServiceRules.InstallAsync(FirstNode.Network, _pod.Address, _podOnOtherNode.Address, _time, cancellationToken);
+        ServiceRules.Of(_family).InstallAsync(FirstNode.Network, PodAddress, _traffic.AddressOf(_podOnOtherNode), _time, cancellationToken);
 
     /// <summary>Checks of all paths, in the order of the report.</summary>
     public IReadOnlyList<PathCheck> Checks =>
@@ -73,7 +94,17 @@ internal sealed class PathMatrix
             new("primary ENI's pod to the internet", token => _outside.ToInternetAsync(ThirdNode, _podInOtherSubnet, token)),
             new("pod to on-premises (excluded)", token => _outside.ToOnPremisesAsync(FirstNode, _pod, token)),
             new("on-premises to pod", token => _outside.FromOnPremisesAsync(FirstNode, _pod, token)),
-            new("internet to a node port", token => _outside.NodePortAsync(FirstNode, _pod, token)),
+            .. IsIpv6
+                ?
+                [
+                    new("internet to pod (dropped)", token => _outside.FromInternetAsync(_pod, token)),
+                    new(
+                        "on-premises to a node port",
+                        token => NodePortAsync(_lab.Fabric.OnPremises, FabricAddresses.OnPremisesHost6, token)
+                    ),
+                ]
+                : (PathCheck[])
+                    [new("internet to a node port", token => NodePortAsync(_lab.Fabric.Internet, FabricAddresses.InternetHost, token))],
             new("pod to a service, other node", token => _outside.ServiceAsync(FirstNode, _pod, _podOnOtherNode, token)),
             new("pod to itself through its service", token => _outside.HairpinAsync(FirstNode, _pod, token)),
             new("9001 octets, other subnet", token => _outside.LargestPacketAsync(FirstNode, _pod, _podInOtherSubnet, token)),
@@ -83,11 +114,15 @@ internal sealed class PathMatrix
         ];
 
     /// <summary>
-    /// Deletes what the first node's daemon maintains: rules, the route table of its secondary ENI, and the nftables table.
+    /// Deletes what the first node's daemon maintains in this family: rules, the route table of its secondary ENI, and the nftables table,
+    /// which only IPv4 has.
     /// </summary>
     public async Task FlushAsync(CancellationToken cancellationToken)
     {
-        foreach (var command in (string[])["ip rule flush", "ip route flush table 2", "nft delete table ip vpccni"])
+        var commands = IsIpv6
+            ? (string[])["ip -6 rule flush", "ip -6 route flush table 2"]
+            : ["ip rule flush", "ip route flush table 2", "nft delete table ip vpccni"];
+        foreach (var command in commands)
         {
             var outcome = await _lab.ExecAsync(FirstNode.Name, command.Split(' '), CommandDeadline, cancellationToken);
             if (outcome.ExitCode != 0)
@@ -98,26 +133,38 @@ internal sealed class PathMatrix
     /// <summary>Whether the daemon has restored what <see cref="FlushAsync"/> deleted.</summary>
     public async Task<bool> IsRestoredAsync(CancellationToken cancellationToken)
     {
-        var rules = await _lab.ExecAsync(FirstNode.Name, ["ip", "rule"], CommandDeadline, cancellationToken);
-        var routes = await _lab.ExecAsync(FirstNode.Name, ["ip", "route", "show", "table", "2"], CommandDeadline, cancellationToken);
+        var ip = IsIpv6 ? "-6" : "-4";
+        var rules = await _lab.ExecAsync(FirstNode.Name, ["ip", ip, "rule"], CommandDeadline, cancellationToken);
+        // Rules and routes of secondary ENIs, and the mark of the NAT that only IPv4 has.
         int[] priorities =
         [
             RulePriorities.ToPod,
-            RulePriorities.Mark,
-            RulePriorities.FromPod,
-            RulePriorities.FromInterface,
             RulePriorities.Main,
+            .. IsOfSecondaryEni(_pod) ? [RulePriorities.FromPod, RulePriorities.FromInterface] : (int[])[],
+            .. IsIpv6 ? (int[])[] : [RulePriorities.Mark],
         ];
-        return priorities.All(priority => rules.Output.Contains($"{priority}:", StringComparison.Ordinal))
-            && routes.Output.Contains("default", StringComparison.Ordinal)
-            && (await TableAsync(cancellationToken)).Contains("snat to", StringComparison.Ordinal);
+        if (!priorities.All(priority => rules.Output.Contains($"{priority}:", StringComparison.Ordinal)))
+            return false;
+        if (IsOfSecondaryEni(_pod))
+        {
+            var routes = await _lab.ExecAsync(
+                FirstNode.Name,
+                ["ip", ip, "route", "show", "table", "2"],
+                CommandDeadline,
+                cancellationToken
+            );
+            if (!routes.Output.Contains("default", StringComparison.Ordinal))
+                return false;
+        }
+
+        return IsIpv6 || (await TableAsync(cancellationToken)).Contains("snat to", StringComparison.Ordinal);
     }
 
     /// <summary>Whether the first node's nftables table has the range that <see cref="AddRangeAsync"/> added.</summary>
     public async Task<bool> HasAddedRangeAsync(CancellationToken cancellationToken) =>
         (await TableAsync(cancellationToken)).Contains(AddedRange.ToString(), StringComparison.Ordinal);
 
-    /// <summary>Adds a range to the VPC, and a subnet and a machine in it.</summary>
+    /// <summary>Adds an IPv4 range to the VPC, and a subnet and a machine in it.</summary>
     public async Task AddRangeAsync(CancellationToken cancellationToken)
     {
         var network = _lab.Fabric.AddNode(MachineName);
@@ -135,6 +182,12 @@ internal sealed class PathMatrix
         await _lab.Fabric.WaitUntilAppliedAsync(cancellationToken);
         _machine = (network, _lab.World.With(world => world.FindInterface(instance.PrimaryInterface)!.PrimaryAddress));
     }
+
+    private bool IsOfSecondaryEni(LabPod pod) =>
+        pod.AddressOf(_family) is { } address && _lab.World.With(world => world.FindOwner(address)?.Attachment is { IsPrimary: false });
+
+    private Task<PathMeasurement> NodePortAsync(NetworkNamespace client, IPAddress clientAddress, CancellationToken cancellationToken) =>
+        _outside.NodePortAsync(FirstNode, _pod, client, clientAddress, cancellationToken);
 
     private async Task<string> TableAsync(CancellationToken cancellationToken) =>
         (await _lab.ExecAsync(FirstNode.Name, ["nft", "list", "table", "ip", "vpccni"], CommandDeadline, cancellationToken)).Output;

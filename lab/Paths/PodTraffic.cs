@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
+using System.Net.Sockets;
 using VpcCni.Lab.Fabric;
 using VpcCni.Lab.Hosting;
 using VpcCni.Netlink;
@@ -8,9 +9,9 @@ namespace VpcCni.Lab.Paths;
 
 /// <summary>
 /// Checks traffic within the VPC. Each check proves that replies arrive (ICMP and TCP), that the server observes the sender's own address
-/// (no NAT), and, by the links' counters, that the packets took the expected links.
+/// (no NAT), and, by the links' counters, that the packets took the expected links. All use the addresses of one family.
 /// </summary>
-internal sealed class PodTraffic(VpcLab lab, TimeProvider time)
+internal sealed class PodTraffic(VpcLab lab, AddressFamily family, TimeProvider time)
 {
     /// <summary>Number of pings of a check: more packets than the daemon sends on the same links in the same time.</summary>
     public const int Pings = 200;
@@ -21,14 +22,14 @@ internal sealed class PodTraffic(VpcLab lab, TimeProvider time)
     public async Task<PathMeasurement> WithinNodeAsync(LabNode node, LabPod from, LabPod to, CancellationToken cancellationToken)
     {
         var watch = new LinkWatch(node);
-        var ping = await PingManyAsync(from.Network, to.Address, cancellationToken);
-        await TcpAsync(from.Network, to, from.Address, cancellationToken);
+        var ping = await PingManyAsync(from.Network, AddressOf(to), cancellationToken);
+        await TcpAsync(from.Network, to, AddressOf(from), cancellationToken);
         var carried = watch.Stop();
         carried.RequireNotSentByAnyEni(Pings);
         return new PathMeasurement(
             "veth -> veth",
             carried.RequireSent(HostLinkOf(to), Pings),
-            $"{from.Address} -> {to.Address}, ping {Milliseconds(ping)}, no ENI used"
+            $"{AddressOf(from)} -> {AddressOf(to)}, ping {Milliseconds(ping)}, no ENI used"
         );
     }
 
@@ -45,13 +46,13 @@ internal sealed class PodTraffic(VpcLab lab, TimeProvider time)
     {
         var (outLink, inLink) = (LinkOf(fromNode, from), LinkOf(toNode, to));
         var (left, arrived) = (new LinkWatch(fromNode), new LinkWatch(toNode));
-        var ping = await PingManyAsync(from.Network, to.Address, cancellationToken);
-        await TcpAsync(from.Network, to, from.Address, cancellationToken);
+        var ping = await PingManyAsync(from.Network, AddressOf(to), cancellationToken);
+        await TcpAsync(from.Network, to, AddressOf(from), cancellationToken);
         arrived.Stop().RequireReceived(inLink, Pings);
         return new PathMeasurement(
             $"{outLink} -> {inLink}",
             left.Stop().RequireSent(outLink, Pings),
-            $"{from.Address} -> {to.Address}, ping {Milliseconds(ping)}, {outLink} -> {inLink}"
+            $"{AddressOf(from)} -> {AddressOf(to)}, ping {Milliseconds(ping)}, {outLink} -> {inLink}"
         );
     }
 
@@ -59,14 +60,14 @@ internal sealed class PodTraffic(VpcLab lab, TimeProvider time)
     public async Task<PathMeasurement> FromOwnNodeAsync(LabNode node, LabPod pod, CancellationToken cancellationToken)
     {
         var watch = new LinkWatch(node);
-        var ping = await PingManyAsync(node.Network, pod.Address, cancellationToken);
+        var ping = await PingManyAsync(node.Network, AddressOf(pod), cancellationToken);
         await TcpAsync(node.Network, pod, expectedSource: null, cancellationToken);
         var carried = watch.Stop();
         carried.RequireNotSentByAnyEni(Pings);
         return new PathMeasurement(
             "node -> veth",
             carried.RequireSent(HostLinkOf(pod), Pings),
-            $"{node.Name} -> {pod.Address}, ping {Milliseconds(ping)}, no ENI used"
+            $"{node.Name} -> {AddressOf(pod)}, ping {Milliseconds(ping)}, no ENI used"
         );
     }
 
@@ -75,13 +76,13 @@ internal sealed class PodTraffic(VpcLab lab, TimeProvider time)
     {
         var inLink = LinkOf(toNode, pod);
         var (left, arrived) = (new LinkWatch(fromNode), new LinkWatch(toNode));
-        var ping = await PingManyAsync(fromNode.Network, pod.Address, cancellationToken);
-        await TcpAsync(fromNode.Network, pod, fromNode.Address, cancellationToken);
+        var ping = await PingManyAsync(fromNode.Network, AddressOf(pod), cancellationToken);
+        await TcpAsync(fromNode.Network, pod, AddressOf(fromNode), cancellationToken);
         left.Stop().RequireSent(LinkWatch.PrimaryLink, Pings);
         return new PathMeasurement(
             $"{LinkWatch.PrimaryLink} -> {inLink}",
             arrived.Stop().RequireReceived(inLink, Pings),
-            $"{fromNode.Name} -> {pod.Address}, ping {Milliseconds(ping)}, {LinkWatch.PrimaryLink} -> {inLink}"
+            $"{fromNode.Name} -> {AddressOf(pod)}, ping {Milliseconds(ping)}, {LinkWatch.PrimaryLink} -> {inLink}"
         );
     }
 
@@ -92,15 +93,11 @@ internal sealed class PodTraffic(VpcLab lab, TimeProvider time)
         {
             ConnectCallback = async (context, cancelled) =>
             {
-                var socket = pod.Network.OpenSocket(
-                    System.Net.Sockets.AddressFamily.InterNetwork,
-                    System.Net.Sockets.SocketType.Stream,
-                    System.Net.Sockets.ProtocolType.Tcp
-                );
+                var socket = pod.Network.OpenSocket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
                 try
                 {
                     await socket.ConnectAsync(context.DnsEndPoint, cancelled);
-                    return new System.Net.Sockets.NetworkStream(socket, ownsSocket: true);
+                    return new NetworkStream(socket, ownsSocket: true);
                 }
                 catch
                 {
@@ -119,19 +116,20 @@ internal sealed class PodTraffic(VpcLab lab, TimeProvider time)
     }
 
     /// <summary>
-    /// Pod with a forged source: not delivered. The node drops the packet, by the reverse path filter of the pod's link.
+    /// Pod with a forged source: not delivered. The node drops an IPv4 packet, by the reverse path filter of the pod's link; IPv6 has none,
+    /// and the VPC drops the packet.
     /// </summary>
     public async Task<string> ForgedByPodAsync(LabPod from, IPAddress forged, LabPod to, CancellationToken cancellationToken) =>
-        await _probe.IsForgedSourceDeliveredAsync(from.Network, forged, to.Network, to.Address, cancellationToken)
-            ? throw new CheckFailedException($"{to.Address} received a packet with the forged source {forged}")
-            : $"{from.Address} as {forged}: not received";
+        await _probe.IsForgedSourceDeliveredAsync(from.Network, forged, to.Network, AddressOf(to), cancellationToken)
+            ? throw new CheckFailedException($"{AddressOf(to)} received a packet with the forged source {forged}")
+            : $"{AddressOf(from)} as {forged}: not received";
 
     /// <summary>Node with a forged source: not delivered. The VPC drops the packet and counts it for the ENI by which it left.</summary>
     public async Task<string> ForgedByNodeAsync(LabNode fromNode, IPAddress forged, LabPod to, CancellationToken cancellationToken)
     {
         var before = await SpoofedAsync(fromNode, cancellationToken);
-        if (await _probe.IsForgedSourceDeliveredAsync(fromNode.Network, forged, to.Network, to.Address, cancellationToken))
-            throw new CheckFailedException($"{to.Address} received a packet with the forged source {forged}");
+        if (await _probe.IsForgedSourceDeliveredAsync(fromNode.Network, forged, to.Network, AddressOf(to), cancellationToken))
+            throw new CheckFailedException($"{AddressOf(to)} received a packet with the forged source {forged}");
         var after = await SpoofedAsync(fromNode, cancellationToken);
         return after > before
             ? $"{fromNode.Name} as {forged}: not received, counted {before} -> {after}"
@@ -144,7 +142,7 @@ internal sealed class PodTraffic(VpcLab lab, TimeProvider time)
     public async Task ReachAllAsync(LabPod from, IEnumerable<LabPod> pods, CancellationToken cancellationToken)
     {
         foreach (var pod in pods)
-            await _probe.PingAsync(from.Network, pod.Address, cancellationToken);
+            await _probe.PingAsync(from.Network, AddressOf(pod), cancellationToken);
     }
 
     private async Task<long> SpoofedAsync(LabNode node, CancellationToken cancellationToken) =>
@@ -166,19 +164,31 @@ internal sealed class PodTraffic(VpcLab lab, TimeProvider time)
 
     private async Task TcpAsync(NetworkNamespace from, LabPod to, IPAddress? expectedSource, CancellationToken cancellationToken)
     {
-        var outcome = await _probe.TcpAsync(from, to.Network, to.Address, cancellationToken);
+        var outcome = await _probe.TcpAsync(from, to.Network, AddressOf(to), cancellationToken);
         if (expectedSource is not null && !outcome.ObservedSource.Equals(expectedSource))
             throw new CheckFailedException(
-                $"{to.Address} observed the source {outcome.ObservedSource}; expected the sender's own address {expectedSource}"
+                $"{AddressOf(to)} observed the source {outcome.ObservedSource}; expected the sender's own address {expectedSource}"
             );
     }
+
+    /// <summary>The pod's address of this family.</summary>
+    /// <exception cref="CheckFailedException">It has none.</exception>
+    public IPAddress AddressOf(LabPod pod) =>
+        pod.AddressOf(family) ?? throw new CheckFailedException($"{pod.Name} has no {Text(family)} address");
+
+    /// <summary>The node's address of this family.</summary>
+    /// <exception cref="CheckFailedException">It has none.</exception>
+    public IPAddress AddressOf(LabNode node) =>
+        node.AddressOf(family) ?? throw new CheckFailedException($"{node.Name} has no {Text(family)} address");
+
+    public static string Text(AddressFamily family) => family == AddressFamily.InterNetworkV6 ? "IPv6" : "IPv4";
 
     /// <summary>Name of the link of the ENI that owns the pod's address, according to EC2.</summary>
     public string LinkOf(LabNode node, LabPod pod) =>
         lab.World.With(world =>
-            world.FindOwner(pod.Address)?.Attachment is { } attachment && attachment.Instance == node.Instance.Id
+            world.FindOwner(AddressOf(pod))?.Attachment is { } attachment && attachment.Instance == node.Instance.Id
                 ? FabricNames.NodeLink(attachment.DeviceIndex, attachment.NetworkCard)
-                : throw new CheckFailedException($"{pod.Address} of {pod.Name} belongs to no ENI of {node.Name}")
+                : throw new CheckFailedException($"{AddressOf(pod)} of {pod.Name} belongs to no ENI of {node.Name}")
         );
 
     /// <summary>Name of the node's end of the pod's link: the first interface of the plugin's result.</summary>

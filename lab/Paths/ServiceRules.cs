@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
+using System.Net.Sockets;
 using VpcCni.Lab.Fabric;
 using VpcCni.Netlink;
 
@@ -9,13 +10,15 @@ namespace VpcCni.Lab.Paths;
 /// Installs service rules on a node as kube-proxy does in nftables mode: DNAT at dstnat, SNAT at srcnat, mark 0x4000 for packets to
 /// masquerade (kubernetes.io, "Virtual IPs and Service Proxies"). The lab has no kube-proxy.
 /// </summary>
-internal static class ServiceRules
+/// <param name="Family">Name of the family in nft: <c>ip</c> or <c>ip6</c>.</param>
+/// <param name="Local">Service of the local pod; its address is in the usual range of services, which is outside the VPC.</param>
+/// <param name="Remote">Service of a pod on another node.</param>
+internal sealed record ServiceRules(string Family, IPEndPoint Local, IPEndPoint Remote)
 {
-    /// <summary>Service of the local pod; its address is in the usual range of services, which is outside the VPC.</summary>
-    public static readonly IPEndPoint Local = new(IPAddress.Parse("172.20.0.10"), 80);
+    private static readonly ServiceRules Ipv4 = new("ip", EndPoint("172.20.0.10"), EndPoint("172.20.0.11")),
+        Ipv6 = new("ip6", EndPoint("fd30:172::10"), EndPoint("fd30:172::11"));
 
-    /// <summary>Service of a pod on another node.</summary>
-    public static readonly IPEndPoint Remote = new(IPAddress.Parse("172.20.0.11"), 80);
+    public static ServiceRules Of(AddressFamily family) => family == AddressFamily.InterNetworkV6 ? Ipv6 : Ipv4;
 
     /// <summary>Node port of the local pod that preserves the client's address (externalTrafficPolicy Local).</summary>
     public const int NodePort = 30080;
@@ -28,7 +31,7 @@ internal static class ServiceRules
 
     private const string Table = "kube-proxy";
 
-    public static Task InstallAsync(
+    public Task InstallAsync(
         NetworkNamespace node,
         IPAddress local,
         IPAddress remote,
@@ -37,16 +40,16 @@ internal static class ServiceRules
     ) =>
         new Nft(node, time).ApplyAsync(
             $$"""
-            add table ip {{Table}}
-            delete table ip {{Table}}
-            table ip {{Table}} {
+            add table {{Family}} {{Table}}
+            delete table {{Family}} {{Table}}
+            table {{Family}} {{Table}} {
               chain mark-for-masquerade { meta mark set meta mark or 0x4000; }
               chain services {
-                ip daddr {{Local.Address}} tcp dport {{Local.Port}} ip saddr {{local}} jump mark-for-masquerade
-                ip daddr {{Local.Address}} tcp dport {{Local.Port}} dnat to {{local}}:{{PodPort}}
-                ip daddr {{Remote.Address}} tcp dport {{Remote.Port}} dnat to {{remote}}:{{PodPort}}
+                {{Family}} daddr {{Local.Address}} tcp dport {{Local.Port}} {{Family}} saddr {{local}} jump mark-for-masquerade
+                {{Family}} daddr {{Local.Address}} tcp dport {{Local.Port}} dnat to {{new IPEndPoint(local, PodPort)}}
+                {{Family}} daddr {{Remote.Address}} tcp dport {{Remote.Port}} dnat to {{new IPEndPoint(remote, PodPort)}}
                 fib daddr type local tcp dport {{MasqueradedNodePort}} jump mark-for-masquerade
-                fib daddr type local tcp dport { {{NodePort}}, {{MasqueradedNodePort}} } dnat to {{local}}:{{PodPort}}
+                fib daddr type local tcp dport { {{NodePort}}, {{MasqueradedNodePort}} } dnat to {{new IPEndPoint(local, PodPort)}}
               }
               chain nat-prerouting { type nat hook prerouting priority dstnat; jump services; }
               chain nat-output { type nat hook output priority -100; jump services; }
@@ -61,4 +64,6 @@ internal static class ServiceRules
             """,
             cancellationToken
         );
+
+    private static IPEndPoint EndPoint(string address) => new(IPAddress.Parse(address), 80);
 }

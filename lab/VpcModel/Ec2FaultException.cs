@@ -76,6 +76,12 @@ public static class Ec2Faults
 
     public static Ec2FaultException Ipv6AddressLimit() => new("InvalidParameterValue", "Number of IPv6 addresses will exceed limit.");
 
+    public static Ec2FaultException NoIpv6Range(SubnetId subnet) => BadValue($"The subnet '{subnet}' has no IPv6 CIDR block");
+
+    /// <summary>EC2 documents no code of its own for an instance type without IPv6.</summary>
+    public static Ec2FaultException Ipv6Unsupported(InstanceType type) =>
+        new("UnsupportedOperation", $"The instance type {type.Name} does not support IPv6");
+
     public static Ec2FaultException AttachmentLimit(int count, string instanceType) =>
         new("AttachmentLimitExceeded", $"Interface count {count} exceeds the limit for {instanceType}");
 

@@ -29,6 +29,8 @@ public sealed record InstanceType
 
     /// <summary>Slots of an interface, including that of the primary address.</summary>
     public required int Ipv4PerInterface { get; init; }
+
+    /// <summary>IPv6 slots of an interface, where every address and every /80 prefix takes one; 0 without IPv6.</summary>
     public required int Ipv6PerInterface { get; init; }
     public required Hypervisor Hypervisor { get; init; }
     public required int Vcpus { get; init; }
@@ -37,6 +39,9 @@ public sealed record InstanceType
 
     public bool BareMetal => Hypervisor == Hypervisor.None;
 
+    public bool SupportsIpv6 => Ipv6PerInterface > 0;
+
+    /// <summary>Whether interfaces of the type can have /28 and /80 prefixes.</summary>
     public bool SupportsPrefixes => Hypervisor != Hypervisor.Xen;
 
     /// <summary>

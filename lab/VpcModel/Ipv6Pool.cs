@@ -25,20 +25,38 @@ internal static class Ipv6Number
 
 /// <summary>
 /// The taken addresses and /80 prefixes of a subnet's IPv6 /64. The first and the last /80 contain the subnet's reserved addresses and are
-/// never assigned.
+/// never assigned. Only the first <see cref="AssignablePrefixes"/> of the others are, singly or as prefixes.
 /// </summary>
 internal sealed class Ipv6Pool(IPNetwork range, AddressOrder order, Random random)
 {
+    /// <summary>Number of /80s in a /64 without the first and the last.</summary>
+    public const int MaxAssignablePrefixes = (1 << 16) - 2;
+
     private const int PrefixHostBits = 48;
-    private const int PrefixCount = 1 << 16;
+
+    /// <summary>Number of draws of a random address, after which the pool searches the /80s in order.</summary>
+    private const int MaxDraws = 64;
 
     private readonly UInt128 _base = Ipv6Number.Of(range.BaseAddress);
     private readonly HashSet<UInt128> _singles = [];
     private readonly Dictionary<int, int> _singlesPerPrefix = [];
     private readonly HashSet<int> _prefixes = [];
     private ulong _nextSingle;
+    private int _assignable = MaxAssignablePrefixes;
 
-    public bool Contains(IPAddress address) => range.Contains(address);
+    /// <summary>Number of assignable /80s, counted from the second of the range.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The value is not 0 to <see cref="MaxAssignablePrefixes"/>.</exception>
+    public int AssignablePrefixes
+    {
+        get => _assignable;
+        set =>
+            _assignable = value is >= 0 and <= MaxAssignablePrefixes
+                ? value
+                : throw new ArgumentOutOfRangeException(nameof(value), value, $"expected 0 to {MaxAssignablePrefixes}");
+    }
+
+    /// <summary>Whether an assignable /80 is not taken as a prefix. An /80 has more addresses than the model could ever assign.</summary>
+    public bool HasFreeAddress => _prefixes.Count(IsAssignable) < _assignable;
 
     public bool TryTake(IPAddress address)
     {
@@ -46,23 +64,30 @@ internal sealed class Ipv6Pool(IPNetwork range, AddressOrder order, Random rando
             return false;
         var number = Ipv6Number.Of(address);
         var prefix = PrefixOf(number);
-        if (prefix is 0 or PrefixCount - 1 || _prefixes.Contains(prefix) || !_singles.Add(number))
+        if (!IsAssignable(prefix) || _prefixes.Contains(prefix) || !_singles.Add(number))
             return false;
         _singlesPerPrefix[prefix] = _singlesPerPrefix.GetValueOrDefault(prefix) + 1;
         return true;
     }
 
-    public IPAddress TakeAny()
+    /// <summary>Takes a free address; null if every assignable /80 is taken as a prefix.</summary>
+    public IPAddress? TakeAny()
     {
-        for (var draw = 0; ; draw++)
+        // A random address is free almost always, and the next one of a sequence unless its /80 is a prefix.
+        for (var draw = 0; draw < MaxDraws && _assignable > 0; draw++)
         {
-            // With 2^64 addresses, a collision is rare and needs one more draw. A sequential pool gives up its sequence after PrefixCount
-            // collisions, because the /80 that contains it may be taken as a prefix.
-            var host =
-                order == AddressOrder.Sequential && draw < PrefixCount
-                    ? (UInt128.One << PrefixHostBits) + ++_nextSingle
-                    : (UInt128)(ulong)random.NextInt64(long.MinValue, long.MaxValue);
-            var address = Ipv6Number.ToAddress(_base + host);
+            var address =
+                order == AddressOrder.Sequential ? AddressAt(1, ++_nextSingle) : AddressAt(1 + random.Next(_assignable), RandomHost());
+            if (TryTake(address))
+                return address;
+        }
+
+        if (!HasFreeAddress)
+            return null;
+        var prefix = Enumerable.Range(1, _assignable).First(number => !_prefixes.Contains(number));
+        while (true)
+        {
+            var address = AddressAt(prefix, RandomHost());
             if (TryTake(address))
                 return address;
         }
@@ -78,14 +103,16 @@ internal sealed class Ipv6Pool(IPNetwork range, AddressOrder order, Random rando
             _singlesPerPrefix.Remove(prefix);
     }
 
+    /// <summary>Takes a free /80; null if there is none.</summary>
     public IPNetwork? TakeAnyPrefix()
     {
-        var start = order == AddressOrder.Scattered ? random.Next(PrefixCount) : 2;
-        for (var step = 0; step < PrefixCount; step++)
+        // A sequential pool starts at the second /80, because it takes single addresses from the first.
+        var start = order == AddressOrder.Scattered && _assignable > 0 ? random.Next(_assignable) : 1;
+        for (var step = 0; step < _assignable; step++)
         {
-            var prefix = (start + step) % PrefixCount;
+            var prefix = 1 + (start + step) % _assignable;
             if (Take(prefix))
-                return new IPNetwork(Ipv6Number.ToAddress(_base + ((UInt128)prefix << PrefixHostBits)), 80);
+                return new IPNetwork(AddressAt(prefix, 0), 80);
         }
 
         return null;
@@ -100,8 +127,13 @@ internal sealed class Ipv6Pool(IPNetwork range, AddressOrder order, Random rando
             throw new InvalidOperationException($"{prefix} is not taken");
     }
 
-    private bool Take(int prefix) =>
-        prefix is not 0 and not (PrefixCount - 1) && !_singlesPerPrefix.ContainsKey(prefix) && _prefixes.Add(prefix);
+    private bool Take(int prefix) => IsAssignable(prefix) && !_singlesPerPrefix.ContainsKey(prefix) && _prefixes.Add(prefix);
+
+    private bool IsAssignable(int prefix) => prefix >= 1 && prefix <= _assignable;
+
+    private ulong RandomHost() => (ulong)random.NextInt64(1L << PrefixHostBits);
+
+    private IPAddress AddressAt(int prefix, ulong host) => Ipv6Number.ToAddress(_base + ((UInt128)prefix << PrefixHostBits) + host);
 
     private int PrefixOf(UInt128 number) => (int)(uint)((number - _base) >> PrefixHostBits);
 }

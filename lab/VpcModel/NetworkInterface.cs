@@ -47,7 +47,12 @@ public sealed record NetworkInterface
 
     /// <summary>Aligned /28 prefixes.</summary>
     public ImmutableArray<IPNetwork> Ipv4Prefixes { get; init; } = [];
+
+    /// <summary>IPv6 addresses, in the order of their assignment.</summary>
     public ImmutableArray<IPAddress> Ipv6Addresses { get; init; } = [];
+
+    /// <summary>The primary IPv6 address, which cannot be unassigned; null unless EnablePrimaryIpv6 was requested.</summary>
+    public IPAddress? PrimaryIpv6Address { get; init; }
 
     /// <summary>Aligned /80 prefixes.</summary>
     public ImmutableArray<IPNetwork> Ipv6Prefixes { get; init; } = [];

@@ -13,7 +13,15 @@ public sealed record CreateInterfaceRequest
     /// <summary>The primary address; null for any free address of the subnet.</summary>
     public IPAddress? PrimaryAddress { get; init; }
     public AddressRequest Ipv4 { get; init; } = AddressRequest.None;
-    public AddressRequest Ipv6 { get; init; } = AddressRequest.None;
+
+    /// <summary>
+    /// IPv6 addresses or prefixes; null for what the subnet assigns on creation (<see cref="VpcModel.Subnet.AssignIpv6AddressOnCreation"/>),
+    /// which <see cref="AddressRequest.None"/> overrides.
+    /// </summary>
+    public AddressRequest? Ipv6 { get; init; }
+
+    /// <summary>Whether the first IPv6 address becomes the primary one, which cannot be unassigned (EnablePrimaryIpv6).</summary>
+    public bool EnablePrimaryIpv6 { get; init; }
     public IReadOnlyDictionary<string, string> Tags { get; init; } = new Dictionary<string, string>(StringComparer.Ordinal);
 
     /// <summary>
@@ -54,6 +62,9 @@ public sealed record ModifyInterfaceRequest
     public string? Description { get; init; }
     public IReadOnlyList<SecurityGroupId>? Groups { get; init; }
     public bool? SourceDestCheck { get; init; }
+
+    /// <summary>True makes the first IPv6 address the primary one; EC2 rejects false once it is.</summary>
+    public bool? EnablePrimaryIpv6 { get; init; }
     public (AttachmentId Attachment, bool DeleteOnTermination)? DeleteOnTermination { get; init; }
 }
 
@@ -67,6 +78,12 @@ public sealed record LaunchRequest
     public required SubnetId Subnet { get; init; }
     public IReadOnlyList<SecurityGroupId> Groups { get; init; } = [];
     public IPAddress? PrimaryAddress { get; init; }
+
+    /// <summary>IPv6 addresses or prefixes of the primary interface; null for what the subnet assigns on creation.</summary>
+    public AddressRequest? Ipv6 { get; init; }
+
+    /// <summary>See <see cref="CreateInterfaceRequest.EnablePrimaryIpv6"/>.</summary>
+    public bool EnablePrimaryIpv6 { get; init; }
 
     /// <summary>Device index of the primary interface, usually 0.</summary>
     public int PrimaryDeviceIndex { get; init; }

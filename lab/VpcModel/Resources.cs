@@ -21,6 +21,9 @@ public sealed record Subnet
     public required string Zone { get; init; }
     public required IPNetwork Ipv4Range { get; init; }
     public IPNetwork? Ipv6Range { get; init; }
+
+    /// <summary>Whether a new interface gets an IPv6 address when its request does not mention IPv6 (AssignIpv6AddressOnCreation).</summary>
+    public bool AssignIpv6AddressOnCreation { get; init; }
     public ImmutableSortedDictionary<string, string> Tags { get; init; } = NoTags.Value;
 
     /// <summary>Address of the VPC's router in this subnet: the base address plus one.</summary>

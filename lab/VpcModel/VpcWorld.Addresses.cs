@@ -93,11 +93,13 @@ public sealed partial class VpcWorld
                     throw Ec2Faults.Missing("ipv6AddressCount");
                 var (subnet, _, pool) = GetSubnet(eni.Subnet);
                 if (pool is null)
-                    throw Ec2Faults.BadValue($"The subnet '{subnet.Id}' has no IPv6 CIDR block");
+                    throw Ec2Faults.NoIpv6Range(subnet.Id);
                 var type = TypeOf(eni);
                 if (type is not null && request.PrefixCount + request.Prefixes.Count > 0)
                     CheckPrefixSupport(type);
-                if (eni.Ipv6Slots + request.Slots > (type?.Ipv6PerInterface ?? UnattachedSlotLimit))
+                if (type is not null)
+                    CheckIpv6Fits(eni.Ipv6Slots + request.Slots, type);
+                else if (eni.Ipv6Slots + request.Slots > UnattachedSlotLimit)
                     throw Ec2Faults.Ipv6AddressLimit();
                 var taken = TakeIpv6(pool, request);
                 var changed = eni with
@@ -119,6 +121,8 @@ public sealed partial class VpcWorld
             {
                 var eni = Get(id);
                 CheckUnassign(addresses, prefixes, "ipv6Addresses");
+                if (eni.PrimaryIpv6Address is { } primary && addresses.Contains(primary))
+                    throw Ec2Faults.BadValue($"{primary} is the primary IPv6 address of {id}; it cannot be unassigned");
                 CheckAssigned(id, addresses, eni.Ipv6Addresses, prefixes, eni.Ipv6Prefixes);
                 Release(GetSubnet(eni.Subnet).Ipv6!, new Taken(addresses, prefixes));
                 var changed = eni with
@@ -240,9 +244,9 @@ public sealed partial class VpcWorld
         try
         {
             for (var i = 0; i < request.AddressCount; i++)
-                addresses.Add(pool.TakeAny());
+                addresses.Add(pool.TakeAny() ?? throw Ec2Faults.SubnetFull());
             for (var i = 0; i < request.PrefixCount; i++)
-                prefixes.Add(pool.TakeAnyPrefix() ?? throw Ec2Faults.SubnetFragmented());
+                prefixes.Add(pool.TakeAnyPrefix() ?? throw (pool.HasFreeAddress ? Ec2Faults.SubnetFragmented() : Ec2Faults.SubnetFull()));
             foreach (var address in request.Addresses)
                 addresses.Add(
                     pool.TryTake(address) ? address : throw Ec2Faults.BadValue($"The IPv6 address {address} is not free in the subnet")

@@ -145,10 +145,17 @@ public sealed partial class VpcWorld
     {
         if (eni.Ipv4Slots > type.Ipv4PerInterface)
             throw Ec2Faults.AddressLimitOfInstance(eni, type);
-        if (eni.Ipv6Slots > type.Ipv6PerInterface)
-            throw Ec2Faults.Ipv6AddressLimit();
+        CheckIpv6Fits(eni.Ipv6Slots, type);
         if (eni.Ipv4Prefixes.Length + eni.Ipv6Prefixes.Length > 0)
             CheckPrefixSupport(type);
+    }
+
+    private static void CheckIpv6Fits(int slots, InstanceType type)
+    {
+        if (slots > 0 && !type.SupportsIpv6)
+            throw Ec2Faults.Ipv6Unsupported(type);
+        if (slots > type.Ipv6PerInterface)
+            throw Ec2Faults.Ipv6AddressLimit();
     }
 
     private static void CheckPrefixSupport(InstanceType type)

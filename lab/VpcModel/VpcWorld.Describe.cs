@@ -48,6 +48,9 @@ public sealed partial class VpcWorld
             ["availabilityZone"] = item => [item.Subnet.Zone],
             ["available-ip-address-count"] = item => [item.AvailableAddresses.ToString(CultureInfo.InvariantCulture)],
             ["cidr-block"] = item => [item.Subnet.Ipv4Range.ToString()],
+            ["ipv6-cidr-block-association.ipv6-cidr-block"] = item => item.Subnet.Ipv6Range is { } range ? [range.ToString()] : [],
+            ["ipv6-cidr-block-association.state"] = item => item.Subnet.Ipv6Range is null ? [] : ["associated"],
+            ["ipv6-native"] = _ => ["false"],
             ["state"] = _ => ["available"],
             ["subnet-id"] = item => [item.Subnet.Id.Value],
             ["vpc-id"] = item => [item.Subnet.Vpc.Value],
@@ -60,6 +63,8 @@ public sealed partial class VpcWorld
         {
             ["cidr"] = vpc => [vpc.Ipv4Ranges[0].ToString()],
             ["cidr-block-association.cidr-block"] = vpc => vpc.Ipv4Ranges.Select(range => range.ToString()),
+            ["ipv6-cidr-block-association.ipv6-cidr-block"] = vpc => vpc.Ipv6Ranges.Select(range => range.ToString()),
+            ["ipv6-cidr-block-association.state"] = vpc => vpc.Ipv6Ranges.Select(_ => "associated"),
             ["state"] = _ => ["available"],
             ["vpc-id"] = vpc => [vpc.Id.Value],
         },
@@ -84,6 +89,8 @@ public sealed partial class VpcWorld
             ["instance-id"] = item => [item.Instance.Id.Value],
             ["instance-state-name"] = item => [EnumText.Of(item.Instance.State)],
             ["instance-type"] = item => [item.Instance.Type.Name],
+            ["network-interface.ipv6-addresses.ipv6-address"] = item =>
+                item.Interfaces.SelectMany(eni => eni.Ipv6Addresses).Select(address => address.ToString()),
             ["network-interface.network-interface-id"] = item => item.Interfaces.Select(eni => eni.Id.Value),
             ["private-ip-address"] = item =>
                 item.Interfaces.Where(eni => eni.Attachment!.IsPrimary).Select(eni => eni.PrimaryAddress.ToString()),
@@ -99,6 +106,8 @@ public sealed partial class VpcWorld
             ["instance-type"] = type => [type.Name],
             ["bare-metal"] = type => [type.BareMetal ? "true" : "false"],
             ["hypervisor"] = type => type.BareMetal ? [] : [EnumText.Of(type.Hypervisor)],
+            ["network-info.ipv6-supported"] = type => [type.SupportsIpv6 ? "true" : "false"],
+            ["network-info.ipv6-addresses-per-interface"] = type => [type.Ipv6PerInterface.ToString(CultureInfo.InvariantCulture)],
         }
     );
 

@@ -63,6 +63,7 @@ public sealed partial class VpcWorld
                     (request.Description is null ? 0 : 1)
                     + (request.Groups is null ? 0 : 1)
                     + (request.SourceDestCheck is null ? 0 : 1)
+                    + (request.EnablePrimaryIpv6 is null ? 0 : 1)
                     + (request.DeleteOnTermination is null ? 0 : 1);
                 if (attributes == 0)
                     throw Ec2Faults.Missing("attribute");
@@ -74,6 +75,8 @@ public sealed partial class VpcWorld
                     eni = eni with { Groups = CheckedGroups(groups, eni.Vpc) };
                 if (request.SourceDestCheck is { } check)
                     eni = eni with { SourceDestCheck = check };
+                if (request.EnablePrimaryIpv6 is { } enable)
+                    eni = WithPrimaryIpv6(eni, enable);
                 if (request.DeleteOnTermination is var (id, delete))
                 {
                     if (eni.Attachment is not { } attachment || attachment.Id != id)
@@ -109,16 +112,19 @@ public sealed partial class VpcWorld
                     + string.Join(", ", InterfaceTypes)
             );
         CheckRequest(request.Ipv4, "private IPv4");
-        CheckRequest(request.Ipv6, "IPv6");
+        var requested6 = request.Ipv6 ?? (subnet.AssignIpv6AddressOnCreation ? AddressRequest.Any(1) : AddressRequest.None);
+        CheckRequest(requested6, "IPv6");
         if (1 + request.Ipv4.Slots > UnattachedSlotLimit)
             throw Ec2Faults.AddressLimit();
-        if (request.Ipv6.Slots > UnattachedSlotLimit)
+        if (requested6.Slots > UnattachedSlotLimit)
             throw Ec2Faults.Ipv6AddressLimit();
         var description = CheckedDescription(request.Description);
         var groups = CheckedGroups(request.Groups, subnet.Vpc);
         var tags = CheckedTags(NoTags.Value, request.Tags);
-        if (request.Ipv6.Slots != 0 && pool6 is null)
-            throw Ec2Faults.BadValue($"The subnet '{subnet.Id}' has no IPv6 CIDR block");
+        if (requested6.Slots != 0 && pool6 is null)
+            throw Ec2Faults.NoIpv6Range(subnet.Id);
+        if (request.EnablePrimaryIpv6 && requested6.AddressCount + requested6.Addresses.Count == 0)
+            throw Ec2Faults.BadCombination("A primary IPv6 address requires an IPv6 address");
 
         var primary = TakePrimary(pool, request.PrimaryAddress, subnet);
         Taken? ipv4 = null;
@@ -126,7 +132,7 @@ public sealed partial class VpcWorld
         try
         {
             ipv4 = TakeIpv4(pool, request.Ipv4);
-            ipv6 = TakeIpv6(pool6, request.Ipv6);
+            ipv6 = TakeIpv6(pool6, requested6);
         }
         catch (Ec2FaultException)
         {
@@ -148,6 +154,7 @@ public sealed partial class VpcWorld
             SecondaryAddresses = [.. ipv4.Addresses],
             Ipv4Prefixes = [.. ipv4.Prefixes],
             Ipv6Addresses = [.. ipv6.Addresses],
+            PrimaryIpv6Address = request.EnablePrimaryIpv6 ? ipv6.Addresses[0] : null,
             Ipv6Prefixes = [.. ipv6.Prefixes],
             Groups = groups,
             Tags = tags,
@@ -169,6 +176,17 @@ public sealed partial class VpcWorld
         _interfaces[eni.Id].Versions.Set(Now, null);
         _deleted.Enqueue(eni.Id);
         Raise(new VpcEvent.AddressesChanged(eni.Id, []));
+    }
+
+    private static NetworkInterface WithPrimaryIpv6(NetworkInterface eni, bool enable)
+    {
+        if (!enable && eni.PrimaryIpv6Address is not null)
+            throw Ec2Faults.NotPermitted($"The primary IPv6 address of {eni.Id} cannot be disabled");
+        if (!enable)
+            return eni;
+        if (eni.Ipv6Addresses.IsEmpty)
+            throw Ec2Faults.BadValue($"{eni.Id} has no IPv6 address that could be the primary one");
+        return eni with { PrimaryIpv6Address = eni.PrimaryIpv6Address ?? eni.Ipv6Addresses[0] };
     }
 
     private static IPAddress TakePrimary(Ipv4Pool pool, IPAddress? requested, Subnet subnet)
@@ -218,7 +236,8 @@ public sealed partial class VpcWorld
             request.PrimaryAddress,
             string.Join(',', request.Groups),
             Fingerprint(request.Ipv4),
-            Fingerprint(request.Ipv6),
+            request.Ipv6 is { } ipv6 ? Fingerprint(ipv6) : "",
+            request.EnablePrimaryIpv6,
             string.Join(
                 '\u0001',
                 request.Tags.OrderBy(tag => tag.Key, StringComparer.Ordinal).Select(tag => tag.Key + '\u0002' + tag.Value)

@@ -8,6 +8,9 @@ namespace VpcCni.Lab.VpcModel;
 /// <summary>The topology: VPCs, subnets, groups and instances. The lab and tests change it directly, not through the API.</summary>
 public sealed partial class VpcWorld
 {
+    /// <summary>Number of /80s of a subnet's /64 that can be assigned: all but the first and the last.</summary>
+    public const int MaxIpv6Prefixes = Ipv6Pool.MaxAssignablePrefixes;
+
     private const int MaxRangesPerVpc = 50;
 
     public Vpc CreateVpc(IPNetwork ipv4, IPNetwork? ipv6 = null, IReadOnlyDictionary<string, string>? tags = null) =>
@@ -75,7 +78,8 @@ public sealed partial class VpcWorld
         string zone,
         IPNetwork ipv4,
         IPNetwork? ipv6 = null,
-        IReadOnlyDictionary<string, string>? tags = null
+        IReadOnlyDictionary<string, string>? tags = null,
+        bool assignIpv6AddressOnCreation = false
     ) =>
         ChangeTopology(() =>
         {
@@ -88,6 +92,10 @@ public sealed partial class VpcWorld
             CheckIpv4Range(ipv4, "subnet");
             if (!vpc.Ipv4Ranges.Any(range => Within(ipv4, range)))
                 throw new Ec2FaultException("InvalidSubnet.Range", $"The CIDR '{ipv4}' is invalid: it is not within a range of the VPC");
+            if (assignIpv6AddressOnCreation && ipv6 is null)
+                throw Ec2Faults.BadValue(
+                    "Invalid value 'true' for assign-ipv6-address-on-creation. The subnet has no IPv6 CIDR block associated with it"
+                );
             if (ipv6 is { } six)
             {
                 if (six.PrefixLength != 64)
@@ -114,11 +122,24 @@ public sealed partial class VpcWorld
                 Zone = zone,
                 Ipv4Range = ipv4,
                 Ipv6Range = ipv6,
+                AssignIpv6AddressOnCreation = assignIpv6AddressOnCreation,
                 Tags = CheckedTags(NoTags.Value, tags),
             };
             var pool6 = ipv6 is { } range6 ? new Ipv6Pool(range6, Options.AddressOrder, _random) : null;
             _subnets.Add(subnet.Id, new SubnetEntry(subnet, new Ipv4Pool(ipv4, Options.AddressOrder, _random), pool6));
             return subnet;
+        });
+
+    /// <summary>
+    /// Limits the subnet's IPv6 range to its first assignable /80s: EC2's ranges are never exhausted, and this makes one that is.
+    /// Addresses and prefixes that are already assigned stay.
+    /// </summary>
+    /// <param name="prefixes">Number of /80s, 0 to <see cref="MaxIpv6Prefixes"/>; the /80 that is the subnet's first is not one of them.</param>
+    public void LimitIpv6Range(SubnetId id, int prefixes) =>
+        ChangeTopology(() =>
+        {
+            var pool = GetSubnet(id).Ipv6 ?? throw Ec2Faults.NoIpv6Range(id);
+            return pool.AssignablePrefixes = prefixes;
         });
 
     public SecurityGroup CreateSecurityGroup(VpcId vpc, string name, string description = "") =>
@@ -155,12 +176,18 @@ public sealed partial class VpcWorld
 
             var subnet = GetSubnet(request.Subnet).Subnet;
             var tags = CheckedTags(NoTags.Value, request.Tags);
+            var ipv6 = request.Ipv6 ?? (subnet.AssignIpv6AddressOnCreation ? AddressRequest.Any(1) : AddressRequest.None);
+            CheckIpv6Fits(ipv6.Slots, type);
+            if (ipv6.PrefixCount + ipv6.Prefixes.Count > 0)
+                CheckPrefixSupport(type);
             var eni = NewInterface(
                 new CreateInterfaceRequest
                 {
                     Subnet = request.Subnet,
                     Groups = request.Groups,
                     PrimaryAddress = request.PrimaryAddress,
+                    Ipv6 = ipv6,
+                    EnablePrimaryIpv6 = request.EnablePrimaryIpv6,
                     Tags = request.InterfaceTags,
                 }
             );

@@ -68,6 +68,11 @@ public static class WorldInvariants
         {
             if (subnet.Ipv6Range is not { } all || !all.Contains(range.BaseAddress))
                 problems.Add($"{range} is outside {subnet.Id}");
+            if (
+                range.PrefixLength != 128
+                && (range.PrefixLength != 80 || (Ipv6Number.Of(range.BaseAddress) & ((UInt128.One << 48) - 1)) != 0)
+            )
+                problems.Add($"{range} is not an aligned /80");
             if (ranges.Count(other => other.Contains(range.BaseAddress) || range.Contains(other.BaseAddress)) != 1)
                 problems.Add($"{range} overlaps another IPv6 range of {subnet.Id}");
         }
@@ -75,6 +80,8 @@ public static class WorldInvariants
 
     private static void CheckInterface(VpcWorld world, NetworkInterface eni, List<string> problems)
     {
+        if (eni.PrimaryIpv6Address is { } primary && !eni.Ipv6Addresses.Contains(primary))
+            problems.Add($"{eni.Id} has the primary IPv6 address {primary}, but does not own it");
         if (eni.Attachment is not { } attachment)
         {
             if (eni.Ipv4Slots > VpcWorld.UnattachedSlotLimit)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.CommandLine;
 using System.Net;
+using System.Net.Sockets;
 using VpcCni.Lab.Fabric;
 using VpcCni.Lab.Hosting;
 using VpcCni.Lab.Paths;
@@ -10,7 +11,8 @@ namespace VpcCni.Lab.Cli.Demo;
 /// <summary>
 /// <c>vpc-lab demo</c>: starts a lab with two nodes in one subnet and one in another, adds pods through the real plugin, and checks every
 /// traffic path, also after a restart, a flush and a new range. Repeats this with prefixes and removes everything. The exit code is 0 only
-/// if all checks pass.
+/// if all checks pass. With another address family than IPv4, it starts one lab of that family and checks every path over each family of
+/// which the pods have addresses.
 /// </summary>
 internal static class DemoCommand
 {
@@ -20,12 +22,14 @@ internal static class DemoCommand
     /// Pods per node. The first node gets more than one of its ENIs has addresses for: nine on an m5.large, one prefix on a t3.micro.
     /// </summary>
     private static readonly int[] Pods = [14, 8, 8],
-        PodsOfPrefixes = [17, 1, 1];
+        PodsOfPrefixes = [17, 1, 1],
+        PodsOfIpv6 = [4, 2, 2];
 
     public static Command Create(CliContext context)
     {
         var ipamd = new Option<string?>("--ipamd") { Description = "Path of ipamd (default: next to vpc-lab)" };
         var plugin = new Option<string?>("--plugin") { Description = "Path of vpc-cni (default: next to vpc-lab)" };
+        var family = UpCommand.FamilyOption();
         var keepLogs = new Option<string?>("--keep-logs")
         {
             Description = "Copy the nodes' logs and checkpoints to this folder before the lab is removed",
@@ -39,6 +43,7 @@ internal static class DemoCommand
                 {
                     Name = parsed.GetValue(context.NameOption)!,
                     RunFolder = parsed.GetValue(context.RunFolderOption)!,
+                    Family = parsed.GetValue(family),
                     Nodes = [2, 1],
                     Subnets = [IPNetwork.Parse("10.0.0.0/20"), IPNetwork.Parse("10.0.16.0/20")],
                     AttachLatency = TimeSpan.FromMilliseconds(300),
@@ -59,6 +64,7 @@ internal static class DemoCommand
                 };
                 return await RunAsync(context, parsed, options, parsed.GetValue(keepLogs), cancellationToken);
             },
+            family,
             ipamd,
             plugin,
             keepLogs
@@ -82,42 +88,7 @@ internal static class DemoCommand
         await report.HeaderAsync();
         try
         {
-            // Small targets and a short cooldown, so that the demo shows growth, cooldown and release within seconds.
-            var addresses = With(
-                options,
-                ("WARM_IP_TARGET", "2"),
-                ("MINIMUM_IP_TARGET", "4"),
-                ("IP_COOLDOWN_PERIOD", $"{Cooldown.TotalSeconds:F0}")
-            );
-            await InLabAsync(
-                addresses,
-                "lab of 3 m5.large nodes in 2 subnets",
-                async lab =>
-                {
-                    var run = new DemoRun(lab, Pods, report, Cooldown, context.Time, cancellationToken);
-                    await run.AddPodsAsync();
-                    await run.CheckTrafficAsync();
-                    await new PathRounds(lab, "addresses", table, report, context.Time, cancellationToken).RunAsync();
-                    await run.CheckDeletionAsync();
-                    await run.CheckRestartAsync();
-                    await StatusTable.WriteAsync(status, await lab.StatusAsync(cancellationToken));
-                }
-            );
-            // A t3.micro has two ENIs with one prefix each.
-            var prefixes = With(options, ("ENABLE_PREFIX_DELEGATION", "true")) with
-            {
-                Name = options.Name + "p",
-                InstanceType = "t3.micro",
-            };
-            await InLabAsync(
-                prefixes,
-                "the same with prefixes, t3.micro",
-                async lab =>
-                {
-                    await new DemoRun(lab, PodsOfPrefixes, report, Cooldown, context.Time, cancellationToken).AddPodsAsync();
-                    await new PathRounds(lab, "prefixes", table, report, context.Time, cancellationToken).RunAsync();
-                }
-            );
+            await (options.Family == LabFamily.Ipv4 ? RunIpv4Async() : RunFamilyAsync());
         }
         catch (DemoStoppedException)
         {
@@ -137,6 +108,95 @@ internal static class DemoCommand
                 + $"{context.Time.GetElapsedTime(started).TotalSeconds:F1} s"
         );
         return report.AllPassed ? 0 : 1;
+
+        async Task RunIpv4Async()
+        {
+            // Small targets and a short cooldown, so that the demo shows growth, cooldown and release within seconds.
+            var addresses = With(
+                options,
+                ("WARM_IP_TARGET", "2"),
+                ("MINIMUM_IP_TARGET", "4"),
+                ("IP_COOLDOWN_PERIOD", $"{Cooldown.TotalSeconds:F0}")
+            );
+            await InLabAsync(
+                addresses,
+                "lab of 3 m5.large nodes in 2 subnets",
+                async lab =>
+                {
+                    var run = new DemoRun(lab, AddressFamily.InterNetwork, Pods, report, Cooldown, context.Time, cancellationToken);
+                    await run.AddPodsAsync();
+                    await run.CheckTrafficAsync();
+                    await CheckPathsAsync(lab, "addresses");
+                    await run.CheckDeletionAsync();
+                    await run.CheckRestartAsync();
+                    await StatusTable.WriteAsync(status, await lab.StatusAsync(cancellationToken));
+                }
+            );
+            // A t3.micro has two ENIs with one prefix each.
+            var prefixes = With(options, ("ENABLE_PREFIX_DELEGATION", "true")) with
+            {
+                Name = options.Name + "p",
+                InstanceType = "t3.micro",
+            };
+            await InLabAsync(
+                prefixes,
+                "the same with prefixes, t3.micro",
+                async lab =>
+                {
+                    await new DemoRun(
+                        lab,
+                        AddressFamily.InterNetwork,
+                        PodsOfPrefixes,
+                        report,
+                        Cooldown,
+                        context.Time,
+                        cancellationToken
+                    ).AddPodsAsync();
+                    await CheckPathsAsync(lab, "prefixes");
+                }
+            );
+        }
+
+        async Task RunFamilyAsync()
+        {
+            AddressFamily[] expected =
+                options.Family == LabFamily.Ipv6
+                    ? [AddressFamily.InterNetworkV6]
+                    : [AddressFamily.InterNetwork, AddressFamily.InterNetworkV6];
+            await InLabAsync(
+                With(options, ("IP_COOLDOWN_PERIOD", $"{Cooldown.TotalSeconds:F0}")),
+                $"{(options.Family == LabFamily.Ipv6 ? "IPv6" : "dual-stack")} lab of 3 m5.large nodes in 2 subnets",
+                async lab =>
+                {
+                    var pods = options.Family == LabFamily.Ipv6 ? PodsOfIpv6 : Pods;
+                    var runs = expected
+                        .Select(family => new DemoRun(lab, family, pods, report, Cooldown, context.Time, cancellationToken))
+                        .ToArray();
+                    await runs[0].AddPodsAsync();
+                    await report.StepAsync(
+                        "pods have addresses of the lab's families",
+                        () =>
+                            PathMatrix.FamiliesOf(lab) is var found && found.SequenceEqual(expected)
+                                ? Task.FromResult(string.Join(" and ", found.Select(PodTraffic.Text)))
+                                : throw new CheckFailedException($"pods have {string.Join(" and ", found.Select(PodTraffic.Text))}")
+                    );
+                    foreach (var run in runs)
+                        await run.CheckTrafficAsync();
+                    await CheckPathsAsync(lab, "");
+                    await StatusTable.WriteAsync(status, await lab.StatusAsync(cancellationToken));
+                }
+            );
+        }
+
+        // The paths over every family of which all pods have an address.
+        async Task CheckPathsAsync(VpcLab lab, string mode)
+        {
+            foreach (var family in PathMatrix.FamiliesOf(lab))
+            {
+                var name = mode.Length > 0 && family == AddressFamily.InterNetwork ? mode : $"{mode} {PodTraffic.Text(family)}".Trim();
+                await new PathRounds(lab, family, name, table, report, context.Time, cancellationToken).RunAsync();
+            }
+        }
 
         async Task InLabAsync(LabOptions labOptions, string what, Func<VpcLab, Task> bodyAsync)
         {

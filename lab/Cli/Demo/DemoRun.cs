@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Collections.Concurrent;
+using System.Net.Sockets;
 using System.Text.Json.Nodes;
 using VpcCni.Lab.Hosting;
 using VpcCni.Lab.Paths;
@@ -7,8 +8,16 @@ using VpcCni.Lab.Paths;
 namespace VpcCni.Lab.Cli.Demo;
 
 /// <summary>Steps and checks of the demo on a running lab with three nodes.</summary>
+/// <param name="lab">The lab.</param>
+/// <param name="family">The family of the pods' addresses that the checks of traffic use.</param>
+/// <param name="podsPerNode">Number of pods that <see cref="AddPodsAsync"/> adds to each node.</param>
+/// <param name="report">The report.</param>
+/// <param name="cooldown">The daemons' IP_COOLDOWN_PERIOD.</param>
+/// <param name="time">The clock.</param>
+/// <param name="cancellationToken">Cancels the steps.</param>
 internal sealed class DemoRun(
     VpcLab lab,
+    AddressFamily family,
     IReadOnlyList<int> podsPerNode,
     DemoReport report,
     TimeSpan cooldown,
@@ -21,7 +30,7 @@ internal sealed class DemoRun(
 
     private const int Deleted = 6;
 
-    private readonly PodTraffic _traffic = new(lab, time);
+    private readonly PodTraffic _traffic = new(lab, family, time);
     private readonly LabNode _firstNode = lab.Nodes[0],
         _secondNode = lab.Nodes[1],
         _thirdNode = lab.Nodes[2];
@@ -43,6 +52,9 @@ internal sealed class DemoRun(
             }
         );
         await report.CheckAsync("every pod has a VPC address of its node", () => Task.FromResult(CheckOwners()));
+        // One IPv6 prefix is enough for all pods of a node.
+        if (family == AddressFamily.InterNetworkV6)
+            return;
         await report.CheckAsync(
             "ENIs grew on demand",
             () =>
@@ -59,14 +71,17 @@ internal sealed class DemoRun(
     public async Task CheckTrafficAsync()
     {
         var first = _firstNode.Pods[0];
-        await report.CheckAsync("pod to the instance metadata", () => PodTraffic.ToMetadataAsync(first, cancellationToken));
+        var suffix = family == AddressFamily.InterNetwork ? "" : ", IPv6";
+        // The metadata has an IPv4 address only.
+        if (family == AddressFamily.InterNetwork)
+            await report.CheckAsync("pod to the instance metadata", () => PodTraffic.ToMetadataAsync(first, cancellationToken));
         await report.CheckAsync(
-            "a source forged by a pod is dropped",
-            () => _traffic.ForgedByPodAsync(first, _secondNode.Pods[0].Address, _thirdNode.Pods[0], cancellationToken)
+            $"a source forged by a pod is dropped{suffix}",
+            () => _traffic.ForgedByPodAsync(first, _traffic.AddressOf(_secondNode.Pods[0]), _thirdNode.Pods[0], cancellationToken)
         );
         await report.CheckAsync(
-            "a source forged by a node is dropped",
-            () => _traffic.ForgedByNodeAsync(_firstNode, _secondNode.Pods[0].Address, _thirdNode.Pods[0], cancellationToken)
+            $"a source forged by a node is dropped{suffix}",
+            () => _traffic.ForgedByNodeAsync(_firstNode, _traffic.AddressOf(_secondNode.Pods[0]), _thirdNode.Pods[0], cancellationToken)
         );
     }
 
@@ -193,22 +208,24 @@ internal sealed class DemoRun(
     /// <summary>Checks that all pods have distinct addresses, each owned, according to EC2, by an ENI of the pod's node.</summary>
     private string CheckOwners()
     {
-        var pods = lab.Nodes.SelectMany(node => node.Pods.Select(pod => (Node: node, Pod: pod))).ToArray();
-        var twice = pods.GroupBy(one => one.Pod.Address).FirstOrDefault(group => group.Count() > 1);
+        var addresses = lab
+            .Nodes.SelectMany(node =>
+                node.Pods.SelectMany(pod => pod.Addresses.Select(address => (Node: node, Pod: pod, Address: address)))
+            )
+            .ToArray();
+        var twice = addresses.GroupBy(one => one.Address).FirstOrDefault(group => group.Count() > 1);
         if (twice is not null)
             throw new CheckFailedException($"{twice.Key} is assigned to {string.Join(" and ", twice.Select(one => one.Pod.Name))}");
-        foreach (var (node, pod) in pods)
+        foreach (var (node, pod, address) in addresses)
         {
-            var owner = lab.World.With(world => world.FindOwner(pod.Address));
+            var owner = lab.World.With(world => world.FindOwner(address));
             if (owner?.Attachment?.Instance != node.Instance.Id)
-                throw new CheckFailedException(
-                    $"{pod.Name} on {node.Name} has {pod.Address}, which belongs to {owner?.Id.Value ?? "no ENI"}"
-                );
-            if (owner.PrimaryAddress.Equals(pod.Address))
-                throw new CheckFailedException($"{pod.Name} has {pod.Address}, the primary address of {owner.Id}");
+                throw new CheckFailedException($"{pod.Name} on {node.Name} has {address}, which belongs to {owner?.Id.Value ?? "no ENI"}");
+            if (owner.PrimaryAddress.Equals(address) || owner.Ipv6Addresses.FirstOrDefault() is { } first && first.Equals(address))
+                throw new CheckFailedException($"{pod.Name} has {address}, the primary address of {owner.Id}");
         }
 
-        return $"{pods.Length} distinct, each owned by an ENI of its node";
+        return $"{addresses.Length} distinct, each owned by an ENI of its node";
     }
 
     private int[] EniCounts() => [.. lab.Nodes.Select(node => lab.World.With(world => world.InterfacesOf(node.Instance.Id).Count))];

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
+using System.Net.Sockets;
 using VpcCni.Lab.Hosting;
 using VpcCni.Lab.Paths;
 
 namespace VpcCni.Lab.Cli.Demo;
 
 /// <summary>
-/// Checks every path of a lab in four rounds: first as it is, then after a restart of ipamd, a flush of the node's network configuration,
-/// and the addition of a range to the VPC.
+/// Checks every path of a lab over one address family in rounds: first as it is, then after a restart of ipamd, a flush of the node's
+/// network configuration, and, for IPv4, the addition of a range to the VPC.
 /// </summary>
 internal sealed class PathRounds(
     VpcLab lab,
+    AddressFamily family,
     string mode,
     PathTable table,
     DemoReport report,
@@ -25,9 +27,11 @@ internal sealed class PathRounds(
             $"services on {node}, {mode}",
             async () =>
             {
-                chosen = new PathMatrix(lab, time);
+                chosen = new PathMatrix(lab, time, family);
                 await chosen.InstallServicesAsync(cancellationToken);
-                return $"rules as of kube-proxy, for a pod of a secondary ENI: {chosen.PodAddress}";
+                return family == AddressFamily.InterNetwork
+                    ? $"rules as of kube-proxy, for a pod of a secondary ENI: {chosen.PodAddress}"
+                    : $"rules as of kube-proxy, for {chosen.PodAddress}";
             }
         );
         var paths = chosen!;
@@ -58,6 +62,8 @@ internal sealed class PathRounds(
                 return $"; rules, table 2 and nftables of {node} restored in {Since(flushed)}";
             }
         );
+        if (family != AddressFamily.InterNetwork)
+            return;
         await RoundAsync(
             paths,
             "new range",

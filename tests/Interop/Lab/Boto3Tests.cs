@@ -65,6 +65,22 @@ public sealed class Boto3Tests
         assert [p["Ipv4Prefix"] for p in seen["Ipv4Prefixes"]] == prefixes[1:] and [a["Ipv6Address"] for a in seen["Ipv6Addresses"]] == six[1:], seen
         assert len(seen["PrivateIpAddresses"]) == 3 and seen.get("Ipv6Prefixes", []) == [], seen
 
+        refused("InvalidParameterValue", ec2.unassign_ipv6_addresses, NetworkInterfaceId=id, Ipv6Prefixes=six_prefixes)
+        refused("InvalidParameterValue", ec2.assign_ipv6_addresses, NetworkInterfaceId=id, Ipv6AddressCount=50)
+
+        # An interface of an IPv6 node: an address when it is created, then one prefix.
+        made = ec2.create_network_interface(SubnetId=subnet, Ipv6AddressCount=1, EnablePrimaryIpv6=True)["NetworkInterface"]
+        address = made["Ipv6Addresses"][0]
+        assert address["IsPrimaryIpv6"] is True and made["Ipv6Address"] == address["Ipv6Address"], made
+        refused("InvalidParameterValue", ec2.unassign_ipv6_addresses, NetworkInterfaceId=made["NetworkInterfaceId"], Ipv6Addresses=[address["Ipv6Address"]])
+        one = ec2.assign_ipv6_addresses(NetworkInterfaceId=made["NetworkInterfaceId"], Ipv6PrefixCount=1)["AssignedIpv6Prefixes"]
+        made = ec2.describe_network_interfaces(Filters=[{"Name": "ipv6-addresses.ipv6-address", "Values": [address["Ipv6Address"]]}])["NetworkInterfaces"][0]
+        assert [p["Ipv6Prefix"] for p in made["Ipv6Prefixes"]] == one, made
+        ec2.delete_network_interface(NetworkInterfaceId=made["NetworkInterfaceId"])
+        chosen = ec2.create_network_interface(SubnetId=subnet, Ipv6Prefixes=[{"Ipv6Prefix": one[0]}])["NetworkInterface"]
+        assert [p["Ipv6Prefix"] for p in chosen["Ipv6Prefixes"]] == one and chosen["Ipv6Addresses"] == [], chosen
+        ec2.delete_network_interface(NetworkInterfaceId=chosen["NetworkInterfaceId"])
+
         # Refusals around attachments.
         other = ec2.create_network_interface(SubnetId=subnet, Ipv4PrefixCount=1)["NetworkInterface"]["NetworkInterfaceId"]
         third = ec2.create_network_interface(SubnetId=subnet)["NetworkInterface"]["NetworkInterfaceId"]
@@ -82,9 +98,12 @@ public sealed class Boto3Tests
         assert described["State"] == {"Code": 16, "Name": "running"} and described["Placement"]["AvailabilityZone"] == "us-west-2a", described
         kind = ec2.describe_instance_types(InstanceTypes=["p4d.24xlarge"])["InstanceTypes"][0]
         assert kind["NetworkInfo"]["MaximumNetworkInterfaces"] == 60 and len(kind["NetworkInfo"]["NetworkCards"]) == 4 and kind["Hypervisor"] == "nitro", kind
+        assert kind["NetworkInfo"]["Ipv6Supported"] is True and kind["NetworkInfo"]["Ipv6AddressesPerInterface"] == 50, kind
         one = ec2.describe_subnets(SubnetIds=[subnet])["Subnets"][0]
         assert one["CidrBlock"] == "10.0.1.0/24" and one["Ipv6CidrBlockAssociationSet"][0]["Ipv6CidrBlock"] == "2600:1f14:0:101::/64", one
+        assert one["AssignIpv6AddressOnCreation"] is False and one["Ipv6Native"] is False, one
         vpc = ec2.describe_vpcs(VpcIds=[one["VpcId"]])["Vpcs"][0]
+        assert vpc["Ipv6CidrBlockAssociationSet"][0]["Ipv6CidrBlock"] == "2600:1f14:0:100::/56", vpc
         assert [a["CidrBlock"] for a in vpc["CidrBlockAssociationSet"]] == ["10.0.0.0/16"], vpc
         assert ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"][0]["GroupName"] == "nodes"
 

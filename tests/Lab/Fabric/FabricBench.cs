@@ -14,6 +14,10 @@ internal sealed class FabricBench : IAsyncDisposable
     public static readonly IPNetwork SubnetA = IPNetwork.Parse("10.0.1.0/24");
     public static readonly IPNetwork SubnetB = IPNetwork.Parse("10.0.2.0/24");
 
+    public static readonly IPNetwork Vpc6 = IPNetwork.Parse("2001:db8:0:100::/56");
+    public static readonly IPNetwork SubnetA6 = IPNetwork.Parse("2001:db8:0:101::/64");
+    public static readonly IPNetwork SubnetB6 = IPNetwork.Parse("2001:db8:0:102::/64");
+
     private static int _count;
 
     private FabricBench(FabricNames names, VpcFabric fabric)
@@ -37,12 +41,18 @@ internal sealed class FabricBench : IAsyncDisposable
 
     public static FabricNames NewNames() => new($"t{Environment.ProcessId}x{Interlocked.Increment(ref _count)}");
 
-    public static async Task<FabricBench> CreateAsync()
+    /// <summary>Creates a fabric that carries both families.</summary>
+    public static Task<FabricBench> CreateDualAsync() =>
+        CreateAsync(names => Options(names) with { VpcRanges = [Vpc, Vpc6], Subnets = [SubnetA, SubnetB, SubnetA6, SubnetB6] });
+
+    public static Task<FabricBench> CreateAsync() => CreateAsync(Options);
+
+    private static async Task<FabricBench> CreateAsync(Func<FabricNames, FabricOptions> options)
     {
         Requirement.NeedRoot();
         Requirement.NeedProgram("nft");
         var names = NewNames();
-        return new FabricBench(names, await VpcFabric.CreateAsync(Options(names), TimeProvider.System, NullLogger.Instance, Cancellation));
+        return new FabricBench(names, await VpcFabric.CreateAsync(options(names), TimeProvider.System, NullLogger.Instance, Cancellation));
     }
 
     public static FabricOptions Options(FabricNames names) =>
@@ -65,10 +75,18 @@ internal sealed class FabricBench : IAsyncDisposable
             Addresses = Networks([primary, .. others]),
         };
 
+    /// <summary>The ENI with an IPv6 subnet and these IPv6 addresses and prefixes.</summary>
+    public static EniAttachment Dual(EniAttachment eni, params string[] ipv6) =>
+        eni with
+        {
+            Ipv6Subnet = eni.Subnet == SubnetB ? SubnetB6 : SubnetA6,
+            Addresses = [.. eni.Addresses, .. Networks(ipv6)],
+        };
+
     public static IReadOnlyList<IPNetwork> Networks(params IReadOnlyList<string> addresses) =>
         [
             .. addresses.Select(address =>
-                address.Contains('/', StringComparison.Ordinal) ? IPNetwork.Parse(address) : new IPNetwork(IPAddress.Parse(address), 32)
+                address.Contains('/', StringComparison.Ordinal) ? IPNetwork.Parse(address) : Host(IPAddress.Parse(address))
             ),
         ];
 
@@ -85,8 +103,14 @@ internal sealed class FabricBench : IAsyncDisposable
     public static void AddAddress(NetworkNamespace node, string address)
     {
         using var netlink = node.OpenRouteNetlink();
-        netlink.Execute(AddressRequests.Add(netlink.FindLink("lo")!.Index, IPAddress.Parse(address), 32));
+        var host = Host(IPAddress.Parse(address));
+        netlink.Execute(
+            AddressRequests.Add(netlink.FindLink("lo")!.Index, host.BaseAddress, host.PrefixLength, new AddressOptions { NoDad = true })
+        );
     }
+
+    private static IPNetwork Host(IPAddress address) =>
+        new(address, address.AddressFamily == System.Net.Sockets.AddressFamily.InterNetworkV6 ? 128 : 32);
 
     public ValueTask DisposeAsync() => Fabric.DisposeAsync();
 }

@@ -21,4 +21,8 @@ public sealed class MaxPodsTests
         Assert.Equal(expected, options.MaxPodsOf(found));
         Assert.Equal(7, (options with { MaxPods = 7 }).MaxPodsOf(found));
     }
+
+    [Fact]
+    public void Capacity_of_an_ipv6_node_is_that_with_prefixes() =>
+        Assert.Equal(110, new LabOptions { Family = LabFamily.Ipv6 }.MaxPodsOf(InstanceTypeCatalog.Common["m5.large"]));
 }

@@ -70,6 +70,36 @@ public sealed class ImdsTests
         Assert.Equal("dynamic/\nmeta-data/", (await GetAsync(host, "/latest/", token)).Body);
     }
 
+    [Fact]
+    public async Task Primary_interface_with_ipv6_lists_it_and_one_without_does_not()
+    {
+        await using var host = await LabHost.StartAsync();
+        var with = host.Test.World.LaunchInstance(
+            new LaunchRequest
+            {
+                InstanceType = "m5.large",
+                Subnet = host.Test.SubnetA.Id,
+                Ipv6 = AddressRequest.Any(1),
+            }
+        );
+        var eni = host.Test.Current(with.PrimaryInterface);
+        host.MetadataFor = with;
+        var token = await TokenAsync(host);
+        Assert.Equal(eni.Ipv6Addresses[0].ToString(), (await GetAsync(host, "/latest/meta-data/ipv6", token)).Body);
+        var fields = (await GetAsync(host, $"{Macs}{eni.Mac}/", token)).Body.Split('\n');
+        Assert.Equal(
+            ["ipv6s", "subnet-ipv6-cidr-blocks", "vpc-ipv6-cidr-blocks"],
+            fields.Where(field => field.Contains("ipv6", StringComparison.Ordinal))
+        );
+
+        host.MetadataFor = host.Test.Launch(subnet: host.Test.SubnetB.Id);
+        token = await TokenAsync(host);
+        Assert.Equal(HttpStatusCode.NotFound, (await GetAsync(host, "/latest/meta-data/ipv6", token)).Status);
+        Assert.DoesNotContain("ipv6", (await GetAsync(host, "/latest/meta-data/", token)).Body.Split('\n'));
+        fields = (await GetAsync(host, $"{Macs}{host.Test.Current(host.MetadataFor.PrimaryInterface).Mac}/", token)).Body.Split('\n');
+        Assert.Equal(["vpc-ipv6-cidr-blocks"], fields.Where(field => field.Contains("ipv6", StringComparison.Ordinal)));
+    }
+
     [Theory]
     [InlineData("ipv4-prefix")]
     [InlineData("ipv6s")]

@@ -36,6 +36,8 @@ public sealed class WorldProperties
                     Times = null,
                 }
             );
+        if (random.Next(2) == 0)
+            test.World.LimitIpv6Range(test.SubnetA.Id, random.Next(6));
         test.Launch("t3.small");
         test.Launch("m5.large");
         test.Launch("m4.large");
@@ -104,8 +106,10 @@ public sealed class WorldProperties
             case 10:
                 if (random.Next(2) == 0)
                     world.AssignIpv6Addresses(eni.Id, Wanted(random));
-                else
+                else if (random.Next(2) == 0)
                     world.UnassignIpv6Addresses(eni.Id, [.. eni.Ipv6Addresses.Take(1)], []);
+                else
+                    world.UnassignIpv6Addresses(eni.Id, [], [.. eni.Ipv6Prefixes.Take(random.Next(1, 3))]);
                 break;
             default:
                 test.Time.Advance(TimeSpan.FromSeconds(random.Next(3)));
