@@ -22,7 +22,9 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
     /// Held while an interface is wired or removed, and while the reconciler repairs one: neither sees the other half done.
     /// </summary>
     private readonly Lock _changing = new();
-    private TaskCompletionSource _linkChanged = NewSignal();
+
+    /// <summary>One for each interface whose link is awaited.</summary>
+    private readonly List<SyncSignal> _awaiting = [];
 
     /// <param name="kernel">Of this instance alone; disposed with it.</param>
     /// <param name="vethPrefix">How the names of pods' links begin.</param>
@@ -228,27 +230,29 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
     {
         var address = MacAddress.Parse(mac);
         var started = _time.GetTimestamp();
-        while (true)
+        var changed = new SyncSignal();
+        lock (_lock)
+            _awaiting.Add(changed);
+        try
         {
-            Task changed;
-            lock (_lock)
-                changed = _linkChanged.Task;
-            if (_kernel.FindLink(address) is { } link)
-                return link;
-            var left = deadline - _time.GetElapsedTime(started);
-            if (left <= TimeSpan.Zero)
-                throw new HostNetworkException(
-                    "there is no link with MAC "
-                        + $"{mac}{(deadline > TimeSpan.Zero ? $", {deadline.TotalSeconds:0} s after its interface was attached" : "")}"
-                );
-            try
+            while (true)
             {
+                changed.Reset();
+                if (_kernel.FindLink(address) is { } link)
+                    return link;
+                var left = deadline - _time.GetElapsedTime(started);
+                if (left <= TimeSpan.Zero)
+                    throw new HostNetworkException(
+                        "there is no link with MAC "
+                            + $"{mac}{(deadline > TimeSpan.Zero ? $", {deadline.TotalSeconds:0} s after its interface was attached" : "")}"
+                    );
                 await changed.WaitAsync(left < LookAgain ? left : LookAgain, _time, cancellationToken);
             }
-            catch (TimeoutException)
-            {
-                // Look again.
-            }
+        }
+        finally
+        {
+            lock (_lock)
+                _awaiting.Remove(changed);
         }
     }
 
@@ -265,17 +269,12 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
 
     private void SignalLinkChange()
     {
-        TaskCompletionSource changed;
         lock (_lock)
         {
-            changed = _linkChanged;
-            _linkChanged = NewSignal();
+            foreach (var changed in _awaiting)
+                changed.Raise();
         }
-
-        changed.SetResult();
     }
-
-    private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     private static partial class Log
     {
