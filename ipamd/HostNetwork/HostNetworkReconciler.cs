@@ -52,7 +52,7 @@ internal sealed partial class HostNetworkReconciler : IDisposable
     private readonly PodGateways _gateways;
     private readonly Supervisor _loops;
     private readonly SyncSignal _changed = new();
-    private IReadOnlyList<AddressFamily> _families = [AddressFamily.InterNetwork];
+    private IReadOnlyList<AddressFamily> _families = IpFamilies.Always;
     private volatile string? _problem;
     private bool _hasFailed;
     private bool _isSettled;
@@ -249,6 +249,12 @@ internal sealed partial class HostNetworkReconciler : IDisposable
                 _time.GetUtcNow()
             ),
             GatewayMacs = _gateways.Different(pods, observed.Links),
+            Ipv6 =
+                state.Inputs.Node is { } node
+                && _families.Contains(AddressFamily.InterNetworkV6)
+                && index.Links(node.PrimaryMac) is [var primary]
+                    ? _kernel.Ipv6Settings(primary.Name)
+                    : null,
         };
         _filter.Looked(state, observed, pods);
         var repairs = HostNetworkDiff.Compute(state, observed, index, pods);

@@ -76,7 +76,7 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
         {
             var links = _kernel.Links().ToDictionary(link => link.Index);
             List<PodRoute> routes = [];
-            foreach (var family in new[] { AddressFamily.InterNetwork, AddressFamily.InterNetworkV6 })
+            foreach (var family in IpFamilies.All)
             {
                 foreach (var route in _kernel.Routes(family, RouteTable.Main))
                 {
@@ -170,7 +170,7 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
                 .Where(earlier => !earlier.IsPrimary && !earlier.PrimaryAddress.Equals(wiring.PrimaryAddress))
                 .Select(earlier => RemoveRule(earlier.PrimaryAddress, earlier.RouteTable)),
         ];
-        var requests = InterfaceDiff.Compute(wiring, Observe(wiring, link));
+        var requests = InterfaceDiff.Compute(wiring, Observe(wiring, link), wiring.Families);
         if (requests.Count + stale.Length == 0)
             return;
         _kernel.Apply([.. stale, .. requests.Select(repair => repair.Change)]);
@@ -188,7 +188,7 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
     {
         try
         {
-            var filter = KernelSettings.OfLink(link, KernelSettings.ReversePathFilter);
+            var filter = KernelSettings.OfLink(AddressFamily.InterNetwork, link, KernelSettings.ReversePathFilter);
             if (_kernel.Read(filter) != "2")
                 _kernel.Write(filter, "2");
         }
@@ -215,8 +215,10 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
                 ? []
                 :
                 [
-                    .. _kernel.Routes(family, wiring.RouteTable),
-                    .. _kernel.Routes(family, RouteTable.Main).Where(route => route.LinkIndex == link.Index),
+                    .. wiring.Families.SelectMany(item => _kernel.Routes(item, wiring.RouteTable)),
+                    .. wiring
+                        .Families.SelectMany(item => _kernel.Routes(item, RouteTable.Main))
+                        .Where(route => route.LinkIndex == link.Index),
                 ],
             Rules = wiring.IsPrimary ? [] : _kernel.Rules(family),
         };

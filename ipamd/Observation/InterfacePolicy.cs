@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+using System.Net.Sockets;
 using VpcCni.Ipamd.Clouds;
 using VpcCni.Ipamd.HostNetwork;
 
@@ -48,5 +49,6 @@ internal sealed record InterfacePolicy((string Key, string Value) OwnerTag, stri
             PrimaryAddress = item.PrimaryAddress,
             SubnetRange = item.SubnetRange,
             Mtu = Mtu,
+            CarriesIpv6 = item.Blocks.Any(block => block.BaseAddress.AddressFamily == AddressFamily.InterNetworkV6),
         };
 }

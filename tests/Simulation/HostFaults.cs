@@ -206,12 +206,12 @@ internal sealed class HostFaults(HostPlan plan, int seed, SimulatedNode node, Ho
         switch (_random.Next(3))
         {
             case 0:
-                node.Trace.Add("fault: someone sets ip_forward=0");
-                Kernel.Settings.Write("ip_forward", "0");
+                node.Trace.Add("fault: someone disables forwarding");
+                Kernel.Settings.Write("ipv4/conf/all/forwarding", "0");
                 break;
             case 1 when PickOrNull(Kernel.Links.Values.Where(link => link.Kind is null && link.Index > 1).ToArray()) is { } link:
                 node.Trace.Add($"fault: someone sets rp_filter of {link.Name}");
-                Kernel.Settings.Write($"conf/{link.Name}/rp_filter", "1");
+                Kernel.Settings.Write($"ipv4/conf/{link.Name}/rp_filter", "1");
                 break;
             default:
                 node.Trace.Add("fault: someone flushes the nftables ruleset");

@@ -83,7 +83,7 @@ internal sealed class HostChecker
             return "the rule of table main is missing";
         if (!rules.Any(rule => rule.Priority == Mark && rule.Mark == ConnectionMark && rule.Table == RouteTable.Main))
             return "the rule for marked packets is missing";
-        if (_kernel.Settings.Read("ip_forward") != "1")
+        if (_kernel.Settings.Read("ipv4/conf/all/forwarding") != "1")
             return "the node does not forward";
         if (!_kernel.Tables.TryGetValue("vpccni", out var table) || !table.Contains("snat to", StringComparison.Ordinal))
             return "the NAT table is missing";
@@ -109,7 +109,7 @@ internal sealed class HostChecker
         var addresses = _kernel.Addresses.Where(address => address.LinkIndex == link.Index).ToArray();
         if (addresses is not [var only] || !only.Address.Equals(eni.PrimaryAddress) || only.PrefixLength != subnet.PrefixLength)
             return $"{link.Name} has the addresses {string.Join(' ', addresses.Select(address => address.Address))}";
-        if (_kernel.Settings.Read($"conf/{link.Name}/rp_filter") != "2")
+        if (_kernel.Settings.Read($"ipv4/conf/{link.Name}/rp_filter") != "2")
             return $"the reverse path filter of {link.Name} is not loose";
         var table = TableOf(eni);
         if (!rules.Any(rule => rule.Priority == FromInterface && IsFrom(rule, eni.PrimaryAddress) && rule.Table == table))
