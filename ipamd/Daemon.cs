@@ -3,7 +3,6 @@ using VpcCni.Ipamd.Audit;
 using VpcCni.Ipamd.Clouds;
 using VpcCni.Ipamd.Clouds.Aws;
 using VpcCni.Ipamd.Clouds.Aws.Imds;
-using VpcCni.Ipamd.Events;
 using VpcCni.Ipamd.History;
 using VpcCni.Ipamd.Hosting;
 using VpcCni.Ipamd.Hosting.Http;
@@ -110,24 +109,14 @@ internal sealed partial class Daemon : IAsyncDisposable
         state.Settings = () => SettingsInForce.Of(_bound, state.Pool, engine.Conditions);
 
         // Keeps the host's network in its desired state, whoever else changes it.
-        using var hostNetwork = new HostNetworkReconciler(
+        using var hostNetwork = HostNetworkComposition.Compose(
+            engine,
+            ports,
             host,
             new RtnetlinkKernel(ns: null, options.KernelSettingsFolder),
             new NetfilterProgram(ns: null, _time),
-            options.HostNetwork,
-            () => HostNetworkDeclaration.Of(engine.Ledger, state.Identity, engine.Ranges, _time.GetUtcNow()),
-            _time,
-            _random,
-            _loggers.CreateLogger<HostNetworkReconciler>()
+            options.HostNetwork
         );
-        hostNetwork.Repaired = made => engine.Events.Publish(new PoolEvent.HostRepaired(_time.GetUtcNow(), made));
-        engine.Ranges.Changed = hostNetwork.RequestSync;
-        engine.Events.Subscribe(poolEvent =>
-        {
-            var released = poolEvent is PoolEvent.LostDelete lost ? lost.Released : (poolEvent as PoolEvent.MissedDelete)?.Released;
-            if (released is not null)
-                hostNetwork.Abandoned(released.Addresses.Select(item => item.Address));
-        });
         state.HostNetworkProblem = () =>
             ((string?[])[hostNetwork.Problem, state.Pool?.Sync.Awaited.Problem]).OfType<string>().ToArray() is { Length: > 0 } problems
                 ? string.Join("; ", problems)

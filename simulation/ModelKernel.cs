@@ -1,62 +1,304 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
+using System.Net.Sockets;
+using VpcCni.Datapath;
 using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Lab.VpcModel;
+using VpcCni.Netlink;
 
 namespace VpcCni.Simulation;
 
+/// <summary>Who changed the kernel's state.</summary>
+internal enum KernelActor
+{
+    /// <summary>The kernel itself: hardware that comes and goes, and what goes with a link.</summary>
+    Kernel,
+
+    /// <summary>The daemon's pool, which configures interfaces.</summary>
+    Pool,
+
+    /// <summary>The daemon's reconciler.</summary>
+    Reconciler,
+
+    /// <summary>The CNI plugin.</summary>
+    Plugin,
+
+    /// <summary>Any other program on the node.</summary>
+    Other,
+}
+
+/// <summary>A change that took effect.</summary>
+/// <param name="Actor">Who made it.</param>
+/// <param name="Change">What was requested; null for a link that came, went or changed otherwise.</param>
+/// <param name="Removed">The route, rule or address that is gone or was replaced; null when nothing was.</param>
+internal sealed record KernelChange(KernelActor Actor, HostChange? Change, object? Removed);
+
 /// <summary>
-/// The kernel of the model's node: links that come and go with the attachments of the model of EC2, and what the plugin has put there for
-/// pods. Outlives daemons.
+/// The network state of the model's node: links, addresses, routes, rules, parameters and nftables tables. Links of network interfaces come
+/// and go with the attachments of the model of EC2. Outlives daemons. Answers a change with the kernel's error numbers.
 /// </summary>
+/// <remarks>
+/// Not modelled: packets, neighbours, the routing table "local" and the routes of a link's own prefix other than those of
+/// <see cref="AddAddress"/>. The kernel selects rules and routes for a removal as fib_rules.c and fib_trie.c do: what the request leaves
+/// out matches anything.
+/// </remarks>
 internal sealed class ModelKernel
 {
+    /// <summary>RT_TABLE_LOCAL's rule, the first one (fib_default_rules_init, fib4_rules.c).</summary>
+    private const int LocalPriority = 0;
+
+    /// <summary>The rule of RT_TABLE_DEFAULT, the last one.</summary>
+    private const int DefaultPriority = 32767;
+
+    private const int LoopbackIndex = 1;
+    private const int DefaultMtu = 1500;
+
+    private static readonly AddressFamily[] Families = [AddressFamily.InterNetwork, AddressFamily.InterNetworkV6];
+
     private readonly VpcWorld _world;
     private readonly InstanceId _instance;
-    private readonly List<(string Mac, Action Appeared)> _waiting = [];
+    private readonly SortedDictionary<int, LinkInfo> _links = [];
+    private readonly Dictionary<(AddressFamily Family, int Table), List<RouteInfo>> _routes = [];
+    private readonly Dictionary<AddressFamily, List<RuleInfo>> _rules = [];
+    private readonly List<AddressInfo> _addresses = [];
+    private readonly SortedDictionary<string, string> _tables = new(StringComparer.Ordinal);
+    private readonly List<ModelReports> _reports = [];
+    private int _nextIndex = LoopbackIndex;
+    private int _interfaces;
 
     public ModelKernel(VpcWorld world, InstanceId instance)
     {
         (_world, _instance) = (world, instance);
+        Settings = new ModelSettings(this);
+        foreach (var family in Families)
+            _rules[family] =
+            [
+                Default(family, LocalPriority, RouteTable.Local),
+                Default(family, RulePriorities.Main, RouteTable.Main),
+                Default(family, DefaultPriority, RouteTable.Default),
+            ];
+        AddLink(
+            new LinkInfo
+            {
+                Index = 0,
+                Name = "lo",
+                Flags = LinkFlags.Loopback | LinkFlags.Up,
+            }
+        );
+        foreach (var eni in world.InterfacesOf(instance).Where(eni => eni.Attachment!.Status != AttachmentStatus.Attaching))
+            AddInterface(eni.Mac);
         world.Subscribe(OnEvent);
     }
 
-    /// <summary>Routes to pods: address and the host's end of the pod's pair.</summary>
-    public SortedDictionary<string, PodRoute> Routes { get; } = new(StringComparer.Ordinal);
+    /// <summary>Called with each change that took effect.</summary>
+    public Action<KernelChange> Changed { get; set; } = _ => { };
 
-    /// <summary>Hosts' ends of pods' pairs, whether routed or not.</summary>
-    public SortedSet<string> Links { get; } = new(StringComparer.Ordinal);
+    /// <summary>Called when an attached interface's device appears; adds its link by calling the argument, at once or later.</summary>
+    public Action<Action> Probe { get; set; } = add => add();
 
-    /// <summary>Paths of network namespaces that exist.</summary>
-    public HashSet<string> Namespaces { get; } = new(StringComparer.Ordinal);
+    public ModelSettings Settings { get; }
 
-    /// <summary>Interfaces of the cloud that are wired for pods, by MAC.</summary>
-    public Dictionary<string, InterfaceWiring> Wired { get; } = new(StringComparer.Ordinal);
+    /// <summary>By index.</summary>
+    public IReadOnlyDictionary<int, LinkInfo> Links => _links;
 
-    /// <summary>Struck before each use by a daemon: null for none.</summary>
-    public Func<string, HostNetworkException?>? Fault { get; set; }
+    public IReadOnlyList<AddressInfo> Addresses => _addresses;
 
-    public void Route(string hostInterface, IPAddress address) => Routes[address.ToString()] = new PodRoute(hostInterface, address);
+    /// <summary>nftables: tables of family ip by name, with their text.</summary>
+    public IReadOnlyDictionary<string, string> Tables => _tables;
 
-    public void Unroute(IPAddress address) => Routes.Remove(address.ToString());
+    /// <summary>Paths of network namespaces that exist, with the MAC address that the pod there has for its gateway.</summary>
+    public Dictionary<string, MacAddress?> Namespaces { get; } = new(StringComparer.Ordinal);
 
-    public bool HasLink(string mac) =>
-        _world
-            .InterfacesOf(_instance)
-            .Any(eni => string.Equals(eni.Mac, mac, StringComparison.Ordinal) && eni.Attachment!.Status != AttachmentStatus.Attaching);
+    public IReadOnlyList<RouteInfo> Routes(AddressFamily family, int table) => _routes.TryGetValue((family, table), out var all) ? all : [];
 
-    /// <summary>Told of each link that appears, with its MAC address.</summary>
-    public List<Action<string>> Linked { get; } = [];
+    /// <summary>In the order in which the kernel applies them.</summary>
+    public IReadOnlyList<RuleInfo> Rules(AddressFamily family) => _rules[family];
 
-    /// <summary>Called with the MAC address of each link that goes.</summary>
-    public List<Action<string>> Unlinked { get; } = [];
+    public LinkInfo? FindLink(string name) => _links.Values.FirstOrDefault(link => link.Name == name);
 
-    /// <summary>Calls when the link appears; the result takes the wish back.</summary>
-    public IDisposable WhenLinked(string mac, Action appeared)
+    /// <summary>Whether main has a route to exactly this address.</summary>
+    public bool IsRouted(IPAddress address) =>
+        Routes(address.AddressFamily, RouteTable.Main).Any(route => route.Destination == PodPath.Host(address));
+
+    /// <summary>Adds a link; its index is chosen here.</summary>
+    public LinkInfo AddLink(LinkInfo template)
     {
-        var entry = (mac, appeared);
-        _waiting.Add(entry);
-        return new Wish(() => _waiting.Remove(entry));
+        var link = template with { Index = _nextIndex++ };
+        _links[link.Index] = link;
+        Settings.AddLink(link);
+        Report(RouteMonitorGroups.Links, new RouteNotification.LinkChanged(RouteChange.Set, link));
+        return link;
+    }
+
+    /// <summary>Changes flags, group or MAC address of a link. Setting it down takes its routes, of which the kernel reports none.</summary>
+    public void SetLink(KernelActor actor, LinkInfo link)
+    {
+        var before = _links[link.Index];
+        _links[link.Index] = link;
+        if (before.IsUp && !link.IsUp)
+            RemoveRoutesOf(link.Index);
+        Report(RouteMonitorGroups.Links, new RouteNotification.LinkChanged(RouteChange.Set, link));
+        Changed(new KernelChange(actor, null, null));
+    }
+
+    /// <summary>Removes a link with its addresses and routes. Rules stay. No-op when there is no such link.</summary>
+    public void RemoveLink(KernelActor actor, int index)
+    {
+        if (!_links.Remove(index, out var link))
+            return;
+        Settings.RemoveLink(link);
+        _addresses.RemoveAll(address => address.LinkIndex == index);
+        RemoveRoutesOf(index);
+        Report(RouteMonitorGroups.Links, new RouteNotification.LinkChanged(RouteChange.Removed, link));
+        Changed(new KernelChange(actor, null, null));
+    }
+
+    /// <summary>Adds a pod's veth, up, as the plugin creates it.</summary>
+    public LinkInfo AddVeth(string name, MacAddress mac)
+    {
+        var link = AddLink(
+            new LinkInfo
+            {
+                Index = 0,
+                Name = name,
+                Kind = "veth",
+                Mac = mac,
+                Mtu = DefaultMtu,
+                PeerIndex = 2,
+                PeerNamespaceId = 0,
+            }
+        );
+        Changed(new KernelChange(KernelActor.Plugin, null, null));
+        return link;
+    }
+
+    /// <summary>Adds an address and, as the kernel does, the route of its prefix in main.</summary>
+    public void AddAddress(KernelActor actor, int link, IPAddress address, int prefixLength)
+    {
+        Apply(actor, new HostChange.AddAddress(link, address, prefixLength));
+        var bytes = address.GetAddressBytes();
+        for (var bit = prefixLength; bit < bytes.Length * 8; bit++)
+            bytes[bit / 8] &= (byte)~(0x80 >> (bit % 8));
+        Apply(
+            actor,
+            new HostChange.AddRoute(
+                new RouteInfo
+                {
+                    Family = address.AddressFamily,
+                    Destination = new IPNetwork(new IPAddress(bytes), prefixLength),
+                    LinkIndex = link,
+                    Scope = RouteScope.Link,
+                    Protocol = RouteProtocol.Kernel,
+                }
+            )
+        );
+    }
+
+    /// <summary>Carries out one request.</summary>
+    public Errno Apply(KernelActor actor, HostChange change)
+    {
+        var (error, removed) = change switch
+        {
+            HostChange.SetMtu(var link, var mtu) => Set(link, item => item with { Mtu = mtu }),
+            HostChange.SetUp(var link) => Set(link, item => item with { Flags = item.Flags | LinkFlags.Up }),
+            HostChange.SetMac(var link, var mac) => Set(link, item => item with { Mac = mac }),
+            HostChange.AddAddress add => Add(add),
+            HostChange.RemoveAddress remove => Remove(remove),
+            HostChange.AddRoute(var route) => Add(route, replaces: false),
+            HostChange.ReplaceRoute(var route) => Add(route, replaces: true),
+            HostChange.RemoveRoute(var route) => Remove(route),
+            HostChange.AddRule(var rule) => Add(rule),
+            HostChange.RemoveRule(var rule) => Remove(rule),
+            _ => throw new InvalidOperationException($"the model's kernel does not know {change.GetType().Name}"),
+        };
+        if (error == Errno.None)
+            Changed(new KernelChange(actor, change, removed));
+        return error;
+    }
+
+    /// <summary>Replaces, adds or (null) removes an nftables table of family ip.</summary>
+    public void SetTable(string name, string? text)
+    {
+        if (text is null)
+            _tables.Remove(name);
+        else
+            _tables[name] = text;
+        foreach (var reports in _reports.ToArray())
+            reports.TableChanged(name);
+    }
+
+    /// <summary>Reports changes to a daemon until the result is disposed.</summary>
+    public ModelReports Watch(
+        DaemonRun run,
+        RouteMonitorGroups groups,
+        Action<RouteNotification>? onChange,
+        Action<string?>? onTable,
+        Action<Exception> onError
+    )
+    {
+        var reports = new ModelReports(run, groups, onChange, onTable, onError, ended => _reports.Remove(ended));
+        _reports.Add(reports);
+        return reports;
+    }
+
+    /// <summary>Overflows the queues of all reports (ENOBUFS): loses the next ones.</summary>
+    /// <param name="lost">Number of reports that each loses.</param>
+    public void OverrunReports(int lost)
+    {
+        foreach (var reports in _reports.ToArray())
+            reports.Overrun(lost);
+    }
+
+    /// <summary>Ends all reports, as a socket that fails.</summary>
+    public void EndReports()
+    {
+        foreach (var reports in _reports.ToArray())
+            reports.End();
+    }
+
+    internal void Report(RouteMonitorGroups group, RouteNotification change)
+    {
+        foreach (var reports in _reports.ToArray())
+            reports.Deliver(group, change);
+    }
+
+    /// <summary>Adds the link of an attached interface: the primary one configured by the distribution, others bare and down.</summary>
+    public void AddInterface(string mac)
+    {
+        var eni = _world.InterfacesOf(_instance).FirstOrDefault(eni => string.Equals(eni.Mac, mac, StringComparison.Ordinal));
+        if (eni is null || _links.Values.Any(link => link.Mac == MacAddress.Parse(mac)))
+            return;
+        var isPrimary = eni.Attachment!.IsPrimary;
+        var link = AddLink(
+            new LinkInfo
+            {
+                Index = 0,
+                Name = isPrimary ? "eth0" : $"ens{5 + _interfaces}",
+                Mac = MacAddress.Parse(mac),
+                Mtu = DefaultMtu,
+                Flags = isPrimary ? LinkFlags.Up : LinkFlags.None,
+            }
+        );
+        _interfaces++;
+        if (!isPrimary)
+            return;
+        var subnet = _world.FindSubnet(eni.Subnet)!.Ipv4Range;
+        AddAddress(KernelActor.Kernel, link.Index, eni.PrimaryAddress, subnet.PrefixLength);
+        var router = subnet.BaseAddress.GetAddressBytes();
+        router[3]++;
+        Apply(
+            KernelActor.Kernel,
+            new HostChange.AddRoute(
+                new RouteInfo
+                {
+                    Family = AddressFamily.InterNetwork,
+                    Gateway = new IPAddress(router),
+                    LinkIndex = link.Index,
+                    Protocol = RouteProtocol.Dhcp,
+                    Metric = 512,
+                }
+            )
+        );
     }
 
     private void OnEvent(VpcEvent happened)
@@ -64,124 +306,202 @@ internal sealed class ModelKernel
         switch (happened)
         {
             case VpcEvent.InterfaceAttached attached when attached.Instance == _instance:
-                foreach (
-                    var (_, appeared) in _waiting.Where(item => string.Equals(item.Mac, attached.Mac, StringComparison.Ordinal)).ToArray()
-                )
-                    appeared();
-                foreach (var told in Linked.ToArray())
-                    told(attached.Mac);
+                Probe(() => AddInterface(attached.Mac));
                 break;
             case VpcEvent.InterfaceDetached detached when detached.Instance == _instance:
-                // With the link go its addresses and its routes.
-                if (_world.FindInterface(detached.Interface) is not { } eni)
-                    break;
-                Wired.Remove(eni.Mac);
-                foreach (var told in Unlinked.ToArray())
-                    told(eni.Mac);
+                if (_world.FindInterface(detached.Interface) is { } eni)
+                    RemoveInterface(eni.Mac);
                 break;
         }
     }
 
-    private sealed class Wish(Action takeBack) : IDisposable
+    /// <summary>Removes the link of an interface; no-op when there is none.</summary>
+    public void RemoveInterface(string mac)
     {
-        public void Dispose() => takeBack();
-    }
-}
-
-/// <summary>A daemon's hold on the model's kernel.</summary>
-internal sealed class ModelHost : IHostNetwork
-{
-    private readonly ModelKernel _kernel;
-    private readonly DaemonRun _incarnation;
-
-    public ModelHost(ModelKernel kernel, DaemonRun incarnation)
-    {
-        (_kernel, _incarnation) = (kernel, incarnation);
-        kernel.Linked.Add(OnLinked);
-        kernel.Unlinked.Add(OnUnlinked);
+        var address = MacAddress.Parse(mac);
+        if (_links.Values.FirstOrDefault(link => link.Mac == address && link.Kind is null) is { } link)
+            RemoveLink(KernelActor.Kernel, link.Index);
     }
 
-    public Action<string?> LinkSeen { get; set; } = _ => { };
-
-    public Action<string> LinkLost { get; set; } = _ => { };
-
-    public async Task EnsureInterfaceAsync(InterfaceWiring wiring, TimeSpan linkDeadline, CancellationToken cancellationToken)
-    {
-        Enter(nameof(EnsureInterfaceAsync));
-        if (!_kernel.HasLink(wiring.Mac) && linkDeadline > TimeSpan.Zero)
-            await WaitForLinkAsync(wiring.Mac, linkDeadline, cancellationToken);
-        _incarnation.CheckAlive();
-        if (!_kernel.HasLink(wiring.Mac))
-            throw new HostNetworkException($"no link with MAC {wiring.Mac} after {linkDeadline.TotalSeconds:0.#} s");
-        _kernel.Wired[wiring.Mac] = wiring;
-    }
-
-    public void RemoveInterface(int deviceIndex, int networkCard, IPAddress primaryAddress)
-    {
-        Enter(nameof(RemoveInterface));
-        foreach (var (mac, wiring) in _kernel.Wired.ToArray())
+    private static RuleInfo Default(AddressFamily family, int priority, int table) =>
+        new()
         {
-            if (wiring.PrimaryAddress.Equals(primaryAddress))
-                _kernel.Wired.Remove(mac);
+            Family = family,
+            Priority = priority,
+            Table = table,
+            Protocol = RouteProtocol.Kernel,
+        };
+
+    private (Errno Error, object? Removed) Set(int index, Func<LinkInfo, LinkInfo> change)
+    {
+        if (!_links.TryGetValue(index, out var before))
+            return (Errno.ENODEV, null);
+        var link = change(before);
+        _links[index] = link;
+        Report(RouteMonitorGroups.Links, new RouteNotification.LinkChanged(RouteChange.Set, link));
+        return (Errno.None, null);
+    }
+
+    private (Errno Error, object? Removed) Add(HostChange.AddAddress add)
+    {
+        if (!_links.ContainsKey(add.Link))
+            return (Errno.ENODEV, null);
+        if (add.PrefixLength < 0 || add.PrefixLength > add.Address.GetAddressBytes().Length * 8)
+            return (Errno.EINVAL, null);
+        if (_addresses.Any(item => item.LinkIndex == add.Link && item.Address.Equals(add.Address) && item.PrefixLength == add.PrefixLength))
+            return (Errno.EEXIST, null);
+        var address = new AddressInfo
+        {
+            LinkIndex = add.Link,
+            Address = add.Address,
+            PrefixLength = add.PrefixLength,
+        };
+        _addresses.Add(address);
+        Report(GroupOf(add.Address.AddressFamily, Kind.Address), new RouteNotification.AddressChanged(RouteChange.Set, address));
+        return (Errno.None, null);
+    }
+
+    private (Errno Error, object? Removed) Remove(HostChange.RemoveAddress remove)
+    {
+        var address = _addresses.FirstOrDefault(item =>
+            item.LinkIndex == remove.Link && item.Address.Equals(remove.Address) && item.PrefixLength == remove.PrefixLength
+        );
+        if (address is null)
+            return (_links.ContainsKey(remove.Link) ? Errno.EADDRNOTAVAIL : Errno.ENODEV, null);
+        _addresses.Remove(address);
+        Report(GroupOf(remove.Address.AddressFamily, Kind.Address), new RouteNotification.AddressChanged(RouteChange.Removed, address));
+        return (Errno.None, address);
+    }
+
+    private (Errno Error, object? Removed) Add(RouteInfo route, bool replaces)
+    {
+        if (route.Table <= RouteTable.Unspecified || (route.LinkIndex == 0 && route.Gateway is null && route.Type == RouteType.Unicast))
+            return (Errno.EINVAL, null);
+        if (route.LinkIndex != 0)
+        {
+            if (!_links.TryGetValue(route.LinkIndex, out var link))
+                return (Errno.ENODEV, null);
+            if (!link.IsUp)
+                return (Errno.ENETDOWN, null);
+        }
+
+        if (route.Gateway is { } gateway && !route.OnLink && !IsOnLink(gateway, route))
+            return (Errno.ENETUNREACH, null);
+        if (!_routes.TryGetValue((route.Family, route.Table), out var table))
+            _routes[(route.Family, route.Table)] = table = [];
+        // The key of a route in its table: destination and metric (fib_table_insert).
+        var at = table.FindIndex(item => item.Destination == route.Destination && item.Metric == route.Metric);
+        RouteInfo? before = null;
+        if (at >= 0 && !replaces)
+            return (Errno.EEXIST, null);
+        if (at >= 0)
+            (before, table[at]) = (table[at], route);
+        else
+            table.Add(route);
+        Report(GroupOf(route.Family, Kind.Route), new RouteNotification.RouteChanged(RouteChange.Set, route));
+        return (Errno.None, before);
+    }
+
+    /// <summary>A link-local gateway is on its link; another one needs a route to it by that link, in the same table or in main.</summary>
+    private bool IsOnLink(IPAddress gateway, RouteInfo route) =>
+        gateway.IsIPv6LinkLocal
+        || Routes(route.Family, route.Table)
+            .Concat(Routes(route.Family, RouteTable.Main))
+            .Any(item =>
+                item.Gateway is null
+                && item.LinkIndex == route.LinkIndex
+                && item.Destination is { } destination
+                && destination.Contains(gateway)
+            );
+
+    private (Errno Error, object? Removed) Remove(RouteInfo route)
+    {
+        if (!_routes.TryGetValue((route.Family, route.Table), out var table))
+            return (Errno.ESRCH, null);
+        var at = table.FindIndex(item =>
+            item.Destination == route.Destination
+            && (route.Metric == 0 || item.Metric == route.Metric)
+            && (route.LinkIndex == 0 || item.LinkIndex == route.LinkIndex)
+            && (route.Gateway is null || route.Gateway.Equals(item.Gateway))
+            && (route.Scope == RouteScope.Nowhere || route.Family == AddressFamily.InterNetworkV6 || item.Scope == route.Scope)
+            && (route.Type == RouteType.Unspecified || item.Type == route.Type)
+            && (route.Protocol == RouteProtocol.Unspecified || item.Protocol == route.Protocol)
+        );
+        if (at < 0)
+            return (Errno.ESRCH, null);
+        var removed = table[at];
+        table.RemoveAt(at);
+        Report(GroupOf(route.Family, Kind.Route), new RouteNotification.RouteChanged(RouteChange.Removed, removed));
+        return (Errno.None, removed);
+    }
+
+    private (Errno Error, object? Removed) Add(RuleInfo rule)
+    {
+        var rules = _rules[rule.Family];
+        if (rules.Any(item => item with { Protocol = rule.Protocol } == rule))
+            return (Errno.EEXIST, null);
+        var at = rules.FindIndex(item => item.Priority > rule.Priority);
+        rules.Insert(at < 0 ? rules.Count : at, rule);
+        Report(GroupOf(rule.Family, Kind.Rule), new RouteNotification.RuleChanged(RouteChange.Set, rule));
+        return (Errno.None, null);
+    }
+
+    /// <summary>The first rule that has everything that the request gives (fib_nl_delrule).</summary>
+    private (Errno Error, object? Removed) Remove(RuleInfo rule)
+    {
+        var rules = _rules[rule.Family];
+        var at = rules.FindIndex(item =>
+            item.Priority == rule.Priority
+            && (rule.Action == RuleAction.Unspecified || item.Action == rule.Action)
+            && (rule.Table == RouteTable.Unspecified || item.Table == rule.Table)
+            && (rule.Source is null || item.Source == rule.Source)
+            && (rule.Destination is null || item.Destination == rule.Destination)
+            && (rule.Mark == 0 || item.Mark == rule.Mark)
+            && (rule.MarkMask == 0 || item.MarkMask == rule.MarkMask)
+            && (rule.InputInterface is null || item.InputInterface == rule.InputInterface)
+            && (rule.OutputInterface is null || item.OutputInterface == rule.OutputInterface)
+            && (rule.Protocol == RouteProtocol.Unspecified || item.Protocol == rule.Protocol)
+            && item.Invert == rule.Invert
+        );
+        if (at < 0)
+            return (Errno.ENOENT, null);
+        var removed = rules[at];
+        rules.RemoveAt(at);
+        Report(GroupOf(rule.Family, Kind.Rule), new RouteNotification.RuleChanged(RouteChange.Removed, removed));
+        return (Errno.None, removed);
+    }
+
+    /// <summary>
+    /// Of IPv4 routes that go with a link or with its state the kernel reports none (fib_sync_down_dev); of IPv6 ones it does.
+    /// </summary>
+    private void RemoveRoutesOf(int index)
+    {
+        foreach (var ((family, _), table) in _routes)
+        {
+            foreach (var route in table.Where(route => route.LinkIndex == index).ToArray())
+            {
+                table.Remove(route);
+                if (family == AddressFamily.InterNetworkV6)
+                    Report(RouteMonitorGroups.Ipv6Routes, new RouteNotification.RouteChanged(RouteChange.Removed, route));
+            }
         }
     }
 
-    public IReadOnlyList<PodRoute> PodRoutes()
+    private enum Kind
     {
-        Enter(nameof(PodRoutes));
-        return [.. _kernel.Routes.Values];
+        Address,
+        Route,
+        Rule,
     }
 
-    public IReadOnlyList<LinkAddress> HostAddresses()
-    {
-        Enter(nameof(HostAddresses));
-        return [];
-    }
-
-    public IReadOnlyCollection<string> HostInterfaces()
-    {
-        Enter(nameof(HostInterfaces));
-        return [.. _kernel.Links];
-    }
-
-    public NamespacePresence NamespaceAt(string path)
-    {
-        Enter(nameof(NamespaceAt));
-        return path.Length == 0 ? NamespacePresence.Unknown
-            : _kernel.Namespaces.Contains(path) ? NamespacePresence.Present
-            : NamespacePresence.Gone;
-    }
-
-    private void OnUnlinked(string mac)
-    {
-        if (_incarnation.IsAlive)
-            _incarnation.Post(() => LinkLost(mac));
-        else
-            _kernel.Unlinked.Remove(OnUnlinked);
-    }
-
-    private void OnLinked(string mac)
-    {
-        if (_incarnation.IsAlive)
-            _incarnation.Post(() => LinkSeen(mac));
-        else
-            _kernel.Linked.Remove(OnLinked);
-    }
-
-    private void Enter(string operation)
-    {
-        _incarnation.CheckAlive();
-        if (_kernel.Fault?.Invoke(operation) is { } fault)
-            throw fault;
-        _incarnation.CheckAlive();
-    }
-
-    private async Task WaitForLinkAsync(string mac, TimeSpan deadline, CancellationToken cancellationToken)
-    {
-        var appeared = new TaskCompletionSource();
-        using var wish = _kernel.WhenLinked(mac, () => _incarnation.Post(() => appeared.TrySetResult()));
-        using var timer = _incarnation.CreateTimer(_ => appeared.TrySetResult(), null, deadline, Timeout.InfiniteTimeSpan);
-        using var registration = cancellationToken.Register(() => appeared.TrySetCanceled(cancellationToken));
-        await appeared.Task;
-    }
+    private static RouteMonitorGroups GroupOf(AddressFamily family, Kind kind) =>
+        (family, kind) switch
+        {
+            (AddressFamily.InterNetwork, Kind.Address) => RouteMonitorGroups.Ipv4Addresses,
+            (AddressFamily.InterNetwork, Kind.Route) => RouteMonitorGroups.Ipv4Routes,
+            (AddressFamily.InterNetwork, Kind.Rule) => RouteMonitorGroups.Ipv4Rules,
+            (_, Kind.Address) => RouteMonitorGroups.Ipv6Addresses,
+            (_, Kind.Route) => RouteMonitorGroups.Ipv6Routes,
+            _ => RouteMonitorGroups.Ipv6Rules,
+        };
 }

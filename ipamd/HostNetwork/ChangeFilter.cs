@@ -6,14 +6,14 @@ using VpcCni.Netlink;
 namespace VpcCni.Ipamd.HostNetwork;
 
 /// <summary>
-/// Which of the kernel's reports can mean that something of ours is not as it must be. What pods bring with them is not among them, nor is
-/// what others do in tables and with routes that are theirs: a routing daemon may report without end.
+/// Selects the kernel's reports that can mean a drift of the desired state. Ignores what plugins add for pods, and other programs' tables
+/// and routes: a routing daemon may report without end. Thread-safe.
 /// </summary>
 internal sealed class ChangeFilter(WiredInterfaces interfaces)
 {
     private readonly LinkFlaps _flaps = new();
 
-    /// <summary>Null until the first look: then everything matters.</summary>
+    /// <summary>Null until the first sync: then every report matters.</summary>
     private volatile Scope? _scope;
 
     public void Looked(HostNetworkState state, ObservedHost observed, IReadOnlyList<(PodEndpoint Pod, LinkInfo Link)> wired)
@@ -27,12 +27,12 @@ internal sealed class ChangeFilter(WiredInterfaces interfaces)
         _flaps.Looked(observed.Links);
     }
 
-    /// <summary>This link is, or was, up.</summary>
+    /// <summary>Whether the link is, or was, up.</summary>
     public bool HasBeenUp(int linkIndex) => _flaps.HasBeenUp(linkIndex);
 
     public bool Matters(RouteNotification change)
     {
-        // Also before the first look: what was up and down must be known later.
+        // Also before the first sync, to record which links were up.
         var isOther = change is RouteNotification.LinkChanged flapped && _flaps.Concerns(flapped) && flapped.Link.Kind == "veth";
         if (_scope is not { } scope)
             return true;
@@ -46,7 +46,7 @@ internal sealed class ChangeFilter(WiredInterfaces interfaces)
                 || interfaces.HasLink(link.Link)
                 || (link.Link.Mac is { } mac && scope.Links.Contains(mac)),
             RouteNotification.AddressChanged address => interfaces.HasLink(address.Address.LinkIndex),
-            // Below zero: "all" and "default".
+            // Negative: "all" and "default".
             RouteNotification.ConfigurationChanged setting => setting.LinkIndex < 0
                 || interfaces.HasLink(setting.LinkIndex)
                 || scope.PodLinks.Contains(setting.LinkIndex),
@@ -55,7 +55,8 @@ internal sealed class ChangeFilter(WiredInterfaces interfaces)
     }
 
     /// <summary>
-    /// A pod's route that goes, anything that comes or goes on a secondary interface's link, where nothing belongs, and the node's way out.
+    /// Whether a change of main matters: a pod's route that is removed, any route by a secondary interface's link, which has none of its own
+    /// there, and default routes.
     /// </summary>
     private bool InMain(RouteNotification.RouteChanged change, Scope scope)
     {

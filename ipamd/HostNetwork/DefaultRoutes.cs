@@ -6,9 +6,9 @@ using VpcCni.Netlink;
 namespace VpcCni.Ipamd.HostNetwork;
 
 /// <summary>
-/// The node's way out. What leaves with the primary interface's address (the node's own traffic, and what is translated for pods) must
-/// leave by that interface: EC2 drops it elsewhere. A DHCP client on a secondary interface may have put a default route into main that
-/// is preferred. It is another program's, so it is reported and not touched.
+/// Reports default routes of main that lead by a secondary interface. Packets with the primary interface's address (the node's own, and
+/// those translated for pods) must leave by that interface: EC2 drops them elsewhere. Such a route is another program's, often a DHCP
+/// client's, so it is reported and not removed.
 /// </summary>
 internal static class DefaultRoutes
 {
@@ -16,13 +16,27 @@ internal static class DefaultRoutes
     {
         if (state.Inputs.Node is not { } node || index.Links(node.PrimaryMac) is not [var primary])
             yield break;
-        // The lowest metric is taken, and the first of equal ones.
+        foreach (var problem in state.Families.SelectMany(family => Problems(family, primary, state, observed, index)))
+            yield return problem;
+    }
+
+    private static IEnumerable<string> Problems(
+        AddressFamily family,
+        LinkInfo primary,
+        HostNetworkState state,
+        ObservedHost observed,
+        HostIndex index
+    )
+    {
+        // The kernel uses the lowest metric, and the first of equal ones.
         var preferred = observed
-            .Routes.Where(route => route is { Table: RouteTables.Main, Family: AddressFamily.InterNetwork, Destination: null })
-            .Where(route => route.Type == RouteType.Unicast)
+            .Routes.Where(route =>
+                route is { Table: RouteTables.Main, Destination: null, Type: RouteType.Unicast } && route.Family == family
+            )
             .MinBy(route => route.Metric);
         if (preferred is null)
             yield break;
+        var ip = IpFamilies.Command(family);
         foreach (var wiring in state.Interfaces.Where(wiring => !wiring.IsPrimary))
         {
             if (index.Links(MacAddress.Parse(wiring.Mac)) is not [var link] || link.Index == primary.Index)
@@ -33,7 +47,7 @@ internal static class DefaultRoutes
             yield return $"the default route that table main prefers leads by {link.Name}, which is a secondary ENI "
                 + $"(device {wiring.DeviceIndex}), and not by the primary one, {primary.Name}: what the node sends, and what is translated "
                 + "for pods, leaves by the wrong ENI and EC2 drops it. "
-                + $"`ip route show default` shows it and `ip route del default dev {link.Name}{metric}` removes it; "
+                + $"`{ip} route show default` shows it and `{ip} route del default dev {link.Name}{metric}` removes it; "
                 + $"the DHCP client that set it must not use routes on {link.Name}";
         }
     }

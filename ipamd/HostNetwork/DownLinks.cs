@@ -4,23 +4,23 @@ using VpcCni.Netlink;
 namespace VpcCni.Ipamd.HostNetwork;
 
 /// <summary>
-/// Pods' links that somebody set down. A link that is being wired is down as well: only one that has been up, or has been down for
-/// longer than any wiring takes, was set down. As many entries as there are links that are down.
+/// Pods' links that another program set down. A link that the plugin is configuring is down, too: a link counts as set down when it has
+/// been up, or is down for longer than the plugin takes. Holds one entry for each link that is down.
 /// </summary>
 internal sealed class DownLinks
 {
-    /// <summary>Many times what the plugin takes from the creation of a link until it is up.</summary>
+    /// <summary>Many times what the plugin takes from creating a link until it is up.</summary>
     public static readonly TimeSpan MinimumAge = TimeSpan.FromSeconds(10);
 
     private Dictionary<int, DateTimeOffset> _since = [];
 
-    /// <summary>When the next may be brought up of those that may not yet; null when there are none.</summary>
+    /// <summary>When the next link may be set up; null when none is waiting.</summary>
     public DateTimeOffset? Due { get; private set; }
 
     /// <param name="links">All links of the host.</param>
     /// <param name="hasBeenUp">Whether the link with this index was up before.</param>
     /// <param name="now">The time now.</param>
-    /// <returns>Indexes of those that may be brought up.</returns>
+    /// <returns>Indexes of the links to set up.</returns>
     public IReadOnlySet<int> Restorable(IEnumerable<LinkInfo> links, Func<int, bool> hasBeenUp, DateTimeOffset now)
     {
         _since = links

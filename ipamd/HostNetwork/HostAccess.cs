@@ -6,15 +6,15 @@ using VpcCni.Netlink;
 namespace VpcCni.Ipamd.HostNetwork;
 
 /// <summary>
-/// Reads from the kernel what the reconciler compares, and applies its repairs. The kernel port is the reconciler's own: a dump of a busy
-/// node's tables is repeated until nothing changes in between, and no ADD waits for that.
+/// Reads what the reconciler compares, and applies its repairs. The reconciler has a kernel port of its own: a dump of a busy node's tables
+/// is repeated until nothing changes meanwhile, and no ADD must wait for that.
 /// </summary>
 /// <param name="kernel">Disposed with this.</param>
 internal sealed class HostAccess(IHostKernel kernel) : IDisposable
 {
     /// <summary>
-    /// What concerns these interfaces and the pods. Of other tables nothing (the kernel's local one, with every service address under IPVS;
-    /// what routing daemons learn), nor addresses of other links: they are many, and nobody's business here.
+    /// Reads what concerns these interfaces and the pods. Reads neither other tables (local has every service address under IPVS; routing
+    /// daemons fill their own) nor the addresses of other links.
     /// </summary>
     /// <exception cref="NetlinkException">The kernel did not answer.</exception>
     public ObservedHost Observe(IReadOnlyList<InterfaceWiring> interfaces, IReadOnlyList<AddressFamily> families)
@@ -62,13 +62,24 @@ internal sealed class HostAccess(IHostKernel kernel) : IDisposable
         return addresses;
     }
 
+    /// <exception cref="HostNetworkException">They cannot be read.</exception>
+    public Ipv6Settings Ipv6Settings(string primaryLink) =>
+        new(
+            primaryLink,
+            kernel.Read(KernelSettings.OfLink(AddressFamily.InterNetworkV6, primaryLink, KernelSettings.AcceptAdvertisements)),
+            // A kernel without IPv6 has no such parameter, and nothing to repair.
+            kernel.Read(KernelSettings.OfLink(AddressFamily.InterNetworkV6, KernelSettings.AllLinks, KernelSettings.Forwarding))
+                is null
+                    or "1"
+        );
+
     /// <exception cref="NetlinkException">The kernel did not answer.</exception>
     public IReadOnlySet<int> LinkIndexes() => kernel.Links().Select(link => link.Index).ToHashSet();
 
     /// <exception cref="NetlinkException">The kernel did not answer.</exception>
     public IReadOnlyList<RouteInfo> MainRoutes(AddressFamily family) => kernel.Routes(family, RouteTables.Main);
 
-    /// <summary>All of them, whatever becomes of the others.</summary>
+    /// <summary>Applies all repairs; a failure of one does not stop the others.</summary>
     public AppliedRepairs Apply(IReadOnlyList<Repair> repairs)
     {
         if (repairs.Count == 0)
@@ -82,7 +93,7 @@ internal sealed class HostAccess(IHostKernel kernel) : IDisposable
         catch (NetlinkException exception)
         {
             failure = exception;
-            // The kernel did not answer: what took effect is not known, and not counted.
+            // The kernel did not answer: which repairs took effect is unknown, so none is counted.
             if (exception.Succeeded == 0)
                 return new AppliedRepairs([], exception);
             idle.AddRange(exception.Failures.Select(item => item.Index));
@@ -97,7 +108,7 @@ internal sealed class HostAccess(IHostKernel kernel) : IDisposable
     public void Dispose() => kernel.Dispose();
 }
 
-/// <summary>What became of repairs.</summary>
-/// <param name="Done">Those that changed something; what somebody else had done meanwhile is not among them.</param>
-/// <param name="Failure">What the kernel refused.</param>
+/// <summary>The outcome of repairs.</summary>
+/// <param name="Done">Repairs that changed something, without those that another program had made meanwhile.</param>
+/// <param name="Failure">What the kernel refused; null for nothing.</param>
 internal sealed record AppliedRepairs(IReadOnlyList<Repair> Done, NetlinkException? Failure);

@@ -9,10 +9,10 @@ internal abstract record HostChange
 {
     private HostChange() { }
 
-    /// <summary>Errors that count as success: what was to be done had been done, or what it concerns is gone.</summary>
+    /// <summary>Errors that count as success: the change was made before, or its object is gone.</summary>
     public IReadOnlyList<Errno> Tolerated { get; init; } = [];
 
-    /// <summary>The same change, for which these errors count as success.</summary>
+    /// <summary>The same change, with more errors that count as success.</summary>
     public HostChange Tolerating(params Errno[] errnos) => this with { Tolerated = [.. Tolerated, .. errnos] };
 
     /// <summary>The equivalent <c>ip</c> command.</summary>

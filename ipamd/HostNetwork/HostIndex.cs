@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
+using System.Net.Sockets;
 using VpcCni.Datapath;
 using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.HostNetwork;
 
 /// <summary>
-/// What the kernel showed, by what it is looked up with: a full node has hundreds of pods, rules and links, and a look must not compare
-/// each with each.
+/// The observed state, indexed for lookups: a full node has hundreds of pods, rules and links, and a sync must not compare each with
+/// each.
 /// </summary>
 internal sealed class HostIndex
 {
@@ -21,9 +22,11 @@ internal sealed class HostIndex
     public HostIndex(ObservedHost observed)
     {
         _observed = observed;
+        HashSet<AddressFamily> withMain = [];
         foreach (var rule in observed.Rules)
         {
-            HasMain |= RuleDiff.IsMain(rule);
+            if (RuleDiff.IsMain(rule))
+                withMain.Add(rule.Family);
             if (rule.Priority is RulePriorities.Mark or RulePriorities.ExternalService)
                 NodeRules.Add(rule);
             else if ((rule.Priority == RulePriorities.ToPod ? rule.Destination : rule.Source) is { } host)
@@ -44,27 +47,29 @@ internal sealed class HostIndex
             _routed.Add(destination.BaseAddress);
             _routedTo.Add((destination.BaseAddress, route.LinkIndex));
         }
+
+        FamiliesWithoutMain = [.. observed.Families.Where(family => !withMain.Contains(family))];
     }
 
-    /// <summary>A rule, whoever's, leads all IPv4 traffic to main.</summary>
-    public bool HasMain { get; }
+    /// <summary>Observed families of which no rule, whoever's, leads all traffic to main.</summary>
+    public IReadOnlyList<AddressFamily> FamiliesWithoutMain { get; }
 
-    /// <summary>With the priorities of rules that belong to no pod and no interface.</summary>
+    /// <summary>Rules with the priorities of those that belong to no pod and no interface.</summary>
     public List<RuleInfo> NodeRules { get; } = [];
 
-    /// <summary>To this pod at its priority; from this address at the others.</summary>
+    /// <summary>Rules of an address: to it at the priority of to-pod rules, from it at the others.</summary>
     public IReadOnlyList<RuleInfo> Rules(int priority, IPNetwork host) => _rules.TryGetValue((priority, host), out var found) ? found : [];
 
-    /// <summary>Main has a route to exactly this address.</summary>
+    /// <summary>Whether main has a route to exactly this address.</summary>
     public bool IsRouted(IPAddress address) => _routed.Contains(address);
 
-    /// <summary>Main has a route to exactly this address by this link.</summary>
+    /// <summary>Whether main has a route to exactly this address by this link.</summary>
     public bool IsRouted(IPAddress address, int linkIndex) => _routedTo.Contains((address, linkIndex));
 
     /// <summary>Routes of main that leave by this link.</summary>
     public IReadOnlyList<RouteInfo> MainRoutes(int linkIndex) => _mainByLink.TryGetValue(linkIndex, out var routes) ? routes : [];
 
-    /// <summary>The links that a MAC address can mean: none, one, or several that are equally good.</summary>
+    /// <summary>The links with a MAC address: none, one, or several that are equally good (<see cref="LinkLookup"/>).</summary>
     public IReadOnlyList<LinkInfo> Links(MacAddress mac) => LinkLookup.Of(mac, _observed.Links);
 
     public InterfaceState Of(InterfaceWiring wiring, LinkInfo link) =>
@@ -77,8 +82,8 @@ internal sealed class HostIndex
         };
 
     /// <summary>
-    /// The veths by the ends of their names, as long as those asked for. Not those that a DEL has let go: they are up, and held, until the
-    /// daemon has done the rest.
+    /// The veths by the ends of their names, for the lengths of the given suffixes. Without released ones: they are up, and their
+    /// attachment is in the ledger, until the daemon has completed the DEL.
     /// </summary>
     public IReadOnlyDictionary<string, List<LinkInfo>> Veths(IEnumerable<string> suffixes)
     {

@@ -6,8 +6,8 @@ using VpcCni.Netlink;
 namespace VpcCni.Ipamd.HostNetwork;
 
 /// <summary>
-/// What must be against what is. Pure; nothing to do gives nothing. Whatever is not known by its shape as ours or the reference's is left
-/// alone.
+/// Computes the repairs from the observed state to the desired one. Pure. Rules and routes that do not have the shape of ours, or of the
+/// AWS VPC CNI's, are never repaired or removed.
 /// </summary>
 internal static class HostNetworkDiff
 {
@@ -17,10 +17,10 @@ internal static class HostNetworkDiff
         return Compute(state, observed, index, PodWirings.Of(state, index));
     }
 
-    /// <param name="state">What must be.</param>
-    /// <param name="observed">What is.</param>
-    /// <param name="index">Of its links, rules and routes.</param>
-    /// <param name="wired">Which link is which pod's.</param>
+    /// <param name="state">The desired state.</param>
+    /// <param name="observed">The observed state.</param>
+    /// <param name="index">Index of the observed state.</param>
+    /// <param name="wired">The pods and their links.</param>
     public static HostRepairs Compute(
         HostNetworkState state,
         ObservedHost observed,
@@ -36,10 +36,10 @@ internal static class HostNetworkDiff
             var links = index.Links(MacAddress.Parse(wiring.Mac));
             if (links.Count > 1)
                 problems.Add($"interface {wiring.Mac} (device {wiring.DeviceIndex}) is not kept: {Names(links)} all have its MAC address");
-            // Without its link nothing of it can be, and its rule leads to an empty table; it is wired again when it comes back.
+            // Its addresses and routes went with the link, and its rule leads to an empty table. It is wired again when the link returns.
             else if (links.Count == 0)
                 stale.AddRange(RuleDiff.FromInterface(wiring, index));
-            else if (InterfaceDiff.Compute(wiring, index.Of(wiring, links[0])) is { Count: > 0 } requests)
+            else if (InterfaceDiff.Compute(wiring, index.Of(wiring, links[0]), state.FamiliesOf(wiring)) is { Count: > 0 } requests)
                 interfaces.Add(new InterfaceRepairs(wiring, requests));
         }
 
@@ -65,14 +65,16 @@ internal static class HostNetworkDiff
     )
     {
         var held = state.Inputs.Pods.Select(pod => pod.Address).ToHashSet();
+        // A pod has one link and an address for each family.
+        HashSet<int> links = [];
         foreach (var (pod, link) in wired)
         {
-            // One that is down for another reason is being wired by the plugin.
+            // Otherwise the plugin is configuring it.
             if (!link.IsUp && !observed.RestorableLinks.Contains(link.Index))
                 continue;
             Repair[] requests =
             [
-                .. Link(link, observed),
+                .. links.Add(link.Index) ? Link(link, observed) : [],
                 .. pod.IsRecovered && link.IsUp ? [] : Route(pod, link, index),
                 .. RuleDiff.Pod(pod, index),
                 .. pod.IsRecovered ? [] : OtherRoutes(pod, link, state, held, index),
@@ -82,7 +84,7 @@ internal static class HostNetworkDiff
         }
     }
 
-    /// <summary>First, since a link that is down takes no route.</summary>
+    /// <summary>Repairs of the link, before those of routes: a link that is down accepts none.</summary>
     private static IEnumerable<Repair> Link(LinkInfo link, ObservedHost observed)
     {
         if (observed.GatewayMacs.TryGetValue(link.Index, out var mac))
@@ -92,7 +94,8 @@ internal static class HostNetworkDiff
     }
 
     /// <summary>
-    /// What an earlier sandbox of the pod had, whose link had the same name: no pod holds it, and it would keep its address from the pool.
+    /// Routes that an earlier sandbox of the pod left on a link of the same name: no pod has the address, and the route would keep it from
+    /// the pool.
     /// </summary>
     private static IEnumerable<Repair> OtherRoutes(
         PodEndpoint pod,
@@ -112,13 +115,13 @@ internal static class HostNetworkDiff
             )
             .Select(route => new Repair(RepairKind.Leftover, new HostChange.RemoveRoute(route).Tolerating(Errno.ESRCH, Errno.ENODEV)));
 
-    /// <summary>Only where no route leads to the address: one that does, by whatever link, is the plugin's.</summary>
+    /// <summary>Adds the host route where no route leads to the address: an existing one, by whatever link, is the plugin's.</summary>
     private static IEnumerable<Repair> Route(PodEndpoint pod, LinkInfo link, HostIndex index)
     {
         if (index.IsRouted(pod.Address))
             yield break;
         var wanted = PodPath.HostRoute(pod.Address, link.Index);
-        // The link may go down or away at any time: its pod is being deleted.
+        // The pod may be deleted meanwhile, and its link set down or removed.
         yield return new Repair(RepairKind.Route, new HostChange.AddRoute(wanted).Tolerating(Errno.EEXIST, Errno.ENODEV, Errno.ENETDOWN));
     }
 }

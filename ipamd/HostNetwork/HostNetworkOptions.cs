@@ -19,10 +19,10 @@ internal enum SnatPorts
     FullyRandom,
 }
 
-/// <summary>What an operator decides of the host's network.</summary>
+/// <summary>The operator's settings of the host's network.</summary>
 internal sealed record HostNetworkOptions
 {
-    /// <summary>AWS_VPC_K8S_CNI_EXTERNALSNAT: something outside of the node translates; pods keep their addresses everywhere.</summary>
+    /// <summary>AWS_VPC_K8S_CNI_EXTERNALSNAT: a NAT gateway outside of the node translates; pods keep their addresses everywhere.</summary>
     public bool ExternalSnat { get; init; }
 
     /// <summary>AWS_VPC_K8S_CNI_RANDOMIZESNAT.</summary>
@@ -46,6 +46,6 @@ internal sealed record HostNetworkOptions
     /// <summary>AWS_VPC_K8S_CNI_VETHPREFIX: how the names of the hosts' ends of pods' links begin.</summary>
     public string VethPrefix { get; init; } = "eni";
 
-    /// <summary>Whether any packet is marked, so that the rule for marks has to be there.</summary>
+    /// <summary>Whether any packet is marked, so that the rule for marks is needed.</summary>
     public bool UsesMark => NodePorts || !ExternalSnat;
 }

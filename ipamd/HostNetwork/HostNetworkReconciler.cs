@@ -2,7 +2,6 @@
 using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
-using System.Threading.Channels;
 using VpcCni.Datapath;
 using VpcCni.Ipamd.Hosting;
 using VpcCni.Ipamd.HostNetwork.Nat;
@@ -52,10 +51,8 @@ internal sealed partial class HostNetworkReconciler : IDisposable
     private readonly DownLinks _down = new();
     private readonly PodGateways _gateways;
     private readonly Supervisor _loops;
-    private readonly Channel<bool> _changed = Channel.CreateBounded<bool>(
-        new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite }
-    );
-    private IReadOnlyList<AddressFamily> _families = [AddressFamily.InterNetwork];
+    private readonly SyncSignal _changed = new();
+    private IReadOnlyList<AddressFamily> _families = IpFamilies.Always;
     private volatile string? _problem;
     private bool _hasFailed;
     private bool _isSettled;
@@ -72,7 +69,7 @@ internal sealed partial class HostNetworkReconciler : IDisposable
     public HostNetworkReconciler(
         KernelHostNetwork host,
         IHostKernel kernel,
-        NetfilterProgram netfilter,
+        INetfilterPrograms netfilter,
         HostNetworkOptions options,
         Func<HostNetworkInputs> inputs,
         TimeProvider time,
@@ -129,7 +126,7 @@ internal sealed partial class HostNetworkReconciler : IDisposable
     }
 
     /// <summary>Something that the declared state depends on changed.</summary>
-    public void RequestSync() => _changed.Writer.TryWrite(true);
+    public void RequestSync() => _changed.Raise();
 
     /// <summary>Runs until cancelled; pods keep their network. A defect of one of the two loops does not end the other.</summary>
     public Task RunAsync(CancellationToken cancellationToken) =>
@@ -164,16 +161,13 @@ internal sealed partial class HostNetworkReconciler : IDisposable
             if (again is { } repairs && repairs - _time.GetUtcNow() is var left && left < limit)
                 limit = left > RepairBackoff.Debounce ? left : RepairBackoff.Debounce;
             var started = _time.GetTimestamp();
-            await WaitAsync(limit, cancellationToken);
+            await _changed.WaitAsync(limit, _time, cancellationToken);
             pause =
                 again is not null || _time.GetElapsedTime(started) > Quiet ? RepairBackoff.Debounce
                 : pause * 2 < LongestPause ? pause * 2
                 : LongestPause;
             await Task.Delay(pause, _time, cancellationToken);
-            while (_changed.Reader.TryRead(out _))
-            {
-                // Seen by the look that comes now.
-            }
+            _changed.Reset();
         }
     }
 
@@ -255,6 +249,12 @@ internal sealed partial class HostNetworkReconciler : IDisposable
                 _time.GetUtcNow()
             ),
             GatewayMacs = _gateways.Different(pods, observed.Links),
+            Ipv6 =
+                state.Inputs.Node is { } node
+                && _families.Contains(AddressFamily.InterNetworkV6)
+                && index.Links(node.PrimaryMac) is [var primary]
+                    ? _kernel.Ipv6Settings(primary.Name)
+                    : null,
         };
         _filter.Looked(state, observed, pods);
         var repairs = HostNetworkDiff.Compute(state, observed, index, pods);
@@ -364,20 +364,6 @@ internal sealed partial class HostNetworkReconciler : IDisposable
         catch (Exception exception) when (exception is NetlinkException or HostNetworkException)
         {
             failures.Add(exception);
-        }
-    }
-
-    private async Task WaitAsync(TimeSpan limit, CancellationToken cancellationToken)
-    {
-        using var timer = new CancellationTokenSource(limit, _time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(timer.Token, cancellationToken);
-        try
-        {
-            await _changed.Reader.WaitToReadAsync(either.Token);
-        }
-        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
-        {
-            // It is time.
         }
     }
 

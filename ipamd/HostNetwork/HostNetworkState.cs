@@ -6,7 +6,7 @@ using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.HostNetwork;
 
-/// <summary>What the instance metadata says of the node, as far as the host's network depends on it.</summary>
+/// <summary>Facts of the node from the instance metadata.</summary>
 internal sealed record NodeFacts
 {
     public required IPAddress PrimaryAddress { get; init; }
@@ -16,59 +16,71 @@ internal sealed record NodeFacts
     public required IReadOnlyList<IPNetwork> VpcRanges { get; init; }
 }
 
-/// <summary>An address that a pod holds, and what the host has for it.</summary>
+/// <summary>An address of a pod, and how the host reaches it.</summary>
 /// <param name="LinkSuffix">End of the name of the pod's host link; the prefix is the plugin's configuration.</param>
 /// <param name="Address">The pod's address.</param>
 /// <param name="Egress">How its traffic leaves the node; null while that is not known.</param>
 internal sealed record PodEndpoint(string LinkSuffix, IPAddress Address, Egress? Egress)
 {
-    /// <summary>The kernel's route is all that is known of it: see <see cref="PodWirings"/>.</summary>
+    /// <summary>Whether the attachment was recovered from the kernel's route alone: see <see cref="PodWirings"/>.</summary>
     public bool IsRecovered { get; init; }
 
     /// <summary>Path of the pod's network namespace; empty when it is not known.</summary>
     public string NetnsPath { get; init; } = "";
 }
 
-/// <summary>What is known now of what the host's network depends on. What is not known is not touched.</summary>
+/// <summary>The inputs of the desired state, as far as they are known. State that depends on unknown inputs is not changed.</summary>
 internal sealed record HostNetworkInputs
 {
-    /// <summary>Null until the instance metadata has answered.</summary>
+    /// <summary>Null until the instance metadata has been read.</summary>
     public NodeFacts? Node { get; init; }
     public required IReadOnlyList<PodEndpoint> Pods { get; init; }
 
-    /// <summary>Blocks of addresses for pods that this node's interfaces carry: rules of other addresses are not ours.</summary>
+    /// <summary>Blocks of addresses for pods on this node's interfaces. Rules of other addresses are other programs'.</summary>
     public required IReadOnlyList<IPNetwork> PodRanges { get; init; }
 }
 
 /// <summary>
-/// What the host's network must be: one value, from what is known of the node, its wired interfaces and its pods. Nothing of the kernel is
-/// in it; <see cref="HostNetworkDiff"/> compares it with that.
+/// The desired state of the host's network, from node, wired interfaces and pods. <see cref="HostNetworkDiff"/> compares it with the
+/// observed one.
 /// </summary>
 internal sealed record HostNetworkState
 {
     public required HostNetworkInputs Inputs { get; init; }
     public required HostNetworkOptions Options { get; init; }
 
-    /// <summary>The interfaces that carry pods, the primary one among them once it was observed.</summary>
+    /// <summary>The interfaces for pods, with the primary one once it was observed.</summary>
     public required IReadOnlyList<InterfaceWiring> Interfaces { get; init; }
 
     /// <summary>
-    /// Links with a loose reverse path filter: what they receive may have a source that is routed by another one, since all ENIs are in one
-    /// network (RFC 3704, 2.4).
+    /// MAC addresses of the links with a loose reverse path filter: packets that they receive may have a source that is routed by another
+    /// one, since all ENIs are in one network (RFC 3704, 2.4).
     /// </summary>
     public IReadOnlyList<MacAddress> LooseLinks =>
         [.. Interfaces.Select(item => MacAddress.Parse(item.Mac)).Concat(Inputs.Node is { } node ? [node.PrimaryMac] : []).Distinct()];
 
+    /// <summary>The families of the node, its interfaces and its pods.</summary>
     public IReadOnlyList<AddressFamily> Families =>
         [
-            .. Interfaces
-                .Select(item => item.PrimaryAddress.AddressFamily)
-                .Concat(Inputs.Pods.Select(pod => pod.Address.AddressFamily))
-                .Append(AddressFamily.InterNetwork)
-                .Distinct(),
+            .. IpFamilies.All.Where(family =>
+                IpFamilies.Always.Contains(family)
+                || Interfaces.Any(item => item.Families.Contains(family))
+                || Inputs.Pods.Any(pod => pod.Address.AddressFamily == family)
+            ),
         ];
 
-    /// <summary>Rules that do not belong to a pod or to an interface.</summary>
+    /// <summary>Families of an interface's route table: its own, and those of the pods whose traffic leaves by it.</summary>
+    public IReadOnlyList<AddressFamily> FamiliesOf(InterfaceWiring wiring) =>
+        [
+            .. IpFamilies.All.Where(family =>
+                wiring.Families.Contains(family)
+                || Inputs.Pods.Any(pod =>
+                    pod.Address.AddressFamily == family && pod.Egress is Egress.Table { Number: var table } && table == wiring.RouteTable
+                )
+            ),
+        ];
+
+    /// <summary>Rules of the node: those that belong to no pod and no interface.</summary>
     public IReadOnlyList<RuleInfo> NodeRules =>
         [
             .. Options.UsesMark
@@ -85,7 +97,7 @@ internal sealed record HostNetworkState
                 : (RuleInfo[])[],
             .. Options.ExternalServiceRanges.Select(range => new RuleInfo
             {
-                Family = AddressFamily.InterNetwork,
+                Family = range.BaseAddress.AddressFamily,
                 Priority = RulePriorities.ExternalService,
                 Destination = range,
             }),

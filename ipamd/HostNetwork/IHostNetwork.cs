@@ -1,77 +1,76 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
+using System.Net.Sockets;
 using VpcCni.Datapath;
 using VpcCni.Logging;
 
 namespace VpcCni.Ipamd.HostNetwork;
 
-/// <summary>What the daemon does in the host's network namespace. One implementation for the kernel, one fake for the simulation.</summary>
+/// <summary>
+/// The pool's access to the host's network: configures interfaces and reads which addresses are in use. <see cref="KernelHostNetwork"/>
+/// implements it on <see cref="IHostKernel"/>.
+/// </summary>
 internal interface IHostNetwork
 {
     /// <summary>
-    /// Makes the kernel route the interface's pods: link up with the right MTU, primary address, route table, rule. Idempotent; repairs
-    /// what differs.
+    /// Configures an interface for pods: link up, MTU, primary address, route table, rule. Idempotent; changes only what differs.
     /// </summary>
-    /// <param name="wiring">What the interface must look like.</param>
-    /// <param name="linkDeadline">
-    /// How long its link may take to appear: some seconds for an interface that was attached a moment ago, zero for one that should be
-    /// there.
-    /// </param>
+    /// <param name="wiring">The desired state of the interface.</param>
+    /// <param name="linkDeadline">Longest wait for its link; zero when it was attached long ago.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
-    /// <exception cref="HostNetworkException">It could not be done; pods must not get addresses of this interface.</exception>
+    /// <exception cref="HostNetworkException">It failed; pods must not get addresses of this interface.</exception>
     Task EnsureInterfaceAsync(InterfaceWiring wiring, TimeSpan linkDeadline, CancellationToken cancellationToken);
 
     /// <summary>
-    /// Removes what <see cref="EnsureInterfaceAsync"/> put outside of the link itself: the rules that lead to its table. Idempotent.
+    /// Removes what <see cref="EnsureInterfaceAsync"/> made and does not go with the link: the rules that lead to its table. Idempotent.
     /// </summary>
-    /// <exception cref="HostNetworkException">It could not be done.</exception>
+    /// <exception cref="HostNetworkException">It failed.</exception>
     void RemoveInterface(int deviceIndex, int networkCard, IPAddress primaryAddress);
 
     /// <summary>
-    /// Addresses that the kernel routes to one link right now, with that link: the evidence that an address is in use, whatever any record
-    /// says. Most links are pods'; <see cref="PodRoute.Foreign"/> tells.
+    /// Addresses with a host route, and the links that they lead to. Such an address is in use, whatever any record says.
     /// </summary>
     IReadOnlyList<PodRoute> PodRoutes();
 
-    /// <summary>Addresses that are configured on links of the host, with the link: the host itself uses them, no pod can.</summary>
-    /// <exception cref="HostNetworkException">The kernel could not be asked.</exception>
+    /// <summary>Addresses on links of the host, which no pod can use, and the links.</summary>
+    /// <exception cref="HostNetworkException">The kernel could not be read.</exception>
     IReadOnlyList<LinkAddress> HostAddresses();
 
-    /// <summary>Names of the veth links of the host, routed or not: the hosts' ends of pods' pairs are among them.</summary>
+    /// <summary>Names of the host's veths, routed or not, the host ends of pods' links among them.</summary>
     IReadOnlyCollection<string> HostInterfaces();
 
     /// <summary>
-    /// Called when there is a link with this MAC address; null: any link may have come. Often, and from any thread: must be quick and not
-    /// throw.
+    /// Called when there is a link with this MAC address; null when any link may have appeared. Called often, on any thread: must be quick
+    /// and not throw.
     /// </summary>
     Action<string?> LinkSeen { get; set; }
 
-    /// <summary>Called when the link with this MAC address is gone. From any thread: must be quick and not throw.</summary>
+    /// <summary>Called when the link with this MAC address is gone, on any thread: must be quick and not throw.</summary>
     Action<string> LinkLost { get; set; }
 
-    /// <summary>Whether the path of a pod's network namespace still leads anywhere.</summary>
+    /// <summary>Whether the path of a pod's network namespace exists.</summary>
     NamespacePresence NamespaceAt(string path);
 }
 
-/// <summary>What is known of a network namespace by its path.</summary>
+/// <summary>Whether a network namespace exists, by its path.</summary>
 internal enum NamespacePresence
 {
-    /// <summary>The folder of the path cannot be seen from here (another mount namespace), or the path is empty.</summary>
+    /// <summary>The folder of the path is in another mount namespace, or the path is empty.</summary>
     Unknown,
 
-    /// <summary>The path leads to something.</summary>
+    /// <summary>The path exists.</summary>
     Present,
 
-    /// <summary>The folder is here and the path is not: whoever made the namespace has removed it.</summary>
+    /// <summary>The folder exists and the path does not: the runtime has removed the namespace.</summary>
     Gone,
 }
 
 /// <summary>A host route to one address.</summary>
-/// <param name="HostInterface">The link that it leads to: the host's end of a pod's veth pair, unless it is foreign.</param>
+/// <param name="HostInterface">The link that it leads to: the host end of a pod's link, unless <see cref="Foreign"/>.</param>
 /// <param name="Address">The address.</param>
 internal readonly record struct PodRoute(string HostInterface, IPAddress Address)
 {
-    /// <summary>Why the link is no pod's, half a sentence; null when it is.</summary>
+    /// <summary>Why the link is no pod's, half a sentence; null when it is a pod's.</summary>
     public string? Foreign { get; init; }
 }
 
@@ -80,10 +79,10 @@ internal readonly record struct PodRoute(string HostInterface, IPAddress Address
 /// <param name="Address">Without its prefix length.</param>
 internal readonly record struct LinkAddress(string Link, IPAddress Address);
 
-/// <summary>Everything about an interface that its wiring depends on.</summary>
+/// <summary>The desired state of an interface for pods.</summary>
 internal sealed record InterfaceWiring
 {
-    /// <summary>Finds the link: names are the distribution's choice, the MAC is the cloud's.</summary>
+    /// <summary>Identifies the link: its name is the distribution's choice, the MAC address is the cloud's.</summary>
     public required string Mac { get; init; }
     public required int DeviceIndex { get; init; }
     public required int NetworkCard { get; init; }
@@ -97,14 +96,20 @@ internal sealed record InterfaceWiring
     /// <summary>Bytes.</summary>
     public required int Mtu { get; init; }
 
-    public int RouteTable => RouteTables.Of(Slot);
+    /// <summary>Whether it has IPv6 addresses for pods, which leave by its route table, too.</summary>
+    public bool CarriesIpv6 { get; init; }
+
+    /// <summary>The families of its route table.</summary>
+    public IEnumerable<AddressFamily> Families =>
+        IpFamilies.All.Where(family => family == PrimaryAddress.AddressFamily || (CarriesIpv6 && family == IpFamily.V6));
 
     /// <summary>The slot of the interface.</summary>
     public Slot Slot => new(NetworkCard, DeviceIndex);
+    public int RouteTable => RouteTables.Of(Slot);
     public bool IsPrimary => DeviceIndex == 0 && NetworkCard == 0;
 }
 
-/// <summary>The host's network is not what it must be, and why.</summary>
+/// <summary>The host's network could not be read or changed.</summary>
 internal sealed class HostNetworkException(string message, Exception? innerException = null)
     : Exception(Truncate.Of(message, Truncate.LongestMessage), innerException),
         IExpectedFailure

@@ -6,25 +6,29 @@ using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.HostNetwork;
 
-/// <summary>What the kernel shows of one interface: the input of <see cref="InterfaceDiff"/>.</summary>
+/// <summary>The observed state of one interface.</summary>
 internal sealed record InterfaceState
 {
     public required LinkInfo Link { get; init; }
     public required IReadOnlyList<AddressInfo> Addresses { get; init; }
 
-    /// <summary>Of the interface's own table, and of main as far as they leave through the link.</summary>
+    /// <summary>Routes of the interface's table, and those of main by its link.</summary>
     public required IReadOnlyList<RouteInfo> Routes { get; init; }
     public required IReadOnlyList<RuleInfo> Rules { get; init; }
 }
 
 /// <summary>
-/// The kernel's state that a secondary interface needs, and the changes that lead there from what is. Pure, so that every deviation is a
-/// row of a table in the tests. Both families alike.
+/// Computes the changes from the observed state of a secondary interface to the desired one. Pure. Both families alike.
 /// </summary>
 internal static class InterfaceDiff
 {
-    /// <summary>Nothing to do: an empty list. The order of the requests is the order in which they must be applied.</summary>
-    public static IReadOnlyList<Repair> Compute(InterfaceWiring wiring, InterfaceState state)
+    private static readonly IPAddress VpcRouter = IPAddress.Parse("fe80:ec2::1");
+
+    /// <summary>The changes in the order in which the kernel accepts them; none when nothing differs.</summary>
+    /// <param name="wiring">What must be.</param>
+    /// <param name="state">What is.</param>
+    /// <param name="families">Families of the interface's route table.</param>
+    public static IReadOnlyList<Repair> Compute(InterfaceWiring wiring, InterfaceState state, IEnumerable<AddressFamily> families)
     {
         List<Repair> requests = [];
         var link = state.Link;
@@ -32,18 +36,18 @@ internal static class InterfaceDiff
             requests.Add(new Repair(RepairKind.Link, new HostChange.SetMtu(link.Index, wiring.Mtu)));
         if (!link.IsUp)
             requests.Add(new Repair(RepairKind.Link, new HostChange.SetUp(link.Index)));
-        // The primary interface is configured by the distribution (DHCP); everything but its MTU is left alone.
+        // The distribution (DHCP) configures the primary interface, except for its MTU.
         if (wiring.IsPrimary)
             return requests;
         requests.AddRange(Addresses(wiring, state).Select(request => new Repair(RepairKind.Address, request)));
-        requests.AddRange(Routes(wiring, state).Select(request => new Repair(RepairKind.Route, request)));
+        requests.AddRange(Routes(wiring, state, families).Select(request => new Repair(RepairKind.Route, request)));
         requests.AddRange(Rules(wiring, state).Select(request => new Repair(RepairKind.Rule, request)));
         return requests;
     }
 
     /// <summary>
-    /// The primary address and no other: a distribution's network tool may have put secondary ones on the link, which would make the host
-    /// answer for pods.
+    /// The primary address and no other: a distribution's network tool may have added secondary ones, which would make the host answer for
+    /// pods.
     /// </summary>
     private static IEnumerable<HostChange> Addresses(InterfaceWiring wiring, InterfaceState state)
     {
@@ -69,15 +73,15 @@ internal static class InterfaceDiff
         }
     }
 
-    private static IEnumerable<HostChange> Routes(InterfaceWiring wiring, InterfaceState state)
+    private static IEnumerable<HostChange> Routes(InterfaceWiring wiring, InterfaceState state, IEnumerable<AddressFamily> families)
     {
-        foreach (var wanted in Wanted(wiring, state.Link.Index))
+        foreach (var wanted in families.SelectMany(family => Wanted(wiring, family, state.Link.Index)))
         {
             if (!state.Routes.Any(route => Same(route, wanted)))
                 yield return new HostChange.ReplaceRoute(wanted);
         }
 
-        // What a distribution's tool made of the address: it would send the subnet's traffic out of the wrong interface.
+        // A distribution's tool adds it with the address. It would send the subnet's traffic out by the wrong interface.
         foreach (
             var stray in state.Routes.Where(route =>
                 route.Table == RouteTable.Main && route.LinkIndex == state.Link.Index && route.Destination == wiring.SubnetRange
@@ -92,7 +96,7 @@ internal static class InterfaceDiff
     {
         var wanted = FromInterface(wiring.PrimaryAddress, wiring.RouteTable);
         var present = false;
-        // A rule with any further condition is somebody else's: it is neither ours, nor does it stand in for ours.
+        // A rule with another selector is another program's, and does not replace ours.
         foreach (
             var rule in state.Rules.Where(rule =>
                 rule is { MarkMask: 0, Destination: null }
@@ -122,10 +126,11 @@ internal static class InterfaceDiff
             Table = table,
         };
 
-    private static RouteInfo[] Wanted(InterfaceWiring wiring, int linkIndex)
+    /// <summary>The routes of one family in the interface's table; none without an address of its subnet's router.</summary>
+    private static RouteInfo[] Wanted(InterfaceWiring wiring, AddressFamily family, int linkIndex)
     {
-        var family = wiring.PrimaryAddress.AddressFamily;
-        var gateway = Gateway(wiring.SubnetRange);
+        if (Gateway(wiring, family) is not { } gateway)
+            return [];
         return
         [
             new RouteInfo
@@ -154,12 +159,17 @@ internal static class InterfaceDiff
         && present.Destination == wanted.Destination
         && Equals(present.Gateway, wanted.Gateway);
 
-    /// <summary>IPv4: the first address after the subnet's base. IPv6: the link-local address of every VPC router.</summary>
-    public static IPAddress Gateway(IPNetwork subnet)
+    /// <summary>
+    /// The router as pods of this family reach it. IPv4: the first address after the subnet's base; null when the subnet's IPv4 range is
+    /// not known. IPv6: the link-local address that every router of a VPC has.
+    /// </summary>
+    public static IPAddress? Gateway(InterfaceWiring wiring, AddressFamily family)
     {
-        if (subnet.BaseAddress.AddressFamily == AddressFamily.InterNetworkV6)
-            return IPAddress.Parse("fe80:ec2::1");
-        var octets = subnet.BaseAddress.GetAddressBytes();
+        if (family == AddressFamily.InterNetworkV6)
+            return VpcRouter;
+        if (wiring.SubnetRange.BaseAddress.AddressFamily != family)
+            return null;
+        var octets = wiring.SubnetRange.BaseAddress.GetAddressBytes();
         octets[3]++;
         return new IPAddress(octets);
     }

@@ -22,7 +22,9 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
     /// Held while an interface is wired or removed, and while the reconciler repairs one: neither sees the other half done.
     /// </summary>
     private readonly Lock _changing = new();
-    private TaskCompletionSource _linkChanged = NewSignal();
+
+    /// <summary>One for each interface whose link is awaited.</summary>
+    private readonly List<SyncSignal> _awaiting = [];
 
     /// <param name="kernel">Of this instance alone; disposed with it.</param>
     /// <param name="vethPrefix">How the names of pods' links begin.</param>
@@ -74,7 +76,7 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
         {
             var links = _kernel.Links().ToDictionary(link => link.Index);
             List<PodRoute> routes = [];
-            foreach (var family in new[] { AddressFamily.InterNetwork, AddressFamily.InterNetworkV6 })
+            foreach (var family in IpFamilies.All)
             {
                 foreach (var route in _kernel.Routes(family, RouteTable.Main))
                 {
@@ -168,7 +170,7 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
                 .Where(earlier => !earlier.IsPrimary && !earlier.PrimaryAddress.Equals(wiring.PrimaryAddress))
                 .Select(earlier => RemoveRule(earlier.PrimaryAddress, earlier.RouteTable)),
         ];
-        var requests = InterfaceDiff.Compute(wiring, Observe(wiring, link));
+        var requests = InterfaceDiff.Compute(wiring, Observe(wiring, link), wiring.Families);
         if (requests.Count + stale.Length == 0)
             return;
         _kernel.Apply([.. stale, .. requests.Select(repair => repair.Change)]);
@@ -186,7 +188,7 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
     {
         try
         {
-            var filter = KernelSettings.OfLink(link, KernelSettings.ReversePathFilter);
+            var filter = KernelSettings.OfLink(AddressFamily.InterNetwork, link, KernelSettings.ReversePathFilter);
             if (_kernel.Read(filter) != "2")
                 _kernel.Write(filter, "2");
         }
@@ -213,8 +215,10 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
                 ? []
                 :
                 [
-                    .. _kernel.Routes(family, wiring.RouteTable),
-                    .. _kernel.Routes(family, RouteTable.Main).Where(route => route.LinkIndex == link.Index),
+                    .. wiring.Families.SelectMany(item => _kernel.Routes(item, wiring.RouteTable)),
+                    .. wiring
+                        .Families.SelectMany(item => _kernel.Routes(item, RouteTable.Main))
+                        .Where(route => route.LinkIndex == link.Index),
                 ],
             Rules = wiring.IsPrimary ? [] : _kernel.Rules(family),
         };
@@ -228,27 +232,29 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
     {
         var address = MacAddress.Parse(mac);
         var started = _time.GetTimestamp();
-        while (true)
+        var changed = new SyncSignal();
+        lock (_lock)
+            _awaiting.Add(changed);
+        try
         {
-            Task changed;
-            lock (_lock)
-                changed = _linkChanged.Task;
-            if (_kernel.FindLink(address) is { } link)
-                return link;
-            var left = deadline - _time.GetElapsedTime(started);
-            if (left <= TimeSpan.Zero)
-                throw new HostNetworkException(
-                    "there is no link with MAC "
-                        + $"{mac}{(deadline > TimeSpan.Zero ? $", {deadline.TotalSeconds:0} s after its interface was attached" : "")}"
-                );
-            try
+            while (true)
             {
+                changed.Reset();
+                if (_kernel.FindLink(address) is { } link)
+                    return link;
+                var left = deadline - _time.GetElapsedTime(started);
+                if (left <= TimeSpan.Zero)
+                    throw new HostNetworkException(
+                        "there is no link with MAC "
+                            + $"{mac}{(deadline > TimeSpan.Zero ? $", {deadline.TotalSeconds:0} s after its interface was attached" : "")}"
+                    );
                 await changed.WaitAsync(left < LookAgain ? left : LookAgain, _time, cancellationToken);
             }
-            catch (TimeoutException)
-            {
-                // Look again.
-            }
+        }
+        finally
+        {
+            lock (_lock)
+                _awaiting.Remove(changed);
         }
     }
 
@@ -265,17 +271,12 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
 
     private void SignalLinkChange()
     {
-        TaskCompletionSource changed;
         lock (_lock)
         {
-            changed = _linkChanged;
-            _linkChanged = NewSignal();
+            foreach (var changed in _awaiting)
+                changed.Raise();
         }
-
-        changed.SetResult();
     }
-
-    private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     private static partial class Log
     {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+using System.Net.Sockets;
 using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.HostNetwork;
 
 /// <summary>
-/// Kernel parameters under net.ipv4 of one network namespace: /proc/sys/net shows the namespace of the thread that looks, wherever it is
-/// mounted.
+/// Kernel parameters of one network namespace: /proc/sys/net shows that of the reading thread, wherever it is mounted.
 /// </summary>
 /// <param name="ns">Null: the process's own.</param>
 /// <param name="folder">VPCCNI_PROC_SYS_NET: where they are and may be written.</param>
@@ -13,17 +13,24 @@ internal sealed class KernelSettings(NetworkNamespace? ns, string folder = Kerne
 {
     public const string ReversePathFilter = "rp_filter";
 
-    /// <summary>Of a link: what arrives by it is forwarded.</summary>
+    /// <summary>
+    /// Of a link: IPv4 packets that arrive by it are forwarded. Of all links: the namespace forwards; writing it sets that of every link.
+    /// IPv6 has only the latter's effect, and a link that is a router's ignores router advertisements (ip-sysctl.rst).
+    /// </summary>
     public const string Forwarding = "forwarding";
 
-    /// <summary>Of the whole namespace; the same as that of conf/all, and writing it sets that of every link.</summary>
-    public const string IpForward = "ip_forward";
+    /// <summary>Of a link, IPv6: whether router advertisements configure it; 2: although the node forwards.</summary>
+    public const string AcceptAdvertisements = "accept_ra";
+
+    /// <summary>Name of the settings of all links.</summary>
+    public const string AllLinks = "all";
 
     /// <summary>Of every process; read-only in a container that is not privileged.</summary>
     public const string Folder = "/proc/sys/net";
 
     /// <summary>The path of a link's parameter.</summary>
-    public static string OfLink(string link, string name) => $"conf/{link}/{name}";
+    public static string OfLink(AddressFamily family, string link, string name) =>
+        $"{IpFamilies.SettingsFolder(family)}/conf/{link}/{name}";
 
     public string? Read(string name) => Run(() => ReadFile(name));
 
@@ -50,7 +57,7 @@ internal sealed class KernelSettings(NetworkNamespace? ns, string folder = Kerne
             }
         });
 
-    private string PathOf(string name) => $"{folder}/ipv4/{name}";
+    private string PathOf(string name) => $"{folder}/{name}";
 
     private string? ReadFile(string name)
     {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+using System.Net.Sockets;
 
 namespace VpcCni.Ipamd.HostNetwork;
 
@@ -27,13 +28,13 @@ internal static class NodeSettings
     /// <exception cref="HostNetworkException">A parameter is not there or cannot be set.</exception>
     public static IReadOnlyList<SettingOutcome> Apply(IKernelSettings settings, string primaryLink, bool earlyDemuxDisabled) =>
         [
-            Set(settings, KernelSettings.OfLink(primaryLink, KernelSettings.ReversePathFilter), "2"),
-            Set(settings, "tcp_early_demux", earlyDemuxDisabled ? "0" : "1"),
+            Set(settings, KernelSettings.OfLink(AddressFamily.InterNetwork, primaryLink, KernelSettings.ReversePathFilter), "2"),
+            Set(settings, "ipv4/tcp_early_demux", earlyDemuxDisabled ? "0" : "1"),
         ];
 
     private static SettingOutcome Set(IKernelSettings settings, string path, string value)
     {
-        var name = $"net.ipv4.{path.Replace('/', '.')}";
+        var name = $"net.{path.Replace('/', '.')}";
         var previous = settings.Read(path) ?? throw new HostNetworkException($"this kernel has no parameter {name}");
         if (previous != value && !settings.Write(path, value))
             throw new HostNetworkException($"the parameter {name} vanished while it was set");

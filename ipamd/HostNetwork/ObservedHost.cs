@@ -11,7 +11,7 @@ namespace VpcCni.Ipamd.HostNetwork;
 internal sealed record ObservedHost
 {
     /// <summary>What was asked for; of others nothing is here.</summary>
-    public IReadOnlyList<AddressFamily> Families { get; init; } = [AddressFamily.InterNetwork];
+    public IReadOnlyList<AddressFamily> Families { get; init; } = IpFamilies.Always;
     public required IReadOnlyList<RuleInfo> Rules { get; init; }
 
     /// <summary>Of main and of the interfaces' tables.</summary>
@@ -27,9 +27,18 @@ internal sealed record ObservedHost
     /// </summary>
     public IReadOnlyDictionary<int, LinkConfiguration> Settings { get; init; } = new Dictionary<int, LinkConfiguration>();
 
+    /// <summary>Null without IPv6 pods, or while the primary interface's link is not known.</summary>
+    public Ipv6Settings? Ipv6 { get; init; }
+
     /// <summary>Pods' links that were set down (<see cref="DownLinks"/>).</summary>
     public IReadOnlySet<int> RestorableLinks { get; init; } = new HashSet<int>();
 
     /// <summary>Pods' links that have another MAC address than the pod knows, with that one (<see cref="PodGateways"/>).</summary>
     public IReadOnlyDictionary<int, MacAddress> GatewayMacs { get; init; } = new Dictionary<int, MacAddress>();
 }
+
+/// <summary>Kernel parameters on which IPv6 pods depend.</summary>
+/// <param name="PrimaryLink">Name of the primary interface's link.</param>
+/// <param name="AcceptAdvertisements">Its accept_ra; null when it has no IPv6.</param>
+/// <param name="Forwards">Whether the namespace forwards.</param>
+internal sealed record Ipv6Settings(string PrimaryLink, string? AcceptAdvertisements, bool Forwards);

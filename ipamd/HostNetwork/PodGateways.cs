@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Collections.Concurrent;
-using System.Net.Sockets;
 using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.HostNetwork;
@@ -62,7 +61,7 @@ internal sealed class PodGateways(Func<string, LinkInfo, MacAddress?> read)
 
         foreach (var (pod, link) in wired)
         {
-            if (pod.Address.AddressFamily != AddressFamily.InterNetwork || link.Mac is not { } present)
+            if (link.Mac is not { } present)
                 continue;
             var isKnown = _right.TryGetValue(link.Index, out var right);
             if (isKnown && right == present)

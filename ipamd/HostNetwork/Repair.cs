@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+using System.Net.Sockets;
 using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.HostNetwork;
@@ -34,16 +35,17 @@ internal sealed record Repair(RepairKind Kind, HostChange Change)
     public string Description => Change.Description;
 }
 
-/// <summary>A kernel parameter under net.ipv4 that has to be written.</summary>
-/// <param name="Link">Whose it is, under net.ipv4.conf; null for one of the whole namespace.</param>
+/// <summary>A kernel parameter that has to be written.</summary>
+/// <param name="Family">The family whose parameter it is.</param>
+/// <param name="Link">The link, or <see cref="KernelSettings.AllLinks"/>.</param>
 /// <param name="Name">Its name.</param>
-/// <param name="Value">What it must be.</param>
-internal sealed record SettingRepair(string? Link, string Name, string Value)
+/// <param name="Value">The desired value.</param>
+internal sealed record SettingRepair(AddressFamily Family, string Link, string Name, string Value)
 {
-    /// <summary>Below net/ipv4.</summary>
-    public string Path => Link is null ? Name : KernelSettings.OfLink(Link, Name);
+    /// <summary>Below /proc/sys/net.</summary>
+    public string Path => KernelSettings.OfLink(Family, Link, Name);
 
-    public override string ToString() => $"sysctl -w net.ipv4.{(Link is null ? "" : $"conf.{Link}.")}{Name}={Value}";
+    public override string ToString() => $"sysctl -w net.{IpFamilies.SettingsFolder(Family)}.conf.{Link}.{Name}={Value}";
 }
 
 /// <summary>What one interface lacks, in the order in which the kernel can take it.</summary>

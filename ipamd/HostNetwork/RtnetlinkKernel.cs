@@ -56,10 +56,12 @@ internal sealed class RtnetlinkKernel(NetworkNamespace? ns, string settingsFolde
                 || peer.PeerIndex != hostLink.Index
             )
                 return null;
-            var gateway = PodPath.Gateway(AddressFamily.InterNetwork, index: 0);
-            return netlink
-                .GetNeighbours(AddressFamily.InterNetwork, index)
-                .FirstOrDefault(item => item.State.HasFlag(NeighbourState.Permanent) && item.Address.Equals(gateway))
+            return IpFamilies
+                .All.SelectMany(family => netlink.GetNeighbours(family, index))
+                .FirstOrDefault(item =>
+                    item.State.HasFlag(NeighbourState.Permanent)
+                    && item.Address.Equals(PodPath.Gateway(item.Address.AddressFamily, index: 0))
+                )
                 ?.Mac;
         }
         catch (Exception exception) when (exception is NetworkNamespaceException or NetlinkException)

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
-using System.Net.Sockets;
 using VpcCni.Datapath;
 using VpcCni.Netlink;
 
@@ -16,8 +15,8 @@ internal static class RuleDiff
     public static IEnumerable<Repair> Node(HostNetworkState state, HostIndex index)
     {
         var present = index.NodeRules;
-        if (!index.HasMain)
-            yield return Add(new RuleInfo { Family = AddressFamily.InterNetwork, Priority = RulePriorities.Main });
+        foreach (var family in index.FamiliesWithoutMain)
+            yield return Add(new RuleInfo { Family = family, Priority = RulePriorities.Main });
         var wanted = state.NodeRules;
         RuleInfo[] ours = [.. present.Where(rule => IsMark(rule, state.Options.ConnectionMark) || IsExternalService(rule))];
         foreach (var rule in wanted.Where(rule => !ours.Any(item => Same(item, rule))))
@@ -72,8 +71,7 @@ internal static class RuleDiff
 
     /// <summary>At any priority: what leads there is looked at, not who wrote it.</summary>
     public static bool IsMain(RuleInfo rule) =>
-        rule is { Family: AddressFamily.InterNetwork, Table: RouteTables.Main, Source: null, Destination: null, MarkMask: 0 }
-        && IsPlain(rule);
+        rule is { Table: RouteTables.Main, Source: null, Destination: null, MarkMask: 0 } && IsPlain(rule);
 
     private static bool IsMark(RuleInfo rule, uint mark) =>
         rule is { Priority: RulePriorities.Mark, Table: RouteTables.Main, Source: null, Destination: null }

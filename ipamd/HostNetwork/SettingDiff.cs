@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+using System.Net.Sockets;
 using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.HostNetwork;
@@ -10,7 +11,8 @@ namespace VpcCni.Ipamd.HostNetwork;
 internal static class SettingDiff
 {
     private const string Loose = "2",
-        On = "1";
+        On = "1",
+        AlthoughForwarding = "2";
 
     public static IEnumerable<SettingRepair> Compute(
         HostNetworkState state,
@@ -23,10 +25,10 @@ internal static class SettingDiff
         if (state.Inputs.Node is not null && observed.Settings.TryGetValue(LinkConfiguration.All, out var all))
         {
             if (!all.Forwards)
-                yield return new SettingRepair(Link: null, KernelSettings.IpForward, On);
+                yield return new SettingRepair(AddressFamily.InterNetwork, KernelSettings.AllLinks, KernelSettings.Forwarding, On);
             else
                 foreach (var link in Forwarding(state, observed, index, wired))
-                    yield return new SettingRepair(link.Name, KernelSettings.Forwarding, On);
+                    yield return new SettingRepair(AddressFamily.InterNetwork, link.Name, KernelSettings.Forwarding, On);
         }
 
         foreach (var mac in state.LooseLinks)
@@ -36,8 +38,21 @@ internal static class SettingDiff
                 && observed.Settings.TryGetValue(link.Index, out var setting)
                 && setting.ReversePathFilter != 2
             )
-                yield return new SettingRepair(link.Name, KernelSettings.ReversePathFilter, Loose);
+                yield return new SettingRepair(AddressFamily.InterNetwork, link.Name, KernelSettings.ReversePathFilter, Loose);
         }
+
+        // First: the node has its IPv6 default route from router advertisements, and must not lose it when it begins to forward.
+        if (observed.Ipv6 is not { } ipv6)
+            yield break;
+        if (ipv6.AcceptAdvertisements is { } accepts && accepts != AlthoughForwarding)
+            yield return new SettingRepair(
+                AddressFamily.InterNetworkV6,
+                ipv6.PrimaryLink,
+                KernelSettings.AcceptAdvertisements,
+                AlthoughForwarding
+            );
+        if (!ipv6.Forwards)
+            yield return new SettingRepair(AddressFamily.InterNetworkV6, KernelSettings.AllLinks, KernelSettings.Forwarding, On);
     }
 
     /// <summary>The kernel asks the link by which a packet arrives: an ENI's for what pods get, a pod's for what it sends.</summary>

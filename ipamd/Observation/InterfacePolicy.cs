@@ -2,6 +2,8 @@
 using VpcCni.Datapath;
 using VpcCni.Ipamd.Clouds;
 using VpcCni.Ipamd.HostNetwork;
+using VpcCni.Ipamd.Ledger;
+using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.Observation;
 
@@ -12,7 +14,14 @@ namespace VpcCni.Ipamd.Observation;
 /// </param>
 /// <param name="ManageUntagged">MANAGE_UNTAGGED_ENI: also manage interfaces that someone else attached.</param>
 /// <param name="Mtu">AWS_VPC_ENI_MTU, bytes.</param>
-internal sealed record InterfacePolicy((string Key, string Value) OwnerTag, string OwnDescription, bool ManageUntagged, int Mtu)
+/// <param name="Families">The families of the pods.</param>
+internal sealed record InterfacePolicy(
+    (string Key, string Value) OwnerTag,
+    string OwnDescription,
+    bool ManageUntagged,
+    int Mtu,
+    PodFamilies Families
+)
 {
     /// <summary>An interface with this tag set to "true" is not managed.</summary>
     public const string UnmanagedTag = "node.k8s.amazonaws.com/no_manage";
@@ -52,5 +61,7 @@ internal sealed record InterfacePolicy((string Key, string Value) OwnerTag, stri
             PrimaryAddress = item.PrimaryAddress,
             SubnetRange = item.SubnetRange,
             Mtu = Mtu,
+            // Blocks of a family that is not enabled any more may still have pods.
+            CarriesIpv6 = Families.Contains(IpFamily.V6) || item.Blocks.Any(block => IpFamily.Of(block) == IpFamily.V6),
         };
 }

@@ -60,7 +60,8 @@ internal sealed partial class NodePool
                 (EniTags.InstanceId, identity.NodeId),
                 EniTags.DescriptionPrefix,
                 options.ManageUntaggedInterfaces,
-                options.InterfaceMtu
+                options.InterfaceMtu,
+                options.Families
             ),
             Placement,
             mayChange,

@@ -2,6 +2,7 @@
 using System.Diagnostics;
 using System.Net;
 using Microsoft.Extensions.Logging.Abstractions;
+using VpcCni.Datapath;
 using VpcCni.Ipamd.Allocation;
 using VpcCni.Ipamd.Clouds.Aws;
 using VpcCni.Ipamd.Hosting;
@@ -74,6 +75,7 @@ internal sealed class WhatIfRun
     private readonly VpcWorld _world;
     private readonly Instance _instance;
     private readonly ModelKernel _kernel;
+    private readonly ModelPlugin _plugin;
     private readonly DaemonRun _daemon;
     private readonly IpamdOptions _options;
     private readonly List<Pod> _pods = [];
@@ -107,6 +109,7 @@ internal sealed class WhatIfRun
             }
         );
         _kernel = new ModelKernel(_world, _instance.Id);
+        _plugin = new ModelPlugin(_kernel);
         _daemon = new DaemonRun(_time, "ipamd");
     }
 
@@ -216,7 +219,7 @@ internal sealed class WhatIfRun
         };
         var ports = new PoolPorts(
             cloud,
-            new ModelHost(_kernel, _daemon),
+            ModelHost.Open(_kernel, _daemon, time, NullLoggerFactory.Instance),
             new ModelCheckpointFile(new ModelDisk(), _daemon),
             new ModelMissedDels(new ModelNotes(), _daemon),
             time,
@@ -259,7 +262,7 @@ internal sealed class WhatIfRun
             {
                 case AddOutcome.Assigned held:
                     pod.Address = held.Attachment.Addresses[0].Address;
-                    _kernel.Route(pod.Name, pod.Address);
+                    _plugin.Add("default", pod.Name, pod.Address, Egress.Main);
                     break;
                 case AddOutcome.NoAddress none:
                     pod.Refusal = none.Reason;
@@ -274,8 +277,7 @@ internal sealed class WhatIfRun
     private async Task StopAsync(Pod pod)
     {
         pod.IsStopped = true;
-        if (pod.Address is { } address)
-            _kernel.Unroute(address);
+        _plugin.Remove("default", pod.Name);
         await _daemon.Start(() => _engine!.Addresses.DeleteAsync(pod.Key, new PodReference("default", pod.Name), CancellationToken.None));
     }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Ipamd.Options;
 using VpcCni.Ipamd.Startup;
 
@@ -14,6 +15,9 @@ internal sealed record Mutation(string Name)
 
     public Func<IpamdOptions, IpamdOptions>? Options { get; init; }
     public Func<PoolPorts, PoolPorts>? Ports { get; init; }
+
+    /// <summary>Replaces the kernel of the host network's reconciler.</summary>
+    public Func<IHostKernel, IHostKernel>? Kernel { get; init; }
 
     /// <summary>Called after each step of the pool.</summary>
     public Action<PoolEngine, Random>? AfterStep { get; init; }

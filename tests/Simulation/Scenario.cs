@@ -65,6 +65,9 @@ internal sealed record Scenario
     /// </summary>
     public required NotePlan? Notes { get; init; }
 
+    /// <summary>Faults of the host's network; null for none.</summary>
+    public required HostPlan? Host { get; init; }
+
     // Cloud.
     public required CallLatency Latency { get; init; }
     public required TimeSpan AttachLatency { get; init; }
@@ -156,6 +159,7 @@ internal sealed record Scenario
             LostDeletes = On(0.5) ? random.NextDouble() * 0.15 : 0,
             RepeatedDeletes = On(0.5) ? random.NextDouble() * 0.2 : 0,
             Notes = NotePlan.From(seed, troubled),
+            Host = HostPlan.From(seed, troubled),
             Latency = new CallLatency(
                 Seconds(random, 0.02, 0.1),
                 Seconds(random, 0.1, 1.5),

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
+using VpcCni.Datapath;
 using VpcCni.Ipamd.Allocation;
 using VpcCni.Ipamd.Clouds;
 using VpcCni.Ipamd.Clouds.Aws;
 using VpcCni.Ipamd.Events;
 using VpcCni.Ipamd.Hosting;
+using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.MissedDels;
 using VpcCni.Ipamd.Options;
@@ -12,6 +14,7 @@ using VpcCni.Ipamd.Readiness;
 using VpcCni.Ipamd.Startup;
 using VpcCni.Lab.VpcModel;
 using VpcCni.MissedDels;
+using VpcCni.Netlink;
 using VpcCni.Simulation.Tests.Checker;
 
 namespace VpcCni.Simulation.Tests;
@@ -26,6 +29,7 @@ internal sealed class SimulatedNode
     private readonly Random _random;
     private readonly Random _crashes;
     private readonly Random _notes;
+    private readonly Random _kernelFaults;
 
     /// <summary>Sandboxes whose DEL came while the daemon was away and that were not added again.</summary>
     private readonly HashSet<string> _deleted = new(StringComparer.Ordinal);
@@ -46,7 +50,10 @@ internal sealed class SimulatedNode
         (_scenario, _mutation, Time, World, Instance, Checker, Trace) = (scenario, mutation, time, world, instance, checker, trace);
         (_random, _crashes) = (Scenario.Stream(scenario.Seed, "node"), Scenario.Stream(scenario.Seed, "crashes"));
         _notes = Scenario.Stream(scenario.Seed, "faults of notes");
-        Kernel = new ModelKernel(world, instance) { Fault = KernelFault };
+        Kernel = new ModelKernel(world, instance);
+        Plugin = new ModelPlugin(Kernel);
+        Network = new HostChecker(checker, Kernel, world, instance);
+        _kernelFaults = Scenario.Stream(scenario.Seed, "kernel faults");
         UsesPrefixes = scenario.UsesPrefixes;
     }
 
@@ -56,6 +63,14 @@ internal sealed class SimulatedNode
     public SafetyChecker Checker { get; }
     public Trace Trace { get; }
     public ModelKernel Kernel { get; }
+    public ModelPlugin Plugin { get; }
+    public HostChecker Network { get; }
+
+    /// <summary>Called before each operation of the reconciler on the kernel; may throw, or kill the daemon.</summary>
+    public Action<string> ReconcilerOperation { get; set; } = _ => { };
+
+    /// <summary>Number of daemon runs so far.</summary>
+    public int Starts => _lives;
     public ModelDisk Disk { get; } = new();
     public ModelNotes Notes { get; } = new();
     public WallClock Clock { get; } = new();
@@ -222,7 +237,7 @@ internal sealed class SimulatedNode
     /// <summary>Sends an ADD over the socket, with the client's time limit.</summary>
     public async Task<AddReply> AddAsync(PodRecord pod, TimeSpan timeout)
     {
-        var known = pod.LastAddress is null ? Checker.CountKnownFree(Disk.Content, Kernel.Routes.Keys) : 0;
+        var known = pod.LastAddress is null ? Checker.CountKnownFree(Disk.Content, Kernel.IsRouted) : 0;
         var (life, began) = (_life, Time.GetUtcNow());
         _deleted.Remove(pod.Container);
         var reply = await RequestAddressAsync(pod, timeout);
@@ -267,7 +282,10 @@ internal sealed class SimulatedNode
                             var address = assigned.Addresses[0].Address;
                             if (listening())
                                 Checker.RecordAddress(pod, address);
-                            return new AddReply.Address(address);
+                            return new AddReply.Address(
+                                address,
+                                assigned.Addresses[0].Slot is { } slot ? Egress.OfSlot(slot.DeviceIndex, slot.NetworkCard) : Egress.Main
+                            );
                         case AddOutcome.Orphaned { Attachment: var orphan }:
                             if (listening())
                                 Checker.RecordOrphaned(pod, orphan.Addresses[0].Address);
@@ -409,7 +427,8 @@ internal sealed class SimulatedNode
             IsAnnounced = IsAnnounced,
         };
         var random = Scenario.Stream(_scenario.Seed, "daemon" + run.Name);
-        var ports = new PoolPorts(cloud, new ModelHost(Kernel, run), file, missed, time, random, loggers) { BootId = BootId };
+        var host = ModelHost.Open(Kernel, run, time, loggers, PoolOperation);
+        var ports = new PoolPorts(cloud, host, file, missed, time, random, loggers) { BootId = BootId };
         ports = _mutation.Ports?.Invoke(ports) ?? ports;
         ports = ports with { Cloud = new SubnetLookups(ports.Cloud, id => SubnetFound(id)) };
         var bound = OptionBinder.Bind(_scenario.Environment(UsesPrefixes));
@@ -430,6 +449,20 @@ internal sealed class SimulatedNode
             Checker.DaemonStarted(engine, Disk.Content);
             WatchNotes(life, engine);
             DaemonStarted();
+            Plugin.DeleteReleased();
+            IHostKernel kernel = new ModelHostKernel(Kernel, run, KernelActor.Reconciler)
+            {
+                OnOperation = name => ReconcilerOperation(name),
+            };
+            var reconciler = HostNetworkComposition.Compose(
+                engine,
+                ports,
+                host,
+                _mutation.Kernel?.Invoke(kernel) ?? kernel,
+                new ModelNetfilter(Kernel, run),
+                options.HostNetwork
+            );
+            _ = engine.Background.RunAsync("host network", reconciler.RunAsync, stop.Token);
             await engine.RunAsync(_ => _mutation.AfterStep?.Invoke(engine, _random), stop.Token);
             Trace.Add($"{run.Name} has stopped");
         }
@@ -437,7 +470,7 @@ internal sealed class SimulatedNode
         {
             Trace.Add($"{run.Name} has stopped");
         }
-        catch (Exception exception) when (exception is CloudException or Ipamd.HostNetwork.HostNetworkException or IOException)
+        catch (Exception exception) when (exception is CloudException or HostNetworkException or IOException)
         {
             // Failures that end the process in production, for its supervisor to start the next run.
             Trace.Add($"{run.Name} gives up: {exception.Message}");
@@ -487,10 +520,11 @@ internal sealed class SimulatedNode
             Crash("after the checkpoint was replaced");
     }
 
-    private Ipamd.HostNetwork.HostNetworkException? KernelFault(string operation) =>
-        !IsCalm && _scenario.KernelFails > 0 && _crashes.NextDouble() < _scenario.KernelFails
-            ? new($"{operation}: the kernel is out of buffers")
-            : null;
+    private void PoolOperation(string operation)
+    {
+        if (!IsCalm && _scenario.KernelFails > 0 && _kernelFaults.NextDouble() < _scenario.KernelFails)
+            throw new NetlinkException(operation, Errno.ENOBUFS, "made to fail");
+    }
 
     private sealed class Life(DaemonRun run, CancellationTokenSource stop)
     {
@@ -516,7 +550,9 @@ internal sealed class SimulatedNode
 /// <summary>Result of a client's ADD.</summary>
 internal abstract record AddReply
 {
-    internal sealed record Address(IPAddress Value) : AddReply;
+    /// <param name="Value">The pod's.</param>
+    /// <param name="Egress">The network interface that carries it.</param>
+    internal sealed record Address(IPAddress Value, Egress Egress) : AddReply;
 
     internal sealed record Refused(string Reason) : AddReply;
 

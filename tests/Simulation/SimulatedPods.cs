@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
-using System.Security.Cryptography;
-using System.Text;
 using VpcCni.Simulation.Tests.Checker;
 
 namespace VpcCni.Simulation.Tests;
@@ -14,6 +12,7 @@ internal sealed class SimulatedPods(Scenario scenario, SimulatedNode node)
 {
     private readonly Random _random = Scenario.Stream(scenario.Seed, "pods");
     private readonly Random _notes = Scenario.Stream(scenario.Seed, "missed DELs");
+    private readonly Random _wiring = Scenario.Stream(scenario.Seed, "wiring");
     private readonly List<Task> _tasks = [];
     private readonly HashSet<string> _waiting = new(StringComparer.Ordinal);
     private int _pods;
@@ -80,7 +79,7 @@ internal sealed class SimulatedPods(Scenario scenario, SimulatedNode node)
     private PodRecord NewSandbox(string name)
     {
         var sandbox = new PodRecord("aws-cni", $"{name}-{++_containers}", "default", name, node.Time.GetUtcNow());
-        node.Kernel.Namespaces.Add(sandbox.Netns);
+        node.Kernel.Namespaces[sandbox.Netns] = null;
         return sandbox;
     }
 
@@ -98,7 +97,7 @@ internal sealed class SimulatedPods(Scenario scenario, SimulatedNode node)
             if (!IsCalm && _random.NextDouble() < scenario.DuplicateAdds)
                 _tasks.Add(RepeatAddAsync(sandbox, TimeSpan.FromSeconds(_random.NextDouble())));
             var reply = await node.AddAsync(sandbox, timeout);
-            if (reply is AddReply.Address { Value: var address })
+            if (reply is AddReply.Address { Value: var address, Egress: var egress })
             {
                 await PauseAsync(scenario.PluginDelay * _random.NextDouble());
                 if (!IsCalm && _random.NextDouble() < scenario.PluginFails)
@@ -109,8 +108,10 @@ internal sealed class SimulatedPods(Scenario scenario, SimulatedNode node)
 
                 // The plugin configures the address that it received, by whichever attempt.
                 address = sandbox.Address ?? address;
-                node.Kernel.Links.Add(LinkOf(sandbox));
-                node.Kernel.Route(LinkOf(sandbox), address);
+                var link = node.Plugin.CreateLink(ModelPlugin.LinkOf(sandbox.PodNamespace, sandbox.PodName), sandbox.Netns);
+                await PauseAsync(Moment());
+                node.Plugin.Wire(link, address, egress);
+                sandbox.WiredLink = link;
                 return address;
             }
 
@@ -140,20 +141,32 @@ internal sealed class SimulatedPods(Scenario scenario, SimulatedNode node)
         }
     }
 
+    /// <summary>
+    /// Ends a sandbox. The plugin takes the addresses off what it can prove to be the sandbox's, releases them, and leaves the link to the
+    /// daemon; without proof it has to wait for the daemon's answer. When the DEL is lost, the runtime has removed the namespace, and the
+    /// link with it, and rules remain.
+    /// </summary>
     private async Task TearDownAsync(PodRecord sandbox, IPAddress? address)
     {
         var lost = address is not null && !IsCalm && _random.NextDouble() < scenario.LostDeletes;
-        var kernelFirst = lost || _random.Next(3) == 0;
-        if (kernelFirst)
-            await RemoveLinkAsync(sandbox);
+        var hasProof = lost || _random.Next(3) == 0;
+        if (hasProof)
+            await PauseAsync(scenario.PluginDelay * _random.NextDouble() / 4);
+        var link = sandbox.WiredLink;
+        sandbox.WiredLink = null;
         if (lost)
         {
             node.Trace.Add($"the DEL of {sandbox} is lost");
+            if (link is { } gone)
+                node.Kernel.RemoveLink(KernelActor.Kernel, gone);
+            node.Kernel.Namespaces.Remove(sandbox.Netns);
             node.Checker.End(sandbox);
             return;
         }
 
         node.Checker.End(sandbox);
+        if (hasProof)
+            await UnwireAsync(sandbox, link, address);
         var answered = false;
         for (var attempt = 1; attempt <= 5 && !answered; attempt++)
         {
@@ -167,21 +180,43 @@ internal sealed class SimulatedPods(Scenario scenario, SimulatedNode node)
 
         if (!answered && scenario.Notes is { } plan)
         {
-            await LeaveNoteAsync(sandbox, plan, kernelFirst);
+            await LeaveNoteAsync(sandbox, plan, link, hasProof, address);
             return;
         }
 
         if (_random.NextDouble() < scenario.RepeatedDeletes)
             await node.DeleteAsync(sandbox, TimeSpan.FromSeconds(30));
-        if (!kernelFirst)
-            await RemoveLinkAsync(sandbox);
+        if (!hasProof)
+        {
+            await PauseAsync(scenario.PluginDelay * _random.NextDouble() / 4);
+            await UnwireAsync(sandbox, link, address);
+        }
+
+        await DeleteLinkAsync(sandbox, link);
+    }
+
+    /// <summary>Takes the addresses off the sandbox's link. Its namespace stays until the link is deleted.</summary>
+    private async Task UnwireAsync(PodRecord sandbox, int? link, IPAddress? address)
+    {
+        await PauseAsync(Moment());
+        if (link is { } own)
+            node.Plugin.Unwire(own, address);
+    }
+
+    private async Task DeleteLinkAsync(PodRecord sandbox, int? link)
+    {
+        await PauseAsync(Moment());
+        if (link is { } own)
+            node.Kernel.RemoveLink(KernelActor.Plugin, own);
+        node.Kernel.Namespaces.Remove(sandbox.Netns);
     }
 
     /// <summary>Ends a DEL that the daemon does not answer, and possibly adds the sandbox again.</summary>
-    private async Task LeaveNoteAsync(PodRecord sandbox, NotePlan plan, bool isLinkRemoved)
+    private async Task LeaveNoteAsync(PodRecord sandbox, NotePlan plan, int? link, bool isUnwired, IPAddress? address)
     {
-        if (!isLinkRemoved)
-            await RemoveLinkAsync(sandbox);
+        if (!isUnwired)
+            await UnwireAsync(sandbox, link, address);
+        await DeleteLinkAsync(sandbox, link);
         // A process takes at least a moment: no DEL comes at the very time of an ADD.
         await PauseAsync(TimeSpan.FromMilliseconds(1));
         var note = node.NoteOf(sandbox);
@@ -205,7 +240,7 @@ internal sealed class SimulatedPods(Scenario scenario, SimulatedNode node)
         await PauseAsync(TimeSpan.FromSeconds(_notes.NextDouble() * 5));
         // Keeps its age: it may keep its address, wherever new ones come from now.
         var again = new PodRecord(sandbox.Network, sandbox.Container, sandbox.PodNamespace, sandbox.PodName, sandbox.CreatedAt);
-        node.Kernel.Namespaces.Add(again.Netns);
+        node.Kernel.Namespaces[again.Netns] = null;
         node.Trace.Add($"{again} is added again");
         var address = await SetUpAsync(again);
         if (address is not null)
@@ -217,22 +252,8 @@ internal sealed class SimulatedPods(Scenario scenario, SimulatedNode node)
         await TearDownAsync(again, address);
     }
 
-    private async Task RemoveLinkAsync(PodRecord sandbox)
-    {
-        await PauseAsync(scenario.PluginDelay * _random.NextDouble() / 4);
-        var link = LinkOf(sandbox);
-        foreach (var route in node.Kernel.Routes.Values.Where(route => route.HostInterface == link).ToArray())
-            node.Kernel.Unroute(route.Address);
-        node.Kernel.Links.Remove(link);
-        node.Kernel.Namespaces.Remove(sandbox.Netns);
-    }
-
-    /// <summary>Name of the host link, as the plugins choose it: a prefix and 11 digits of the SHA-1 of namespace and name.</summary>
-    private static string LinkOf(PodRecord sandbox)
-#pragma warning disable CA5350 // A name, not a secret.
-        =>
-        "eni" + Convert.ToHexStringLower(SHA1.HashData(Encoding.UTF8.GetBytes($"{sandbox.PodNamespace}.{sandbox.PodName}")))[..11];
-#pragma warning restore CA5350
+    /// <summary>From one of the plugin's requests to the next: mostly much less than the reconciler waits for confirmation.</summary>
+    private TimeSpan Moment() => TimeSpan.FromMilliseconds(_wiring.Next(10) == 0 ? _wiring.Next(200) : _wiring.Next(1, 15));
 
     private Task PauseAsync(TimeSpan pause) => Task.Delay(pause, node.Time);
 

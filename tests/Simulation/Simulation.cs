@@ -42,6 +42,9 @@ internal sealed class Simulation
     /// </summary>
     private static readonly TimeSpan LongRecovery = TimeSpan.FromMinutes(150);
 
+    /// <summary>Longer than two intervals of the reconciler.</summary>
+    private static readonly TimeSpan TwoSyncs = TimeSpan.FromSeconds(150);
+
     private readonly Scenario _scenario;
     private readonly VirtualTime _time = new(Start);
     private readonly VpcWorld _world;
@@ -51,6 +54,7 @@ internal sealed class Simulation
     private readonly SimulatedPods _pods;
     private readonly SimulatedCluster _cluster;
     private readonly FaultInjector _faults;
+    private readonly HostFaults? _hostFaults;
 
     private Simulation(Scenario scenario, Mutation mutation, TextWriter? echo)
     {
@@ -90,6 +94,10 @@ internal sealed class Simulation
         _node.DaemonStarted = _cluster.DaemonStarted;
         _node.SubnetFound = _cluster.SubnetFound;
         _faults = new FaultInjector(scenario, _node, _cluster, subnets, [group.Id, .. groups]);
+        if (scenario.Host is not { } host)
+            return;
+        _hostFaults = new HostFaults(host, scenario.Seed, _node, _node.Network);
+        _node.ReconcilerOperation = _hostFaults.ReconcilerOperation;
     }
 
     public static SimulationResult Run(int seed, Mutation? mutation = null, TextWriter? echo = null) =>
@@ -137,6 +145,7 @@ internal sealed class Simulation
     private void Begin()
     {
         _faults.Begin();
+        _hostFaults?.Begin();
         _node.StartDaemon();
         _pods.Begin();
     }
@@ -159,18 +168,30 @@ internal sealed class Simulation
         _time.Outside.Post(() =>
         {
             _faults.End();
+            _hostFaults?.End();
             _node.IsCalm = true;
             _pods.IsCalm = true;
         });
         var (calmAt, wrongSince) = (_time.GetUtcNow(), _time.GetUtcNow());
+        DateTimeOffset? hostWrongSince = null;
         while (true)
         {
             if (_time.RunUntil(Step, _time.GetUtcNow().AddSeconds(5)))
                 return;
-            if ((_pods.Error ?? _faults.Error) is { } error)
+            if ((_pods.Error ?? _faults.Error ?? _hostFaults?.Error) is { } error)
                 throw new InvalidOperationException("the simulation itself failed", error);
             if (Remainder() is not var (remainder, limit))
-                break;
+            {
+                if (HostProblem() is not var (problem, bound))
+                    break;
+                hostWrongSince ??= _time.GetUtcNow();
+                if (_time.GetUtcNow() < hostWrongSince + bound)
+                    continue;
+                _checker.Fail($"{(_time.GetUtcNow() - calmAt).TotalMinutes:0} minutes after the faults ended: {problem}");
+                return;
+            }
+
+            hostWrongSince = null;
             // Changes by others may take long to find; meanwhile the pool has to follow what it finds.
             if (limit > Recovery)
                 wrongSince = _time.GetUtcNow();
@@ -183,7 +204,22 @@ internal sealed class Simulation
 
         _trace.Add("everything is in its desired state");
         RepeatAllAdds();
+        CheckNothingIsRepaired();
     }
+
+    /// <summary>What is right is not repaired: a repair that finds its own result wrong would go on for ever.</summary>
+    private void CheckNothingIsRepaired()
+    {
+        // The reconciler may have missed reports about addresses that pods have lost, which are checked by nobody.
+        _time.RunUntil(Step, _time.GetUtcNow() + TwoSyncs);
+        var (repairs, others, pods) = (_node.Network.Repairs, _node.Network.OtherChanges, _checker.Reported);
+        _time.RunUntil(Step, _time.GetUtcNow() + TwoSyncs);
+        if (_node.Network.OtherChanges == others && _checker.Reported == pods && _node.Network.Repairs != repairs)
+            _checker.Fail($"the reconciler made {_node.Network.Repairs - repairs} repairs although nothing was wrong");
+    }
+
+    private (string What, TimeSpan Bound)? HostProblem() =>
+        _node.Network.Problem(new PoolTruth(_scenario, _world, _node.Instance, _node.UsesPrefixes, _cluster.Wanted, _checker.Live).Managed);
 
     /// <summary>Traces the true state and the daemon's view of it.</summary>
     private void TraceBothViews()

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using System.Threading.Channels;
-
 namespace VpcCni.Ipamd.HostNetwork.Nat;
 
 /// <summary>
@@ -24,9 +22,7 @@ internal sealed partial class NatReconciler
     private readonly TimeProvider _time;
     private readonly Random _random;
     private readonly ILogger _logger;
-    private readonly Channel<bool> _changed = Channel.CreateBounded<bool>(
-        new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite }
-    );
+    private readonly SyncSignal _changed = new();
     private readonly RetryTimer _tableDue = new();
     private readonly RetryTimer _cleanupDue = new();
     private readonly RecurrenceBackoff _returns = new();
@@ -38,7 +34,7 @@ internal sealed partial class NatReconciler
     private volatile bool _referenceSeen;
     private volatile string? _problem;
 
-    public NatReconciler(NetfilterProgram program, RepairJournal journal, TimeProvider time, Random random, ILogger logger)
+    public NatReconciler(INetfilterPrograms program, RepairJournal journal, TimeProvider time, Random random, ILogger logger)
     {
         (_table, _cleanup) = (new NatTable(program), new ReferenceCleanup(program));
         (_journal, _time, _random, _logger) = (journal, time, random, logger);
@@ -53,7 +49,7 @@ internal sealed partial class NatReconciler
         if (_declared == declared)
             return;
         _declared = declared;
-        _changed.Writer.TryWrite(true);
+        _changed.Raise();
     }
 
     /// <summary>A table changed; null: any may have.</summary>
@@ -65,7 +61,7 @@ internal sealed partial class NatReconciler
             _isDoubtful = true;
         else
             return;
-        _changed.Writer.TryWrite(true);
+        _changed.Raise();
     }
 
     /// <summary>Runs until cancelled.</summary>
@@ -76,10 +72,7 @@ internal sealed partial class NatReconciler
             await SyncAsync(cancellationToken);
             await WaitAsync(cancellationToken);
             await Task.Delay(RepairBackoff.Debounce, _time, cancellationToken);
-            while (_changed.Reader.TryRead(out _))
-            {
-                // Seen by the look that comes now.
-            }
+            _changed.Reset();
         }
     }
 
@@ -177,16 +170,7 @@ internal sealed partial class NatReconciler
         var left = NextLook() - _time.GetUtcNow();
         if (left <= TimeSpan.Zero)
             return;
-        using var timer = new CancellationTokenSource(left, _time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(timer.Token, cancellationToken);
-        try
-        {
-            await _changed.Reader.WaitToReadAsync(either.Token);
-        }
-        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
-        {
-            // Something is due.
-        }
+        await _changed.WaitAsync(left, _time, cancellationToken);
     }
 
     private DateTimeOffset NextLook()

@@ -16,7 +16,7 @@ internal enum NatRemovalOutcome
 /// The way back to the AWS VPC CNI: our table outlives the daemon, and would go on translating with the ranges of our last day, and against
 /// its settings. It goes when its rules are there, without a gap for connections that run: their translation is the connection's.
 /// </summary>
-internal sealed class NatRemoval(NetfilterProgram program)
+internal sealed class NatRemoval(INetfilterPrograms program)
 {
     /// <param name="always">Also when nothing takes its place.</param>
     /// <param name="cancellationToken">Ends it.</param>

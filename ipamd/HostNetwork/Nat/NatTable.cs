@@ -8,7 +8,7 @@ namespace VpcCni.Ipamd.HostNetwork.Nat;
 /// there: how <c>nft</c> shows a table differs from how it is written and from version to version, so what it shows then is what it must
 /// show later.
 /// </summary>
-internal sealed partial class NatTable(NetfilterProgram program)
+internal sealed partial class NatTable(INetfilterPrograms program)
 {
     private string? _applied;
     private string? _shown;

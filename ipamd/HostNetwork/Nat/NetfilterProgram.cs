@@ -22,8 +22,11 @@ internal sealed record ProgramOutcome(int ExitCode, string Output, string Errors
 /// </summary>
 /// <param name="ns">Null: the process's own namespace.</param>
 /// <param name="time">For the deadline.</param>
-internal sealed class NetfilterProgram(NetworkNamespace? ns, TimeProvider time)
+internal sealed class NetfilterProgram(NetworkNamespace? ns, TimeProvider time) : INetfilterPrograms
 {
+    /// <summary>Lists the tables of iptables-legacy of the reader's namespace. Missing until its kernel module is loaded.</summary>
+    private const string LegacyTableList = "/proc/thread-self/net/ip_tables_names";
+
     /// <summary>Characters that are kept of the messages.</summary>
     internal const int MaxErrors = 16 * 1024;
 
@@ -38,19 +41,28 @@ internal sealed class NetfilterProgram(NetworkNamespace? ns, TimeProvider time)
     /// <summary>Where the programs are looked for, in this order.</summary>
     public IReadOnlyList<string> Folders { get; init; } = DefaultFolders;
 
-    /// <summary>Whether there is such a program.</summary>
     public bool Exists(string name) => Folders.Any(folder => File.Exists(folder + name));
 
-    /// <summary>In the network namespace that the programs run in.</summary>
-    public T InNamespace<T>(Func<T> body) => ns is null ? body() : ns.Run(body);
+    public IReadOnlyList<string> LegacyTables() =>
+        InNamespace<string[]>(() =>
+        {
+            try
+            {
+                return File.ReadAllLines(LegacyTableList);
+            }
+            catch (FileNotFoundException)
+            {
+                return [];
+            }
+            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+            {
+                throw new HostNetworkException(
+                    $"rules of the AWS VPC CNI may be left: {LegacyTableList} cannot be read: {exception.Message}",
+                    exception
+                );
+            }
+        });
 
-    /// <param name="program">Its name.</param>
-    /// <param name="arguments">As it gets them.</param>
-    /// <param name="input">For its stdin.</param>
-    /// <param name="cancellationToken">Ends it.</param>
-    /// <param name="keep">Lines of the output that matter; null: all. A node with thousands of services prints tens of megabytes.</param>
-    /// <returns>Null: there is no such program.</returns>
-    /// <exception cref="HostNetworkException">It did not end in time, or printed without end.</exception>
     public async Task<ProgramOutcome?> TryRunAsync(
         string program,
         IReadOnlyList<string> arguments,
@@ -86,6 +98,8 @@ internal sealed class NetfilterProgram(NetworkNamespace? ns, TimeProvider time)
                 process.Kill();
         }
     }
+
+    private T InNamespace<T>(Func<T> body) => ns is null ? body() : ns.Run(body);
 
     private Process? Start(string program, IReadOnlyList<string> arguments)
     {

@@ -11,13 +11,10 @@ internal sealed record CleanupOutcome(bool Removed, IReadOnlyList<string> Exempt
 /// Removes what the AWS VPC CNI left in netfilter, once ours does its work: connections that it translated keep their translation, which is
 /// the connection's and not the rule's, and new ones meet either rule or both, which say the same.
 /// </summary>
-internal sealed class ReferenceCleanup(NetfilterProgram program)
+internal sealed class ReferenceCleanup(INetfilterPrograms program)
 {
     /// <summary>The tables that it writes to.</summary>
     private static readonly string[] Tables = ["nat", "mangle"];
-
-    /// <summary>Tables of iptables-legacy in a namespace; not there as long as nobody used it.</summary>
-    private const string LegacyTables = "/proc/thread-self/net/ip_tables_names";
 
     /// <summary>Removes what is there.</summary>
     /// <exception cref="HostNetworkException">Something is there, or may be, and could not be removed.</exception>
@@ -62,7 +59,7 @@ internal sealed class ReferenceCleanup(NetfilterProgram program)
     private async Task<IReadOnlyList<string>> KindsAsync(IReadOnlyCollection<string> nftTables, CancellationToken cancellationToken)
     {
         List<string> kinds = [];
-        if (LegacyTableNames().Intersect(Tables).Any())
+        if (program.LegacyTables().Intersect(Tables).Any())
             kinds.Add("iptables-legacy");
         if (nftTables.Intersect(Tables).Any() && (program.Exists("iptables-nft-save") || await IsInNftAsync(nftTables, cancellationToken)))
             kinds.Add("iptables-nft");
@@ -120,27 +117,6 @@ internal sealed class ReferenceCleanup(NetfilterProgram program)
                 .Select(line => line[prefix.Length..]),
         ];
     }
-
-    private string[] LegacyTableNames() =>
-        program.InNamespace(() =>
-        {
-            try
-            {
-                return File.ReadAllLines(LegacyTables);
-            }
-            catch (FileNotFoundException)
-            {
-                // The kernel's module is not loaded.
-                return [];
-            }
-            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-            {
-                throw new HostNetworkException(
-                    $"rules of the AWS VPC CNI may be left: {LegacyTables} cannot be read: {exception.Message}",
-                    exception
-                );
-            }
-        });
 
     private async Task<bool> RemoveTableAsync(IReadOnlyCollection<string> tables, CancellationToken cancellationToken)
     {

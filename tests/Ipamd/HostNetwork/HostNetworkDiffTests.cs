@@ -11,7 +11,8 @@ namespace VpcCni.Ipamd.Tests.HostNetwork;
 /// <summary>What is against what must be, but for the interfaces, which have <see cref="InterfaceDiffTests"/>.</summary>
 public sealed class HostNetworkDiffTests
 {
-    private const AddressFamily V4 = AddressFamily.InterNetwork;
+    private const AddressFamily V4 = AddressFamily.InterNetwork,
+        V6 = AddressFamily.InterNetworkV6;
     private const int Primary = 2,
         Secondary = 3,
         Web = 10;
@@ -266,13 +267,83 @@ public sealed class HostNetworkDiffTests
             Settings = Configured(new(LinkConfiguration.All, true, 0), new(Primary, true, 0), new(Secondary, true, 1), new(Web, true, 1)),
         };
         Assert.Equal(
-            [new SettingRepair("ens6", "rp_filter", "2"), new SettingRepair("eth0", "rp_filter", "2")],
+            [
+                new SettingRepair(AddressFamily.InterNetwork, "ens6", "rp_filter", "2"),
+                new SettingRepair(AddressFamily.InterNetwork, "eth0", "rp_filter", "2"),
+            ],
             HostNetworkDiff.Compute(State, observed).Settings.OrderBy(item => item.Link)
         );
     }
 
+    /// <summary>An IPv6 pod on the primary ENI leaves by main: it has a rule to it, and none from it. Nothing of IPv6 is translated.</summary>
+    [Fact]
+    public void IPv6_pod_of_the_primary_ENI_gets_its_rule_and_its_route()
+    {
+        var state = WithPods(WebPod with { Address = IPAddress.Parse("2001:db8::21"), Egress = Egress.Main });
+        var observed = Right with { Families = state.Families, Rules = [.. Right.Rules, new RuleInfo { Family = V6, Priority = 32766 }] };
+        Assert.Equal(
+            [
+                "ip -6 route add 2001:db8::21/128 dev if10 table 254 scope 253",
+                "ip -6 rule add from all to 2001:db8::21/128 table 254 priority 512",
+            ],
+            HostNetworkDiff.Compute(state, observed).Pods.SelectMany(pod => pod.Requests).Select(repair => repair.Description)
+        );
+    }
+
+    [Fact]
+    public void Pod_with_both_families_leaves_by_its_ENI_in_both()
+    {
+        var state = WithPods(WebPod, WebPod with { Address = IPAddress.Parse("2001:db8::21") });
+        var observed = Right with { Families = state.Families };
+        var repairs = HostNetworkDiff.Compute(state, observed);
+        Assert.Equal(
+            [
+                "ip -6 route add 2001:db8::21/128 dev if10 table 254 scope 253",
+                "ip -6 rule add from all to 2001:db8::21/128 table 254 priority 512",
+                "ip -6 rule add from 2001:db8::21/128 table 2 priority 1536",
+            ],
+            repairs.Pods.SelectMany(pod => pod.Requests).Select(repair => repair.Description)
+        );
+        Assert.Equal(
+            [
+                "ip -6 route replace fe80:ec2::1/128 dev if3 table 2 scope 253",
+                "ip -6 route replace default via fe80:ec2::1 dev if3 table 2",
+            ],
+            repairs.Interfaces.SelectMany(item => item.Requests).Select(repair => repair.Description)
+        );
+        Assert.Equal(["ip -6 rule add from all table 254 priority 32766"], repairs.Node.Select(repair => repair.Description));
+    }
+
+    [Fact]
+    public void Link_of_a_pod_with_both_families_is_repaired_once()
+    {
+        var state = WithPods(WebPod, WebPod with { Address = IPAddress.Parse("2001:db8::21") });
+        var down = Right with
+        {
+            Links = [.. Right.Links.Select(link => link.Index == Web ? link with { Flags = LinkFlags.None } : link)],
+            RestorableLinks = new HashSet<int> { Web },
+        };
+        var repairs = HostNetworkDiff.Compute(state, down).Pods.SelectMany(pod => pod.Requests);
+        Assert.Single(repairs, repair => repair.Kind == RepairKind.PodLink);
+    }
+
+    /// <summary>In this order: a node that forwards ignores the router advertisements that its default route comes from.</summary>
+    [Fact]
+    public void Node_with_IPv6_pods_accepts_advertisements_before_it_forwards()
+    {
+        var observed = Right with { Ipv6 = new Ipv6Settings("eth0", "1", Forwards: false) };
+        Assert.Equal(
+            ["sysctl -w net.ipv6.conf.eth0.accept_ra=2", "sysctl -w net.ipv6.conf.all.forwarding=1"],
+            HostNetworkDiff.Compute(State, observed).Settings.Select(setting => setting.ToString())
+        );
+        observed = Right with { Ipv6 = new Ipv6Settings("eth0", "2", Forwards: true) };
+        Assert.Empty(HostNetworkDiff.Compute(State, observed).Settings);
+    }
+
+    private static HostNetworkState WithPods(params PodEndpoint[] pods) => State with { Inputs = State.Inputs with { Pods = pods } };
+
     [Theory]
-    [InlineData(LinkConfiguration.All, "sysctl -w net.ipv4.ip_forward=1")]
+    [InlineData(LinkConfiguration.All, "sysctl -w net.ipv4.conf.all.forwarding=1")]
     [InlineData(Primary, "sysctl -w net.ipv4.conf.eth0.forwarding=1")]
     [InlineData(Secondary, "sysctl -w net.ipv4.conf.ens6.forwarding=1")]
     [InlineData(Web, "sysctl -w net.ipv4.conf.eniaaaaaaaaaaa.forwarding=1")]

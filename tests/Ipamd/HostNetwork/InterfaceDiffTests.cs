@@ -22,7 +22,10 @@ public sealed class InterfaceDiffTests
     [Fact]
     public void A_new_link_gets_everything_in_the_order_in_which_the_kernel_can_take_it()
     {
-        var requests = InterfaceDiff.Compute(Second, State(mtu: 1500, up: false)).Select(request => request.Description).ToArray();
+        var requests = InterfaceDiff
+            .Compute(Second, State(mtu: 1500, up: false), Second.Families)
+            .Select(request => request.Description)
+            .ToArray();
         Assert.Equal(6, requests.Length);
         Assert.Contains("mtu 9001", requests[0], StringComparison.Ordinal);
         Assert.Contains("up", requests[1], StringComparison.Ordinal);
@@ -35,13 +38,13 @@ public sealed class InterfaceDiffTests
     }
 
     [Fact]
-    public void What_is_right_is_left_alone() => Assert.Empty(InterfaceDiff.Compute(Second, Complete()));
+    public void What_is_right_is_left_alone() => Assert.Empty(InterfaceDiff.Compute(Second, Complete(), Second.Families));
 
     [Fact]
     public void The_primary_interface_gets_its_mtu_and_nothing_else()
     {
         var primary = Second with { DeviceIndex = 0 };
-        var request = Assert.Single(InterfaceDiff.Compute(primary, State(mtu: 1500, up: true)));
+        var request = Assert.Single(InterfaceDiff.Compute(primary, State(mtu: 1500, up: true), primary.Families));
         Assert.Contains("mtu 9001", request.Description, StringComparison.Ordinal);
     }
 
@@ -94,7 +97,7 @@ public sealed class InterfaceDiffTests
             "the rule is there twice" => right with { Rules = [.. right.Rules, .. right.Rules] },
             _ => throw new ArgumentOutOfRangeException(nameof(what)),
         };
-        var requests = InterfaceDiff.Compute(Second, state);
+        var requests = InterfaceDiff.Compute(Second, state, Second.Families);
         Assert.Contains(requests, request => request.Description.Contains(expected, StringComparison.Ordinal));
         Assert.InRange(requests.Count, 1, 2);
     }
@@ -115,15 +118,34 @@ public sealed class InterfaceDiffTests
             "ports" => ours with { HasOtherSelectors = true, Table = 7 },
             _ => throw new ArgumentOutOfRangeException(nameof(condition)),
         };
-        var request = Assert.Single(InterfaceDiff.Compute(Second, Complete() with { Rules = [foreign] }));
+        var request = Assert.Single(InterfaceDiff.Compute(Second, Complete() with { Rules = [foreign] }, Second.Families));
         Assert.Contains("ip rule add", request.Description, StringComparison.Ordinal);
     }
 
     [Theory]
-    [InlineData("10.0.16.0/20", "10.0.16.1")]
-    [InlineData("2001:db8::/64", "fe80:ec2::1")]
-    public void The_gateway_follows_the_subnet(string subnet, string gateway) =>
-        Assert.Equal(IPAddress.Parse(gateway), InterfaceDiff.Gateway(IPNetwork.Parse(subnet)));
+    [InlineData("10.0.16.0/20", AddressFamily.InterNetwork, "10.0.16.1")]
+    [InlineData("10.0.16.0/20", AddressFamily.InterNetworkV6, "fe80:ec2::1")]
+    [InlineData("2001:db8::/64", AddressFamily.InterNetworkV6, "fe80:ec2::1")]
+    [InlineData("2001:db8::/64", AddressFamily.InterNetwork, null)]
+    public void Gateway_follows_the_subnet_and_the_family(string subnet, AddressFamily family, string? gateway) =>
+        Assert.Equal(
+            gateway is null ? null : IPAddress.Parse(gateway),
+            InterfaceDiff.Gateway(Second with { SubnetRange = IPNetwork.Parse(subnet) }, family)
+        );
+
+    [Fact]
+    public void Table_of_an_interface_with_IPv6_blocks_gets_the_routes_of_both_families()
+    {
+        var both = Second with { CarriesIpv6 = true };
+        Assert.Equal(
+            [
+                "ip -6 route replace fe80:ec2::1/128 dev if7 table 2 scope 253",
+                "ip -6 route replace default via fe80:ec2::1 dev if7 table 2",
+            ],
+            InterfaceDiff.Compute(both, Complete(), both.Families).Select(repair => repair.Description)
+        );
+        Assert.Empty(InterfaceDiff.Compute(Second, Complete(), Second.Families));
+    }
 
     private static InterfaceState Complete() =>
         State(mtu: 9001, up: true) with

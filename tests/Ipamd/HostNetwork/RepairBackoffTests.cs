@@ -9,40 +9,53 @@ public sealed class RepairBackoffTests
     private static readonly DateTimeOffset Start = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
 
     [Fact]
-    public void Repairs_that_are_an_exception_are_made_at_once_however_often()
+    public void Repairs_that_last_are_made_at_once_however_many()
     {
-        var pacing = new RepairBackoff();
+        var backoff = new RepairBackoff();
         for (var minute = 0; minute < 100; minute++)
-            Assert.False(pacing.Repaired(Start.AddMinutes(minute)));
-        Assert.Equal(RepairBackoff.Debounce, pacing.Pause);
-        Assert.False(pacing.IsDispute);
-    }
-
-    [Fact]
-    public void Against_a_program_that_fights_back_they_become_rare_and_it_is_said_once()
-    {
-        var pacing = new RepairBackoff();
-        var (now, said, looks) = (Start, 0, 0);
-        for (; now < Start.AddHours(1); looks++)
         {
-            if (pacing.Repaired(now))
-                said++;
-            now += pacing.Pause;
+            Assert.False(backoff.Repaired(Start.AddMinutes(minute)));
+            Assert.False(backoff.Right(Start.AddMinutes(minute).AddSeconds(1)));
         }
 
-        Assert.Equal((1, true, RepairBackoff.LongestPause), (said, pacing.IsDispute, pacing.Pause));
-        Assert.InRange(looks, 100, 140);
+        Assert.Equal(RepairBackoff.Debounce, backoff.Pause);
+        Assert.False(backoff.IsDispute);
     }
 
     [Fact]
-    public void After_a_while_of_peace_repairs_are_made_at_once_again()
+    public void Repairs_that_are_undone_become_rare_and_are_reported_once()
     {
-        var pacing = new RepairBackoff();
+        var backoff = new RepairBackoff();
+        var (now, reported, repairs) = (Start, 0, 0);
+        for (; now < Start.AddHours(1); repairs++)
+        {
+            if (backoff.Repaired(now))
+                reported++;
+            now += backoff.Pause;
+        }
+
+        Assert.Equal((1, true, RepairBackoff.LongestPause), (reported, backoff.IsDispute, backoff.Pause));
+        Assert.InRange(repairs, 100, 140);
+    }
+
+    [Fact]
+    public void Repairs_are_made_at_once_again_after_the_dispute()
+    {
+        var backoff = new RepairBackoff();
         for (var time = 0; time < 20; time++)
-            pacing.Repaired(Start.AddSeconds(time));
-        pacing.Right(Start.AddSeconds(20));
-        Assert.True(pacing.IsDispute);
-        pacing.Right(Start.AddSeconds(20) + (3 * RepairBackoff.LongestPause));
-        Assert.Equal((false, RepairBackoff.Debounce), (pacing.IsDispute, pacing.Pause));
+            backoff.Repaired(Start.AddSeconds(time));
+        backoff.Right(Start.AddSeconds(20));
+        Assert.True(backoff.IsDispute);
+        backoff.Right(Start.AddSeconds(20) + (3 * RepairBackoff.LongestPause));
+        Assert.Equal((false, RepairBackoff.Debounce), (backoff.IsDispute, backoff.Pause));
+    }
+
+    [Fact]
+    public void Failed_syncs_between_repairs_do_not_end_the_dispute()
+    {
+        var backoff = new RepairBackoff();
+        for (var time = 0; time <= RepairBackoff.Patience; time++)
+            backoff.Repaired(Start + (time * 2 * RepairBackoff.Peace));
+        Assert.True(backoff.IsDispute);
     }
 }

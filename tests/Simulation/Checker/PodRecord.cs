@@ -23,6 +23,9 @@ internal sealed class PodRecord(string network, string container, string podName
 
     public DateTimeOffset ReportedAt { get; set; }
 
+    /// <summary>Index of its link on the host; null before the plugin has wired it and from its teardown on.</summary>
+    public int? WiredLink { get; set; }
+
     /// <summary>Whether someone else removed its address from the node.</summary>
     public bool HasLostAddress { get; set; }
 

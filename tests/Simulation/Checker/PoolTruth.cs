@@ -53,6 +53,9 @@ internal sealed class PoolTruth
 
     public override string ToString() => $"{Total} attached, {_used.Count} assigned, {Available} available";
 
+    /// <summary>The attached interfaces that the daemon manages.</summary>
+    public IReadOnlyList<NetworkInterface> Managed => _managed;
+
     /// <summary>An unattached interface of this node's daemon, and whether someone else detached it.</summary>
     public (string What, bool IsByOthers)? Leak(IReadOnlySet<EniId> detachedByOthers) =>
         _world.Interfaces.FirstOrDefault(eni => IsOwn(eni) && eni.Attachment is null) is { } leaked

@@ -68,6 +68,9 @@ internal sealed class SafetyChecker
 
     public IReadOnlyCollection<PodRecord> Live => _live.Values;
 
+    /// <summary>The pod that uses the address; null when none does.</summary>
+    public PodRecord? FindLive(IPAddress address) => _live.GetValueOrDefault(address);
+
     public int Reported { get; private set; }
 
     /// <summary>
@@ -98,7 +101,7 @@ internal sealed class SafetyChecker
     /// <summary>
     /// Number of free addresses that the daemon must know although EC2 is away; 0 when another fault may keep it from serving.
     /// </summary>
-    public int CountKnownFree(byte[]? checkpoint, ICollection<string> routed)
+    public int CountKnownFree(byte[]? checkpoint, Predicate<IPAddress> isRouted)
     {
         var isExcused =
             _scenario.CustomNetwork is not null
@@ -112,7 +115,7 @@ internal sealed class SafetyChecker
         known.IntersectWith(_knownAtStart);
         known.IntersectWith(ShownByMetadata());
         known.RemoveWhere(address => !IsCarried(address));
-        known.RemoveWhere(address => routed.Contains(address.ToString()));
+        known.RemoveWhere(isRouted);
         return known.Count;
     }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using Microsoft.Extensions.Logging.Abstractions;
+using VpcCni.Datapath;
 using VpcCni.Ipamd.Allocation;
 using VpcCni.Ipamd.Clouds.Aws;
 using VpcCni.Ipamd.Hosting;
@@ -15,6 +16,7 @@ internal sealed class OurPolicy
 {
     private readonly ComparedNode _node;
     private readonly ModelKernel _kernel;
+    private readonly ModelPlugin _plugin;
     private readonly ModelDisk _disk = new();
     private readonly List<TimeSpan> _waits = [];
     private readonly Dictionary<int, Task> _starting = [];
@@ -27,6 +29,7 @@ internal sealed class OurPolicy
     {
         _node = node;
         _kernel = new ModelKernel(node.World, node.Instance.Id);
+        _plugin = new ModelPlugin(_kernel);
         Start(environment);
         node.Time.Advance(TimeSpan.FromMinutes(2));
     }
@@ -62,7 +65,7 @@ internal sealed class OurPolicy
             _engine = new PoolEngine(
                 new PoolPorts(
                     cloud,
-                    new ModelHost(_kernel, _daemon),
+                    ModelHost.Open(_kernel, _daemon, time, NullLoggerFactory.Instance),
                     new ModelCheckpointFile(_disk, _daemon),
                     new ModelMissedDels(new ModelNotes(), _daemon),
                     time,
@@ -134,7 +137,7 @@ internal sealed class OurPolicy
             if (outcome is AddOutcome.Assigned assigned)
             {
                 _waits.Add(_node.Time.GetUtcNow() - began);
-                _kernel.Route($"p{pod}", assigned.Attachment.Addresses[0].Address);
+                _plugin.Add("default", $"p{pod}", assigned.Attachment.Addresses[0].Address, Egress.Main);
                 return;
             }
 
@@ -146,8 +149,7 @@ internal sealed class OurPolicy
     private async Task StopAsync(int pod, Task started)
     {
         await started;
-        foreach (var route in _kernel.Routes.Values.Where(route => route.HostInterface == $"p{pod}").ToArray())
-            _kernel.Unroute(route.Address);
+        _plugin.Remove("default", $"p{pod}");
         await _daemon.Start(() => _engine.Addresses.DeleteAsync(Key(pod), new PodReference("default", $"p{pod}"), CancellationToken.None));
     }
 

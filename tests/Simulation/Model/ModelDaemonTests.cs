@@ -127,7 +127,7 @@ public sealed class ModelDaemonTests
             var time = new MonotonicTime(run);
             var ports = new PoolPorts(
                 cloud,
-                new ModelHost(_kernel, run),
+                ModelHost.Open(_kernel, run, time, NullLoggerFactory.Instance),
                 new ModelCheckpointFile(_disk, run),
                 new ModelMissedDels(new ModelNotes(), run),
                 time,

@@ -93,7 +93,40 @@ internal static class Bugs
             Focus = CustomNetwork,
             Ports = ports => ports with { Cloud = new GrouplessCloud(ports.Cloud) },
         },
+        new("removes rules of other programs") { Focus = Host, Kernel = kernel => new HostBugs.UnselectiveKernel(kernel) },
+        new("repairs a rule with the wrong table") { Focus = Host, Kernel = kernel => new HostBugs.WrongTableKernel(kernel) },
+        new("forgets the default route of a table") { Focus = Host, Kernel = kernel => new HostBugs.NoDefaultRouteKernel(kernel) },
+        new("leaves rules of released pods") { Focus = LostDeletes, Kernel = kernel => new HostBugs.NoRemovalKernel(kernel) },
+        new("repairs what is right") { Focus = Host, Kernel = kernel => new HostBugs.HiddenRouteKernel(kernel) },
+        new("removes routes of live pods") { Focus = Host, Kernel = kernel => new HostBugs.HastyKernel(kernel) },
     ];
+
+    /// <summary>Other programs that change rules and routes, without other faults of the host.</summary>
+    private static Scenario Host(Scenario scenario) =>
+        scenario with
+        {
+            WarmEni = 2,
+            WarmIp = 0,
+            MinimumIp = 0,
+            Host = new HostPlan(
+                TimeSpan.FromSeconds(5),
+                TimeSpan.FromSeconds(3),
+                MeanFlap: null,
+                MeanDispute: null,
+                LateLinks: TimeSpan.Zero,
+                OperationFails: 0,
+                CrashAtOperation: 0,
+                ReportsFail: 0
+            ),
+        };
+
+    private static Scenario LostDeletes(Scenario scenario) =>
+        scenario with
+        {
+            LostDeletes = 0.5,
+            MeanLifetime = TimeSpan.FromSeconds(20),
+            MeanArrival = TimeSpan.FromSeconds(2),
+        };
 
     /// <summary>Restarts, lost answers, and many short-lived pods.</summary>
     private static Scenario Restarts(Scenario scenario) =>
