@@ -118,6 +118,22 @@ public static class PodPath
         };
 
     /// <summary>
+    /// On the host: the neighbour entry of a pod's IPv6 address, so that no packet to the pod waits for neighbour discovery. A solicitation
+    /// needs a link-local address of the veth, which the kernel makes late and then checks for a second or more. Null for IPv4, where ARP
+    /// needs no address of the link.
+    /// </summary>
+    public static NeighbourInfo? PodNeighbour(IPAddress address, int hostIndex, MacAddress podMac) =>
+        address.AddressFamily == AddressFamily.InterNetworkV6
+            ? new NeighbourInfo
+            {
+                LinkIndex = hostIndex,
+                Address = address,
+                Mac = podMac,
+                State = NeighbourState.Permanent,
+            }
+            : null;
+
+    /// <summary>
     /// In the pod: traffic from the address of an interface after the first uses that interface's table; null for the first.
     /// </summary>
     public static RuleInfo? InPodRule(IPAddress address, int index) =>

@@ -18,10 +18,16 @@ public static class PodPathRequests
     /// Makes the host's side of one address. Takes the address over from the link of a pod whose DEL was lost, and replaces from-pod rules
     /// that lead to the network interface of an earlier pod.
     /// </summary>
-    public static void AddHostSide(List<NetlinkRequest> requests, IPAddress address, int hostIndex, Egress egress)
+    /// <param name="requests">Gets the requests.</param>
+    /// <param name="address">The pod's.</param>
+    /// <param name="hostIndex">The link on the host, which must be up.</param>
+    /// <param name="egress">How the address's traffic leaves the node.</param>
+    /// <param name="podMac">MAC address of the pod's end.</param>
+    public static void AddHostSide(List<NetlinkRequest> requests, IPAddress address, int hostIndex, Egress egress, MacAddress podMac)
     {
         RemoveFromPodRules(requests, address);
         requests.Add(RouteRequests.Replace(PodPath.HostRoute(address, hostIndex)));
+        AddPodNeighbour(requests, address, hostIndex, podMac);
         foreach (var rule in PodPath.Rules(address, egress))
             requests.Add(RuleRequests.Add(rule).Tolerating(Errno.EEXIST));
     }
@@ -55,6 +61,12 @@ public static class PodPathRequests
         requests.Add(NeighbourRequests.Replace(PodPath.GatewayNeighbour(family, podIndex, index, hostMac)));
         if (PodPath.InPodRule(address, index) is { } rule)
             requests.Add(RuleRequests.Add(rule).Tolerating(Errno.EEXIST));
+    }
+
+    private static void AddPodNeighbour(List<NetlinkRequest> requests, IPAddress address, int hostIndex, MacAddress podMac)
+    {
+        if (PodPath.PodNeighbour(address, hostIndex, podMac) is { } neighbour)
+            requests.Add(NeighbourRequests.Replace(neighbour));
     }
 
     private static void RemoveFromPodRules(List<NetlinkRequest> requests, IPAddress address)

@@ -9,7 +9,8 @@ namespace VpcCni.Shim.Interop;
 /// </summary>
 internal static partial class Libc
 {
-    public const int O_WRONLY = 0x1;
+    public const int O_RDONLY = 0x0;
+    public const int O_RDWR = 0x2;
     public const int O_CLOEXEC = 0x80000;
     public const short POLLIN = 0x1;
     public const short POLLOUT = 0x4;
@@ -73,6 +74,20 @@ internal static partial class Libc
         }
     }
 
+    /// <summary>One pread(2) at offset 0, which leaves the file's position alone. Returns the number of octets; -1 on any error.</summary>
+    public static unsafe int ReadStart(SafeFileHandle file, Span<byte> buffer)
+    {
+        fixed (byte* start = buffer)
+        {
+            while (true)
+            {
+                var read = (int)ReadFileAt(file, start, buffer.Length, 0);
+                if (read >= 0 || Marshal.GetLastPInvokeError() != EINTR)
+                    return read;
+            }
+        }
+    }
+
     /// <summary>
     /// True if the descriptor is ready (data, room, end of file or an error); false after <paramref name="timeoutMilliseconds"/>.
     /// </summary>
@@ -100,6 +115,10 @@ internal static partial class Libc
     // ssize_t read(int fd, void *buf, size_t count);
     [LibraryImport("libc", EntryPoint = "read", SetLastError = true)]
     private static unsafe partial nint ReadFile(SafeFileHandle file, byte* buffer, nint count);
+
+    // ssize_t pread(int fd, void *buf, size_t count, off_t offset);
+    [LibraryImport("libc", EntryPoint = "pread", SetLastError = true)]
+    private static unsafe partial nint ReadFileAt(SafeFileHandle file, byte* buffer, nint count, nint offset);
 
     // ssize_t write(int fd, const void *buf, size_t count);
     [LibraryImport("libc", EntryPoint = "write", SetLastError = true)]

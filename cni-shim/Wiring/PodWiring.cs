@@ -21,15 +21,23 @@ internal sealed class PodWiring(
     PluginLog log
 )
 {
+    /// <summary>RFC 8200, section 5; the kernel has no IPv6 on a link with less (IPV6_MIN_MTU).</summary>
+    private const int LeastIpv6Mtu = 1280;
+
     /// <summary>Wires one interface. Whatever was done when it throws is on the undo stack.</summary>
     public WiredInterface Wire(PodInterface link, UndoStack undo)
     {
+        var ipv6 = link.Addresses.Any(static address => address.AddressFamily == AddressFamily.InterNetworkV6);
+        if (ipv6 && mtu < LeastIpv6Mtu)
+            throw new CniException(
+                CniErrorCode.InvalidConfiguration,
+                $"invalid network configuration: mtu: {mtu}, and the pod has an IPv6 address: expected at least {LeastIpv6Mtu}"
+            );
         // Unique on the veth, which is all that a MAC address on a link with two ends has to be.
         var hostMac = MacAddress.Random(random);
         var podMac = MacAddress.Random(random);
         var (podIndex, hostIndex) = CreateVeth(link, hostMac, podMac, undo);
 
-        var ipv6 = link.Addresses.Any(static address => address.AddressFamily == AddressFamily.InterNetworkV6);
         InterfaceSysctls.PrepareHostVeth(link.HostName, ipv6);
         if (ipv6)
             podNamespace.Run(() => InterfaceSysctls.EnableIpv6(link.Name));
@@ -37,7 +45,7 @@ internal sealed class PodWiring(
         undo.Push($"remove the rules of {string.Join(", ", link.Addresses)}", () => RemoveRules(link));
         var requests = new List<NetlinkRequest>(8) { LinkRequests.SetUp(hostIndex, up: true) };
         foreach (var address in link.Addresses)
-            PodPathRequests.AddHostSide(requests, address, hostIndex, link.Egress);
+            PodPathRequests.AddHostSide(requests, address, hostIndex, link.Egress, podMac);
         host.Execute(requests);
 
         requests = new List<NetlinkRequest>(8) { LinkRequests.SetUp(podIndex, up: true) };

@@ -64,6 +64,24 @@ public sealed class PodPathTests
         Assert.Null(PodPath.InPodRule(Six, index: 0));
     }
 
+    [Fact]
+    public void Host_has_a_neighbour_entry_of_an_IPv6_address_only()
+    {
+        var mac = MacAddress.Parse("02:00:00:00:00:01");
+
+        Assert.Equal(
+            new NeighbourInfo
+            {
+                LinkIndex = 5,
+                Address = Six,
+                Mac = mac,
+                State = NeighbourState.Permanent,
+            },
+            PodPath.PodNeighbour(Six, hostIndex: 5, mac)
+        );
+        Assert.Null(PodPath.PodNeighbour(Four, hostIndex: 5, mac));
+    }
+
     [Theory]
     [InlineData("10.0.0.21/32", true)]
     [InlineData("10.0.0.16/28", false)]
