@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+using System.Net;
+using System.Net.Sockets;
+using VpcCni.Datapath;
 using VpcCni.Logging;
 
 namespace VpcCni.Shim;
@@ -8,8 +11,8 @@ internal sealed record ValidAttachment(string ContainerId, string InterfaceName)
 
 /// <summary>
 /// The network configuration of one call, validated. Keys and defaults are those of the AWS VPC CNI's plugin, so that its conflist works
-/// unchanged; <c>pluginLogFormat</c>, <c>ipamdSocket</c>, <c>ipamdTimeoutSeconds</c>, <c>ipamdWaitSeconds</c> and
-/// <c>statusNeedsFreeAddress</c> are ours.
+/// unchanged; <c>pluginLogFormat</c>, <c>ipamdSocket</c>, <c>ipamdTimeoutSeconds</c>, <c>ipamdWaitSeconds</c>, <c>enableV4Egress</c>,
+/// <c>enableV6Egress</c> and <c>statusNeedsFreeAddress</c> are ours.
 /// </summary>
 internal sealed record NetworkConfig
 {
@@ -43,6 +46,15 @@ internal sealed record NetworkConfig
     /// <summary>STATUS fails while no address is free. Off: a full node is no broken node, and what NotReady does to it is worse.</summary>
     public bool StatusNeedsFreeAddress { get; init; }
 
+    /// <summary>
+    /// Pods without an IPv4 address get a node-local one for connections to IPv4 destinations. Off by default: a conflist that calls
+    /// egress-cni does it by that plugin.
+    /// </summary>
+    public bool V4Egress { get; init; }
+
+    /// <summary>As <see cref="V4Egress"/>, with the families exchanged.</summary>
+    public bool V6Egress { get; init; }
+
     public CniResult? PreviousResult { get; init; }
 
     /// <summary>The pod asks for an interface on every network card (annotation, handed over through a capability).</summary>
@@ -53,4 +65,13 @@ internal sealed record NetworkConfig
 
     /// <summary>Things that were tolerated, for the log.</summary>
     public IReadOnlyList<string> Warnings { get; init; } = [];
+
+    /// <summary>Whether a pod with these addresses gets a node-local address of the family that they lack.</summary>
+    public bool HasNodeLocalAddress(IReadOnlyList<IPAddress> addresses) =>
+        NodeLocalAddresses.MissingFamily(addresses) switch
+        {
+            AddressFamily.InterNetwork => V4Egress,
+            AddressFamily.InterNetworkV6 => V6Egress,
+            _ => false,
+        };
 }

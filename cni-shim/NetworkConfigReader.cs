@@ -115,6 +115,8 @@ internal sealed class NetworkConfigReader
                 : defaults.IpamdTimeout,
             IpamdWait = Number("ipamdWaitSeconds", least: 0, most: 300) is { } wait ? TimeSpan.FromSeconds(wait) : defaults.IpamdWait,
             StatusNeedsFreeAddress = Flag("statusNeedsFreeAddress"),
+            V4Egress = Flag("enableV4Egress"),
+            V6Egress = Flag("enableV6Egress"),
             PreviousResult = PreviousResult(command),
             RequiresMultiNic = RequiresMultiNic(),
             ValidAttachments = command == CniCommand.Gc ? Attachments() : null,

@@ -32,6 +32,13 @@ public static class PodPathRequests
             requests.Add(RuleRequests.Add(rule).Tolerating(Errno.EEXIST));
     }
 
+    /// <summary>
+    /// Reserves a node-local address (<see cref="NodeLocalAddresses"/>) with its host route. The kernel lets one of several plugins have
+    /// it; EEXIST, which counts as success, means that it is in use.
+    /// </summary>
+    public static NetlinkRequest ReserveNodeLocal(IPAddress address, int hostIndex) =>
+        RouteRequests.Add(PodPath.HostRoute(address, hostIndex)).Tolerating(Errno.EEXIST);
+
     /// <summary>Removes the rules of an address, whatever table they lead to; succeeds when there are none.</summary>
     public static void RemoveRules(List<NetlinkRequest> requests, IPAddress address)
     {
@@ -63,7 +70,8 @@ public static class PodPathRequests
             requests.Add(RuleRequests.Add(rule).Tolerating(Errno.EEXIST));
     }
 
-    private static void AddPodNeighbour(List<NetlinkRequest> requests, IPAddress address, int hostIndex, MacAddress podMac)
+    /// <summary>Makes the host's neighbour entry of an address, if it needs one.</summary>
+    public static void AddPodNeighbour(List<NetlinkRequest> requests, IPAddress address, int hostIndex, MacAddress podMac)
     {
         if (PodPath.PodNeighbour(address, hostIndex, podMac) is { } neighbour)
             requests.Add(NeighbourRequests.Replace(neighbour));

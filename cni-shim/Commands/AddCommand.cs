@@ -36,7 +36,7 @@ internal sealed class AddCommand(PluginHost plugin, Invocation invocation, Netwo
             RefuseStrictPolicy(reply);
             var interfaces = PodInterfaces.FromReply(reply, invocation, config);
 
-            var wiring = new PodWiring(host, hostNamespace, pod, podNamespace, config.Mtu, plugin.Random, log);
+            var wiring = new PodWiring(host, hostNamespace, pod, podNamespace, invocation.LinkKey, config.Mtu, plugin.Random, log);
             var wired = new List<WiredInterface>(interfaces.Count);
             foreach (var link in interfaces)
                 wired.Add(wiring.Wire(link, undo));
@@ -46,7 +46,8 @@ internal sealed class AddCommand(PluginHost plugin, Invocation invocation, Netwo
                 log.Info(
                     "wired",
                     (FieldNames.Ip, string.Join(',', interfaces.SelectMany(static link => link.Addresses))),
-                    (FieldNames.Link, interfaces[0].HostName)
+                    (FieldNames.Link, interfaces[0].HostName),
+                    ("egressIp", wired[0].NodeLocal?.ToString())
                 );
             return Result(wired, reply.IPAllocationMetadata[0].DeviceNumber).After(config.PreviousResult);
         }
@@ -211,7 +212,7 @@ internal sealed class AddCommand(PluginHost plugin, Invocation invocation, Netwo
     {
         var interfaces = new List<CniInterface>((2 * wired.Count) + 1);
         var addresses = new List<CniAddress>(wired.Count);
-        foreach (var (link, hostMac, podMac) in wired)
+        foreach (var (link, hostMac, podMac, _) in wired)
         {
             interfaces.Add(new CniInterface(link.HostName, hostMac.ToString(), Mtu: config.Mtu));
             foreach (var address in link.Addresses)

@@ -30,8 +30,8 @@ internal sealed class CheckCommand(PluginHost plugin, Invocation invocation, Net
             foreach (var address in attachment?.Addresses ?? [])
                 if (IPAddress.TryParse(address, out var reserved) && !expected.Any(link => link.Addresses.Contains(reserved)))
                     _problems.Add($"the daemon has {reserved} reserved, prevResult does not have it");
-            foreach (var (index, name, addresses) in expected)
-                CheckInterface(host, pod, index, name, addresses, attachment);
+            foreach (var link in expected)
+                CheckInterface(host, pod, link, attachment);
         }
         catch (NetlinkException exception)
         {
@@ -44,15 +44,9 @@ internal sealed class CheckCommand(PluginHost plugin, Invocation invocation, Net
             );
     }
 
-    private void CheckInterface(
-        RouteNetlink host,
-        RouteNetlink pod,
-        int index,
-        string name,
-        List<IPAddress> addresses,
-        Attachment? attachment
-    )
+    private void CheckInterface(RouteNetlink host, RouteNetlink pod, ExpectedInterface link, Attachment? attachment)
     {
+        var (index, name, addresses) = (link.Index, link.Name, link.Addresses);
         var inside = pod.FindLink(name);
         if (inside is null)
         {
@@ -78,6 +72,22 @@ internal sealed class CheckCommand(PluginHost plugin, Invocation invocation, Net
             // The table that the daemon reports is that of the first interface.
             CheckRules(host, address, index == 0 ? attachment : null);
         }
+        if (index == 0)
+            CheckNodeLocal(host, pod, inside, outside, addresses);
+    }
+
+    /// <summary>
+    /// The node-local address is nowhere but on the pod's link. Pods that egress-cni wired before a switch-over have a link of its instead.
+    /// </summary>
+    private void CheckNodeLocal(RouteNetlink host, RouteNetlink pod, LinkInfo inside, LinkInfo outside, List<IPAddress> addresses)
+    {
+        if (NodeLocalAddresses.MissingFamily(addresses) is not { } family)
+            return;
+        var present = pod.GetAddresses(family, inside.Index).FirstOrDefault(present => NodeLocalAddresses.Contains(present.Address));
+        if (present is not null)
+            CheckPath(host, pod, inside, outside, index: 0, present.Address);
+        else if (config.HasNodeLocalAddress(addresses) && !PodLinkNames.EgressCni.Any(name => pod.FindLink(name) is not null))
+            _problems.Add($"{inside.Name} has no address of {NodeLocalAddresses.Range(family)}, which the configuration asks for");
     }
 
     private void CheckPath(RouteNetlink host, RouteNetlink pod, LinkInfo inside, LinkInfo outside, int index, IPAddress address)
@@ -122,9 +132,9 @@ internal sealed class CheckCommand(PluginHost plugin, Invocation invocation, Net
     }
 
     /// <summary>The pod's interfaces in prevResult that this plugin made, with their positions and addresses.</summary>
-    private List<(int Index, string Name, List<IPAddress> Addresses)> Expected()
+    private List<ExpectedInterface> Expected()
     {
-        var found = new List<(int, string, List<IPAddress>)>();
+        var found = new List<ExpectedInterface>();
         var previous = config.PreviousResult!;
         for (var index = 0; index < Limits.InterfacesPerPod; index++)
         {
@@ -139,7 +149,7 @@ internal sealed class CheckCommand(PluginHost plugin, Invocation invocation, Net
                 )
                     addresses.Add(address.Address);
             if (addresses.Count > 0)
-                found.Add((index, name, addresses));
+                found.Add(new ExpectedInterface(index, name, addresses));
             else if (index == 0)
                 _problems.Add($"prevResult has no address on {name}");
             else
@@ -176,5 +186,13 @@ internal sealed class CheckCommand(PluginHost plugin, Invocation invocation, Net
         {
             throw IpamdErrors.ToCni(exception, "CheckAttachment", ipamd.SocketPath, Limits.Question);
         }
+    }
+
+    /// <summary>An interface in the pod; <paramref name="index"/> is its position.</summary>
+    private sealed class ExpectedInterface(int index, string name, List<IPAddress> addresses)
+    {
+        public int Index => index;
+        public string Name => name;
+        public List<IPAddress> Addresses => addresses;
     }
 }

@@ -58,7 +58,7 @@ internal static class InterfaceSysctls
             if (errno != Errno.None)
                 throw new CniException(
                     CniErrorCode.WiringFailed,
-                    $"the pod has an IPv6 address, and IPv6 cannot be enabled in its namespace: writing 0 to {path} fails with {errno}; "
+                    $"the pod gets an IPv6 address, and IPv6 cannot be enabled in its namespace: writing 0 to {path} fails with {errno}; "
                         + "let the plugin write there, or remove net.ipv6 from the pod's sysctls"
                 );
         }
@@ -71,7 +71,7 @@ internal static class InterfaceSysctls
     private static CniException NoIpv6() =>
         new(
             CniErrorCode.WiringFailed,
-            $"the pod has an IPv6 address, and the kernel has no IPv6 ({Ipv6} is missing): start the node without ipv6.disable=1, or "
+            $"the pod gets an IPv6 address, and the kernel has no IPv6 ({Ipv6} is missing): start the node without ipv6.disable=1, or "
                 + "without IPv6 pods"
         );
 

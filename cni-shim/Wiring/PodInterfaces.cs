@@ -33,13 +33,18 @@ internal static class PodInterfaces
         for (var index = 0; index < interfaces.Length; index++)
         {
             var allocation = reply.IPAllocationMetadata[index];
+            var addresses = AddressesOf(allocation);
             interfaces[index] = new PodInterface(
                 index,
                 PodLinkNames.InPod(invocation.InterfaceName, index),
                 PodLinkNames.Host(config.VethPrefix, invocation.LinkKey, index),
-                AddressesOf(allocation),
+                addresses,
                 EgressOf(allocation)
-            );
+            )
+            {
+                // Only the first interface has default routes.
+                HasNodeLocalAddress = index == 0 && config.HasNodeLocalAddress(addresses),
+            };
         }
         return interfaces;
     }
@@ -82,6 +87,7 @@ internal static class PodInterfaces
         && !address.IsIPv6Multicast
         && !address.IsIPv6LinkLocal
         && !address.IsIPv4MappedToIPv6
+        && !NodeLocalAddresses.Contains(address)
         && !(address.AddressFamily == AddressFamily.InterNetwork && address.GetAddressBytes()[0] is 0 or >= 224);
 
     private static CniException InvalidReply(string what) =>
@@ -89,4 +95,8 @@ internal static class PodInterfaces
 }
 
 /// <summary>What was made for a <see cref="PodInterface"/>.</summary>
-internal sealed record WiredInterface(PodInterface Interface, MacAddress HostMac, MacAddress PodMac);
+/// <param name="Interface">What was asked for.</param>
+/// <param name="HostMac">MAC address of the host end.</param>
+/// <param name="PodMac">MAC address of the pod's end.</param>
+/// <param name="NodeLocal">The node-local address; null if none was asked for.</param>
+internal sealed record WiredInterface(PodInterface Interface, MacAddress HostMac, MacAddress PodMac, IPAddress? NodeLocal);

@@ -135,7 +135,8 @@ internal sealed class PodTeardown(RouteNetlink host, Invocation invocation, CniR
                 links[holder] = link;
             }
             var first = requests.Count;
-            PodPathRequests.RemoveRules(requests, address);
+            if (!NodeLocalAddresses.Contains(address))
+                PodPathRequests.RemoveRules(requests, address);
             if (own.ContainsKey(holder))
                 requests.Add(PodPathRequests.RemoveHostRoute(address, holder));
             parts.Add((address, first, requests.Count));
@@ -208,16 +209,22 @@ internal sealed class PodTeardown(RouteNetlink host, Invocation invocation, CniR
         return (holders, routed);
     }
 
-    /// <summary>The veths between the sandbox's namespace and the host that carry a name of this pod.</summary>
+    /// <summary>
+    /// The veths between the sandbox's namespace and the host that carry a name of this pod, and those that egress-cni made before the node
+    /// was switched over, whose names on the host are random.
+    /// </summary>
     private void FindByNamespace(NetworkNamespace sandbox, Dictionary<int, LinkInfo> own)
     {
         using var pod = sandbox.OpenRouteNetlink();
         foreach (var inside in pod.GetLinks())
         {
-            if (inside.Kind != "veth" || inside.PeerIndex is not { } hostIndex || !IsNamedInPod(inside.Name))
+            var isEgressCni = PodLinkNames.EgressCni.Contains(inside.Name);
+            if (inside.Kind != "veth" || inside.PeerIndex is not { } hostIndex || !(isEgressCni || IsNamedInPod(inside.Name)))
                 continue;
             // Both ends must point at each other: the index of a peer in a third namespace may be that of any link here.
-            if (host.FindLink(hostIndex) is { Kind: "veth" } outside && outside.PeerIndex == inside.Index && IsNamedAfterPod(outside))
+            if (host.FindLink(hostIndex) is not { Kind: "veth" } outside || outside.PeerIndex != inside.Index)
+                continue;
+            if (isEgressCni ? outside.PeerNamespaceId == host.FindNamespaceId(sandbox) : IsNamedAfterPod(outside))
                 own[hostIndex] = outside;
         }
     }

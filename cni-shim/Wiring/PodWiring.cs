@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+using System.Net;
 using System.Net.Sockets;
 using VpcCni.Datapath;
 using VpcCni.Logging;
@@ -16,6 +17,7 @@ internal sealed class PodWiring(
     NetworkNamespace hostNamespace,
     RouteNetlink pod,
     NetworkNamespace podNamespace,
+    PodLinkKey key,
     int mtu,
     Random random,
     PluginLog log
@@ -27,11 +29,14 @@ internal sealed class PodWiring(
     /// <summary>Wires one interface. Whatever was done when it throws is on the undo stack.</summary>
     public WiredInterface Wire(PodInterface link, UndoStack undo)
     {
-        var ipv6 = link.Addresses.Any(static address => address.AddressFamily == AddressFamily.InterNetworkV6);
+        var nodeLocalFamily = link.HasNodeLocalAddress ? NodeLocalAddresses.MissingFamily(link.Addresses) : null;
+        var ipv6 =
+            nodeLocalFamily == AddressFamily.InterNetworkV6
+            || link.Addresses.Any(static address => address.AddressFamily == AddressFamily.InterNetworkV6);
         if (ipv6 && mtu < LeastIpv6Mtu)
             throw new CniException(
                 CniErrorCode.InvalidConfiguration,
-                $"invalid network configuration: mtu: {mtu}, and the pod has an IPv6 address: expected at least {LeastIpv6Mtu}"
+                $"invalid network configuration: mtu: {mtu}, and the pod gets an IPv6 address: expected at least {LeastIpv6Mtu}"
             );
         // Unique on the veth, which is all that a MAC address on a link with two ends has to be.
         var hostMac = MacAddress.Random(random);
@@ -47,13 +52,43 @@ internal sealed class PodWiring(
         foreach (var address in link.Addresses)
             PodPathRequests.AddHostSide(requests, address, hostIndex, link.Egress, podMac);
         host.Execute(requests);
+        var nodeLocal = nodeLocalFamily is { } family ? ReserveNodeLocal(family, hostIndex, podMac) : null;
 
         requests = new List<NetlinkRequest>(8) { LinkRequests.SetUp(podIndex, up: true) };
         foreach (var address in link.Addresses)
             PodPathRequests.AddPodSide(requests, address, podIndex, link.Index, hostMac);
+        if (nodeLocal is not null)
+            PodPathRequests.AddPodSide(requests, nodeLocal, podIndex, link.Index, hostMac);
         pod.Execute(requests);
-        return new WiredInterface(link, hostMac, podMac);
+        return new WiredInterface(link, hostMac, podMac, nodeLocal);
     }
+
+    /// <summary>
+    /// Reserves the first free address and makes the host's side of it. It needs no rules: no table but main routes the range. The undo of
+    /// the link is the undo of its route.
+    /// </summary>
+    private IPAddress ReserveNodeLocal(AddressFamily family, int hostIndex, MacAddress podMac)
+    {
+        var inUse = new List<int>(1);
+        foreach (var address in NodeLocalAddresses.Candidates(family, key))
+        {
+            inUse.Clear();
+            host.Execute([PodPathRequests.ReserveNodeLocal(address, hostIndex)], inUse);
+            if (inUse.Count > 0)
+                continue;
+            var requests = new List<NetlinkRequest>(1);
+            PodPathRequests.AddPodNeighbour(requests, address, hostIndex, podMac);
+            host.Execute(requests);
+            return address;
+        }
+        throw new CniException(
+            CniErrorCode.TryAgainLater,
+            $"all {NodeLocalAddresses.Count} addresses of {NodeLocalAddresses.Range(family)} for {NameOf(family)} egress have a route on "
+                + "this node: find the routes that belong to no pod with `ip route show`, or run fewer pods on the node"
+        );
+    }
+
+    private static string NameOf(AddressFamily family) => family == AddressFamily.InterNetworkV6 ? "IPv6" : "IPv4";
 
     private (int PodIndex, int HostIndex) CreateVeth(PodInterface link, MacAddress hostMac, MacAddress podMac, UndoStack undo)
     {

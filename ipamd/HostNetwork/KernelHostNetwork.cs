@@ -80,6 +80,9 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
                 {
                     if (route is not { Destination: { } destination, Type: RouteType.Unicast } || !PodPath.IsHost(destination))
                         continue;
+                    // The kernel's routes are the only record of them, and no cloud ever gives one to the node.
+                    if (NodeLocalAddresses.Contains(destination.BaseAddress))
+                        continue;
                     var link = links.GetValueOrDefault(route.LinkIndex);
                     routes.Add(
                         new PodRoute(link?.Name ?? $"if{route.LinkIndex}", destination.BaseAddress)
