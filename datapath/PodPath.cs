@@ -83,6 +83,23 @@ public static class PodPath
             Table = vlan.Number,
         };
 
+    /// <summary>
+    /// In the pod: the local route of an IPv6 address, without which the kernel drops packets to it. The kernel makes one itself, with a
+    /// lower metric, but from a work queue: up to tens of milliseconds after the address. Null for IPv4, whose local route comes with the
+    /// address.
+    /// </summary>
+    public static RouteInfo? LocalRoute(IPAddress address, int podIndex) =>
+        address.AddressFamily == AddressFamily.InterNetworkV6
+            ? new RouteInfo
+            {
+                Family = address.AddressFamily,
+                Destination = Host(address),
+                LinkIndex = podIndex,
+                Table = RouteTable.Local,
+                Type = RouteType.Local,
+            }
+            : null;
+
     /// <summary>In the pod: the gateway is on the link, and everything goes through it, also to the pod's own node.</summary>
     public static IEnumerable<RouteInfo> InPod(AddressFamily family, int podIndex, int index)
     {

@@ -63,6 +63,8 @@ public static class PodPathRequests
         // by a second.
         var options = family == AddressFamily.InterNetworkV6 ? new AddressOptions { NoDad = true } : null;
         requests.Add(AddressRequests.Add(podIndex, address, PodPath.Host(address).PrefixLength, options));
+        if (PodPath.LocalRoute(address, podIndex) is { } local)
+            requests.Add(RouteRequests.Add(local));
         foreach (var route in PodPath.InPod(family, podIndex, index))
             requests.Add(RouteRequests.Add(route));
         requests.Add(NeighbourRequests.Replace(PodPath.GatewayNeighbour(family, podIndex, index, hostMac)));

@@ -60,6 +60,9 @@ internal sealed class PodWiring(
         if (nodeLocal is not null)
             PodPathRequests.AddPodSide(requests, nodeLocal, podIndex, link.Index, hostMac);
         pod.Execute(requests);
+        // The end that came up first has a carrier since the other one is up, and still drops what is sent until a work queue of the kernel
+        // has started its transmit queue. A query for the link starts it at once (linkwatch_sync_dev, called by rtnl_getlink).
+        _ = host.FindLink(hostIndex);
         return new WiredInterface(link, hostMac, podMac, nodeLocal);
     }
 

@@ -65,6 +65,16 @@ public sealed class PodPathTests
     }
 
     [Fact]
+    public void Pod_has_a_local_route_of_an_IPv6_address_only()
+    {
+        var route = PodPath.LocalRoute(Six, podIndex: 5)!;
+
+        Assert.Equal("2600:1f13::21/128 via  dev 5 table 255 Global", Shown(route));
+        Assert.Equal(RouteType.Local, route.Type);
+        Assert.Null(PodPath.LocalRoute(Four, podIndex: 5));
+    }
+
+    [Fact]
     public void Host_has_a_neighbour_entry_of_an_IPv6_address_only()
     {
         var mac = MacAddress.Parse("02:00:00:00:00:01");

@@ -39,6 +39,22 @@ public sealed class Ipv6Tests
         Assert.Equal((eth0.Mac, NeighbourState.Permanent), (host.Mac, host.State));
     }
 
+    /// <summary>The kernel's own comes from a work queue, after the plugin may have ended.</summary>
+    [Fact]
+    public async Task Add_makes_the_local_route_that_the_kernel_makes_late()
+    {
+        await using var lab = await StartAsync("six");
+        var pod = lab.CreateNamespace("pod");
+
+        lab.Add(pod);
+
+        using var inside = pod.OpenRouteNetlink();
+        Assert.Contains(
+            inside.GetRoutes(AddressFamily.InterNetworkV6, RouteTable.Local),
+            route => route is { Type: RouteType.Local, Protocol: RouteProtocol.Boot } && route.Destination == new IPNetwork(Six, 128)
+        );
+    }
+
     /// <summary>
     /// A link without a link-local address can send no neighbour solicitation, so a first packet that needed one would never arrive.
     /// </summary>
