@@ -156,6 +156,23 @@ public sealed class NodeLocalEgressTests
         );
     }
 
+    /// <summary>The address is free again at once, although its link stays until the daemon deletes it.</summary>
+    [Fact]
+    public async Task Del_whose_link_the_daemon_deletes_frees_the_address()
+    {
+        await using var lab = await StartAsync(isIpv6: true);
+        lab.Ipamd.State.DeletesLinks = true;
+        var pod = lab.CreateNamespace("pod");
+        var result = lab.Add(pod, more: Enabled);
+
+        Assert.Equal(0, lab.Del(pod.Path!, previous: result).ExitCode);
+
+        Assert.NotNull(lab.HostNetlink.FindLink(HostVeth));
+        Assert.Empty(Routed(lab));
+        lab.Add(pod, container: "c2", more: Enabled);
+        Assert.Equal(NodeLocal(pod), Routed(lab));
+    }
+
     [Fact]
     public async Task Lost_Del_leaks_no_address()
     {
