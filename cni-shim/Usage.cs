@@ -5,7 +5,7 @@ using VpcCni.Shim.Ipamd;
 namespace VpcCni.Shim;
 
 /// <summary>
-/// What a person gets who runs the plugin: it is meant for container runtimes, and says how to ask it something all the same.
+/// The usage text for people: container runtimes run the plugin, and the text says how to run it by hand.
 /// </summary>
 internal static class Usage
 {

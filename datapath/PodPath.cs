@@ -6,15 +6,15 @@ using VpcCni.Netlink;
 namespace VpcCni.Datapath;
 
 /// <summary>
-/// The routes, rules and neighbours of a pod interface, as values: the plugin makes them, CHECK and audit look for them, the daemon repairs
-/// them.
+/// The routes, rules and neighbour entries of a pod interface, as values. The plugin makes them, CHECK and audit compare them, the daemon
+/// repairs them.
 /// </summary>
 public static class PodPath
 {
     private static readonly IPAddress Gateway4 = new([169, 254, 1, 1]);
     private static readonly IPAddress Gateway6 = new([0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
 
-    /// <summary>The address as a range of one: /32 or /128.</summary>
+    /// <summary>Returns the address as a range of one: /32 or /128.</summary>
     public static IPNetwork Host(IPAddress address) => new(address, address.AddressFamily == AddressFamily.InterNetworkV6 ? 128 : 32);
 
     /// <summary>Whether a range is a single address.</summary>

@@ -9,14 +9,13 @@ namespace VpcCni.Datapath;
 public static class PodPathRequests
 {
     /// <summary>
-    /// From-pod rules of an address that are replaced: an earlier pod with the address leaves one when its DEL is lost. More than one is
-    /// another program's.
+    /// Number of from-pod rules of an address that are removed at most: a lost DEL leaves one, and further ones belong to other programs.
     /// </summary>
     private const int StaleRules = 2;
 
     /// <summary>
-    /// Makes the host's side of one address. Takes the address over from the link of a pod whose DEL was lost, and replaces from-pod rules
-    /// that lead to the network interface of an earlier pod.
+    /// Makes the host's side of one address. Replaces the route and the from-pod rules that an earlier pod with the address left because its
+    /// DEL was lost.
     /// </summary>
     /// <param name="requests">Gets the requests.</param>
     /// <param name="address">The pod's.</param>

@@ -158,7 +158,7 @@ internal sealed class CheckCommand(PluginHost plugin, Invocation invocation, Net
         return found;
     }
 
-    /// <summary>Null if the daemon is one (aws-node's) that cannot be asked.</summary>
+    /// <summary>Returns the daemon's record; null if the daemon does not serve CHECK, as that of aws-node.</summary>
     private Attachment? Reservation()
     {
         var ipamd = new IpamdClient(plugin, config, log);

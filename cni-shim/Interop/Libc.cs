@@ -5,7 +5,7 @@ using Microsoft.Win32.SafeHandles;
 namespace VpcCni.Shim.Interop;
 
 /// <summary>
-/// The few calls for which .NET has no equivalent: a write that neither creates nor truncates (sysctl), and a wait with a deadline.
+/// System calls without an equivalent in .NET: a write that neither creates nor truncates (sysctl), and a wait with a deadline.
 /// </summary>
 internal static partial class Libc
 {
@@ -25,7 +25,7 @@ internal static partial class Libc
         public short Returned;
     }
 
-    /// <summary>A file that exists. Null if it cannot be opened; <paramref name="errno"/> says why.</summary>
+    /// <summary>Opens an existing file. Returns null and the reason in <paramref name="errno"/> if that fails.</summary>
     public static SafeFileHandle? TryOpen(string path, int flags, out int errno)
     {
         SafeFileHandle handle;
@@ -89,7 +89,7 @@ internal static partial class Libc
     }
 
     /// <summary>
-    /// True if the descriptor is ready (data, room, end of file or an error); false after <paramref name="timeoutMilliseconds"/>.
+    /// Waits until the descriptor is ready: data, room, end of file or an error. False after <paramref name="timeoutMilliseconds"/>.
     /// </summary>
     public static unsafe bool Wait(int fd, short events, int timeoutMilliseconds)
     {
@@ -99,13 +99,13 @@ internal static partial class Libc
             var ready = PollFds(&poll, 1, timeoutMilliseconds);
             if (ready >= 0)
                 return ready > 0;
-            // A signal restarts the wait from the beginning: this bound only has to exist, not to be exact.
+            // A signal restarts the whole wait, because the bound need not be exact.
             if (Marshal.GetLastPInvokeError() != EINTR)
                 return true;
         }
     }
 
-    /// <summary>Waits for nothing but time.</summary>
+    /// <summary>Sleeps.</summary>
     public static unsafe void Pause(TimeSpan duration) => _ = PollFds(null, 0, (int)duration.TotalMilliseconds);
 
     // int open(const char *pathname, int flags);

@@ -10,8 +10,8 @@ namespace VpcCni.Shim.Wiring;
 /// <summary>Reads the interfaces of a pod from the daemon's reply.</summary>
 internal static class PodInterfaces
 {
-    /// <summary>Checks the daemon's reply: what it says is about to become routes and rules of the host.</summary>
-    /// <exception cref="CniException">The reply makes no sense, or asks for something that this plugin cannot do.</exception>
+    /// <summary>Reads and checks the daemon's reply, which becomes routes and rules of the host.</summary>
+    /// <exception cref="CniException">The reply is invalid, or needs something that this plugin does not support.</exception>
     public static IReadOnlyList<PodInterface> FromReply(AddNetworkReply reply, Invocation invocation, NetworkConfig config)
     {
         if (!reply.Success)
@@ -49,7 +49,7 @@ internal static class PodInterfaces
         return interfaces;
     }
 
-    /// <summary>The addresses in a reply; used for ADD and DEL.</summary>
+    /// <summary>Returns the addresses of an allocation in a reply to ADD or DEL.</summary>
     public static IReadOnlyList<IPAddress> AddressesOf(IPAllocationMetadata allocation)
     {
         var addresses = new List<IPAddress>(1);
@@ -68,7 +68,7 @@ internal static class PodInterfaces
     }
 
     /// <summary>
-    /// Daemons before multi-card support give the device number only: main for the primary interface, else one more than the number.
+    /// Returns the egress of an allocation. Daemons before multi-card support send the device number only.
     /// </summary>
     private static Egress EgressOf(IPAllocationMetadata allocation)
     {
@@ -79,7 +79,7 @@ internal static class PodInterfaces
             : Egress.OfSlot(new Slot(NetworkCard: 0, allocation.DeviceNumber));
     }
 
-    /// <summary>A host route for any other address would take the node off the network.</summary>
+    /// <summary>Whether a pod can have the address: a host route for another one could take the node off the network.</summary>
     private static bool IsUnicast(IPAddress address) =>
         !IPAddress.IsLoopback(address)
         && !address.Equals(IPAddress.Any)

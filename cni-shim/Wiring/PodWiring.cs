@@ -8,9 +8,9 @@ using VpcCni.Netlink;
 namespace VpcCni.Shim.Wiring;
 
 /// <summary>
-/// Wires a pod: a veth pair made in place (one end in the pod's namespace, the peer in the host's; nothing is moved), with both MAC
-/// addresses given at creation so that udev's MACAddressPolicy does not change the host end after the pod has learned it. Messages that
-/// belong together travel in one send. Must run on a thread that is in the host's namespace (sysctls).
+/// Wires a pod with a veth pair, whose ends are created in their namespaces and not moved. Both MAC addresses are set at creation, so that
+/// udev's MACAddressPolicy does not change the host end after the pod has its neighbour entry. Requests of one side are sent together. Must
+/// run on a thread in the host's namespace (sysctls).
 /// </summary>
 internal sealed class PodWiring(
     RouteNetlink host,
@@ -26,7 +26,7 @@ internal sealed class PodWiring(
     /// <summary>RFC 8200, section 5; the kernel has no IPv6 on a link with less (IPV6_MIN_MTU).</summary>
     private const int LeastIpv6Mtu = 1280;
 
-    /// <summary>Wires one interface. Whatever was done when it throws is on the undo stack.</summary>
+    /// <summary>Wires one interface. If it throws, the undo stack has what was done.</summary>
     public WiredInterface Wire(PodInterface link, UndoStack undo)
     {
         var nodeLocalFamily = link.HasNodeLocalAddress ? NodeLocalAddresses.MissingFamily(link.Addresses) : null;
@@ -38,7 +38,7 @@ internal sealed class PodWiring(
                 CniErrorCode.InvalidConfiguration,
                 $"invalid network configuration: mtu: {mtu}, and the pod gets an IPv6 address: expected at least {LeastIpv6Mtu}"
             );
-        // Unique on the veth, which is all that a MAC address on a link with two ends has to be.
+        // A MAC address has to be unique on its veth only.
         var hostMac = MacAddress.Random(random);
         var podMac = MacAddress.Random(random);
         var (podIndex, hostIndex) = CreateVeth(link, hostMac, podMac, undo);
@@ -128,9 +128,8 @@ internal sealed class PodWiring(
     }
 
     /// <summary>
-    /// A pod that is created again under its old name finds the veth of its previous sandbox if that was not deleted yet; the new sandbox
-    /// takes the name over, as in the AWS plugin (and the DEL of the old one leaves ours alone). Anything else that has the name is not
-    /// ours to delete.
+    /// Deletes the host veth of an earlier sandbox of the pod, which has the same name and was not deleted yet, as the AWS plugin does; the DEL
+    /// of the old sandbox leaves the new veth. A link of another kind with that name is an error.
     /// </summary>
     private void RemoveStaleHostVeth(PodInterface link, NetlinkException exists)
     {
