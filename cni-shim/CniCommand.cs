@@ -31,7 +31,7 @@ internal static class CniCommands
             _ => CniCommand.None,
         };
 
-    /// <summary>The protocol version that introduced the command; an older configuration cannot ask for it.</summary>
+    /// <summary>Returns the protocol version that introduced the command; a configuration of an older version cannot use it.</summary>
     public static CniVersion Since(CniCommand command) =>
         command switch
         {

@@ -2,9 +2,8 @@
 namespace VpcCni.Shim;
 
 /// <summary>
-/// The codes of the CNI specification (0 to 99, section "Error") and ours (from 100). Code 3 ("container unknown", which tells the runtime
-/// that nothing needs to be cleaned up) is never sent: an address may be held for the container from an earlier call, and only its DEL
-/// gives it back.
+/// The codes of the CNI specification (0 to 99, section "Error") and ours (from 100). Code 3 ("container unknown": no clean-up is
+/// needed) is never sent: an earlier call may have reserved an address for the container, and only its DEL releases it.
 /// </summary>
 internal enum CniErrorCode
 {
@@ -24,16 +23,16 @@ internal enum CniErrorCode
     /// <summary>The kernel refused a part of the pod's wiring, or it could not be removed.</summary>
     WiringFailed = 100,
 
-    /// <summary>CNI_IFNAME exists in the pod's namespace already, or in another namespace that the container was added with.</summary>
+    /// <summary>CNI_IFNAME exists in the pod's namespace already, or the container is attached in another namespace.</summary>
     InterfaceNameTaken = 101,
 
     /// <summary>CHECK: something that ADD set up is missing or different.</summary>
     CheckFailed = 102,
 
-    /// <summary>ipamd answered with a failure that waiting does not cure, or with nonsense.</summary>
+    /// <summary>ipamd failed in a way that a retry does not cure, or sent an invalid reply.</summary>
     IpamdFailed = 110,
 
-    /// <summary>ipamd asked for something that this plugin cannot do.</summary>
+    /// <summary>ipamd's reply needs something that this plugin does not support.</summary>
     NotSupported = 111,
 
     /// <summary>A defect of the plugin.</summary>

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 namespace VpcCni.Shim;
 
-/// <summary>A failure that the runtime is told about: becomes the error object <c>{cniVersion, code, msg, details}</c> on stdout.</summary>
-/// <param name="code">What kind of failure, for machines.</param>
-/// <param name="message">What was wrong, what was expected and what to do: one sentence.</param>
+/// <summary>A failure that is reported to the runtime, as the error object <c>{cniVersion, code, msg, details}</c> on stdout.</summary>
+/// <param name="code">Kind of failure, for programs.</param>
+/// <param name="message">One sentence: what was wrong, what was expected, what to do.</param>
 /// <param name="details">
-/// What the message does not say: which call, what it answered. libcni prints message and details beside each other, so nothing is in both.
+/// What the message does not say: which call, and its status. Never repeats the message, because libcni prints both.
 /// </param>
 internal sealed class CniException(CniErrorCode code, string message, string details = "", Exception? innerException = null)
     : Exception(message, innerException)

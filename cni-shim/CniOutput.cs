@@ -7,12 +7,12 @@ using System.Text.Json;
 namespace VpcCni.Shim;
 
 /// <summary>
-/// What goes to stdout: one JSON object in the shape of the protocol version that the configuration asks for. The specification's sections
+/// Renders what is written to stdout: one JSON object in the shape of the protocol version that the configuration asks for. The specification's sections
 /// "Success", "Error" and "VERSION".
 /// </summary>
 internal static class CniOutput
 {
-    // Nobody renders this as HTML; errors stay readable.
+    // The output is not embedded in HTML; without its escapes, errors are readable.
     private static readonly JsonWriterOptions Options = new()
     {
         Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
@@ -134,7 +134,7 @@ internal static class CniOutput
             if (address.Gateway.Length > 0)
                 json.WriteString("gateway"u8, address.Gateway);
             json.WriteEndObject();
-            return; // these versions know one address a family
+            return; // These versions have one address per family.
         }
     }
 }

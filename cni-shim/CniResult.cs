@@ -19,16 +19,16 @@ internal sealed record CniAddress(IPAddress Address, int PrefixLength, int? Inte
         new(address, PodPath.Host(address).PrefixLength, @interface);
 }
 
-/// <summary>The result of an ADD: ours, or the prevResult that a runtime hands back.</summary>
+/// <summary>The result of an ADD: ours, or the prevResult that a runtime passes.</summary>
 internal sealed record CniResult(IReadOnlyList<CniInterface> Interfaces, IReadOnlyList<CniAddress> Addresses)
 {
-    /// <summary>Of a plugin before us in the chain; passed through unread.</summary>
+    /// <summary>From an earlier plugin of the chain; passed on unread.</summary>
     public JsonElement? Routes { get; init; }
 
     /// <inheritdoc cref="Routes"/>
     public JsonElement? Dns { get; init; }
 
-    /// <summary>This result behind that of a plugin that ran before, as the specification asks of a chained plugin.</summary>
+    /// <summary>Returns this result appended to that of an earlier plugin, as the specification requires of a chained plugin.</summary>
     public CniResult After(CniResult? previous)
     {
         if (previous is null)

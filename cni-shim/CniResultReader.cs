@@ -5,8 +5,8 @@ using System.Text.Json;
 namespace VpcCni.Shim;
 
 /// <summary>
-/// Reads a prevResult of any protocol version, ours or that of the AWS plugin. What cannot be read is reported and left out rather than
-/// refused: DEL must get as far as it can with a damaged cache.
+/// Reads a prevResult of any protocol version, ours or that of the AWS plugin. Reports and omits what it cannot read,
+/// because DEL must remove what it can with a damaged cache.
 /// </summary>
 internal static class CniResultReader
 {
@@ -41,7 +41,7 @@ internal static class CniResultReader
                 if (Expect(item, JsonValueKind.Object, "an entry of prevResult.ips", problems))
                     AddAddress(item, "address", Number(item, "interface", problems), addresses, problems);
         }
-        // 0.1.0 and 0.2.0 have one address a family and no interfaces.
+        // 0.1.0 and 0.2.0 have one address per family and no interfaces.
         foreach (var key in (ReadOnlySpan<string>)["ip4", "ip6"])
             if (TryGet(json, key, out var family, problems) && family.ValueKind == JsonValueKind.Object)
                 AddAddress(family, "ip", null, addresses, problems);

@@ -14,10 +14,10 @@ internal readonly record struct CniVersion(int Major, int Minor, int Patch) : IC
     public static readonly CniVersion V100 = new(1, 0, 0);
     public static readonly CniVersion V110 = new(1, 1, 0);
 
-    /// <summary>What VERSION answers and what a configuration may ask for, oldest first.</summary>
+    /// <summary>Versions that VERSION lists and that a configuration may have, oldest first.</summary>
     public static readonly CniVersion[] Supported = [V010, new(0, 2, 0), V030, new(0, 3, 1), V040, V100, V110];
 
-    /// <summary>Used in an answer when the configuration's own version is not known (yet).</summary>
+    /// <summary>Version of an answer while that of the configuration is not known.</summary>
     public static CniVersion Newest => V110;
 
     public bool IsSupported => Array.IndexOf(Supported, this) >= 0;

@@ -41,7 +41,7 @@ internal sealed class Dispatcher(PluginHost plugin)
         }
     }
 
-    /// <summary>Returns what goes to stdout; null for the commands whose success says nothing.</summary>
+    /// <summary>Returns the output; null for commands without one.</summary>
     private byte[]? Execute(PluginLog log)
     {
         var invocation = Invocation.Read(plugin.Environment);
@@ -82,7 +82,7 @@ internal sealed class Dispatcher(PluginHost plugin)
         }
     }
 
-    /// <summary>VERSION answers in the version that it is asked in, and must work with an input that nothing can be made of.</summary>
+    /// <summary>Answers VERSION in the version of the input, or in the newest if the input cannot be parsed.</summary>
     private NetworkConfig ReadConfig(Invocation invocation)
     {
         try
@@ -93,7 +93,7 @@ internal sealed class Dispatcher(PluginHost plugin)
         }
         catch (InvalidOperationException exception)
         {
-            // The one thing that a decoded document refuses late: a string with half of a surrogate pair.
+            // A decoded document rejects half of a surrogate pair only when the string is read.
             throw new CniException(
                 CniErrorCode.Undecodable,
                 "the network configuration on stdin has a string that is no valid Unicode",
@@ -155,7 +155,7 @@ internal sealed class Dispatcher(PluginHost plugin)
 
     private int Fail(PluginLog log, CniErrorCode code, string message, string details, Exception exception)
     {
-        // The stack is for the log of a defect; the message of an expected failure says it all.
+        // An expected failure is logged without its stack: the message is complete.
         var number = (int)code;
         if (code == CniErrorCode.Internal)
             log.Error("the plugin failed unexpectedly; this is a defect, please report it", exception, (FieldNames.Code, number));

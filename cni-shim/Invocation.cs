@@ -14,7 +14,7 @@ internal sealed record Invocation(
     bool AllowOwnNamespace
 )
 {
-    /// <summary>What the names of the pod's links are built from.</summary>
+    /// <summary>The key from which the names of the pod's links are built.</summary>
     public PodLinkKey LinkKey => new(Pod.Namespace, Pod.Name, ContainerId, InterfaceName);
 
     private delegate string? Validator(string value);
@@ -23,8 +23,8 @@ internal sealed record Invocation(
 
     private const CniCommand PerAttachment = CniCommand.Add | CniCommand.Del | CniCommand.Check;
 
-    // CNI specification 1.1.0, "CNI operations". CNI_PATH is asked for where the specification does (GC), and not for the commands in which
-    // only delegating plugins need it.
+    // CNI specification 1.1.0, "CNI operations". CNI_PATH is required where the specification requires it (GC), and not for the
+    // commands in which only delegating plugins need it.
     private static readonly Variable[] Variables =
     [
         new("CNI_CONTAINERID", PerAttachment, PerAttachment, ContainerIdProblem),
@@ -87,7 +87,7 @@ internal sealed record Invocation(
         return true;
     }
 
-    /// <summary>The kernel's rule (dev_valid_name) and, stricter, that of the reference library. Null if the name is good.</summary>
+    /// <summary>The kernel's rule (dev_valid_name) and, stricter, that of the reference library. Returns null if the name is valid.</summary>
     public static string? InterfaceNameProblem(string name)
     {
         const int longest = 15; // IFNAMSIZ - 1
@@ -108,13 +108,13 @@ internal sealed record Invocation(
 
     private static string? NetnsProblem(string value) => value.StartsWith('/') ? null : $"'{Printable(value)}' is not an absolute path";
 
-    /// <summary>The problems of one input in one text: the first few, and how many there are.</summary>
+    /// <summary>Joins the problems of one input: the first few, and the number of the others.</summary>
     internal static string Listed(IReadOnlyList<string> problems) =>
         problems.Count <= Limits.Problems
             ? string.Join("; ", problems)
             : $"{string.Join("; ", problems.Take(Limits.Problems))}; and {problems.Count - Limits.Problems} more";
 
-    /// <summary>Input quoted in an error: bounded, and without what would garble a terminal.</summary>
+    /// <summary>Returns input for an error text: truncated, and without control characters.</summary>
     internal static string Printable(string text)
     {
         const int longest = 120;

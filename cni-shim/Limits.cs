@@ -2,46 +2,46 @@
 namespace VpcCni.Shim;
 
 /// <summary>
-/// The bounds of one run. The one on AddNetwork is configurable (<see cref="NetworkConfig.IpamdTimeout"/>); netlink calls are bounded by
+/// Bounds of one run. The deadline of AddNetwork is configurable (<see cref="NetworkConfig.IpamdTimeout"/>); netlink calls are bounded by
 /// their socket.
 /// </summary>
 internal static class Limits
 {
-    /// <summary>Far above any configuration; a prevResult with hundreds of routes has some 100 KiB.</summary>
+    /// <summary>Maximum size of the configuration; a prevResult with hundreds of routes has some 100 KiB.</summary>
     public const int ConfigurationBytes = 4 * 1024 * 1024;
 
-    /// <summary>As deep as the reference library's decoder goes: a prevResult that it has cached must not fail a DEL here.</summary>
+    /// <summary>Depth limit of the reference library's decoder: a prevResult that it cached must not fail a DEL.</summary>
     public const int JsonDepth = 10_000;
 
-    /// <summary>Addresses of a prevResult that a DEL looks for on the host: two families of each interface.</summary>
+    /// <summary>Maximum number of addresses of a prevResult that a DEL removes: two per interface.</summary>
     public const int PreviousAddresses = 2 * InterfacesPerPod;
 
-    /// <summary>Problems that one error or log lists.</summary>
+    /// <summary>Maximum number of problems in one error or log line.</summary>
     public const int Problems = 20;
 
-    /// <summary>For a runtime that opens stdin and forgets to close it.</summary>
+    /// <summary>Deadline for stdin, for a runtime that does not close it.</summary>
     public static readonly TimeSpan Stdin = TimeSpan.FromSeconds(10);
 
-    /// <summary>For a runtime that does not read stderr: a log line is not worth a pod's start.</summary>
+    /// <summary>Deadline for stderr, for a runtime that does not read it: a log line must not delay a pod.</summary>
     public static readonly TimeSpan Stderr = TimeSpan.FromSeconds(1);
 
-    /// <summary>DelNetwork needs no pool; containerd gives a whole teardown one minute.</summary>
+    /// <summary>Deadline of DelNetwork, which does not wait for the pool; containerd's deadline of a whole teardown is one minute.</summary>
     public static readonly TimeSpan Release = TimeSpan.FromSeconds(10);
 
-    /// <summary>CHECK's question and GC's order; GC runs over a whole node.</summary>
+    /// <summary>Deadline of the calls of CHECK and GC; GC covers a whole node.</summary>
     public static readonly TimeSpan Question = TimeSpan.FromSeconds(10);
 
     /// <summary>
-    /// containerd asks STATUS under a lock and without a timeout of its own: a plugin that hangs would hang the node's status.
+    /// Deadline of STATUS. containerd runs it under a lock and without a deadline, so a plugin that hangs would hang the node's status.
     /// </summary>
     public static readonly TimeSpan Status = TimeSpan.FromSeconds(2);
 
     /// <summary>
-    /// Ids and names that are kept for a pod's life. Runtimes' ids have 64 characters, names of Kubernetes objects at most 253; the
-    /// specification has no limit.
+    /// Maximum length of an id or name. Runtimes' ids have 64 characters and names of Kubernetes objects at most 253; the specification has
+    /// no limit.
     /// </summary>
     public const int NameLength = 1024;
 
-    /// <summary>Interfaces of one pod: more than any instance has network cards.</summary>
+    /// <summary>Maximum number of interfaces of one pod: more than any instance has network cards.</summary>
     public const int InterfacesPerPod = 32;
 }

@@ -7,8 +7,8 @@ using VpcCni.Logging;
 namespace VpcCni.Shim;
 
 /// <summary>
-/// Reads the configuration from stdin in three steps that fail with different codes: decode (6), version (1), everything else (7, with all
-/// problems in one error). Unknown keys are tolerated, as the specification asks.
+/// Parses the configuration in three steps that fail with different codes: decode (6), version (1), everything else (7, with all
+/// problems in one error). Unknown keys are ignored, as the specification requires.
 /// </summary>
 internal sealed class NetworkConfigReader
 {
@@ -43,7 +43,7 @@ internal sealed class NetworkConfigReader
         }
     }
 
-    /// <summary>The version that the configuration asks for. Without one it is 0.1.0, as in the reference library.</summary>
+    /// <summary>Returns the configuration's version; without one 0.1.0, as in the reference library.</summary>
     public static CniVersion Version(JsonElement root)
     {
         if (!root.TryGetProperty("cniVersion", out var value) || value.ValueKind == JsonValueKind.Null)
@@ -115,6 +115,8 @@ internal sealed class NetworkConfigReader
                 : defaults.IpamdTimeout,
             IpamdWait = Number("ipamdWaitSeconds", least: 0, most: 300) is { } wait ? TimeSpan.FromSeconds(wait) : defaults.IpamdWait,
             StatusNeedsFreeAddress = Flag("statusNeedsFreeAddress"),
+            V4Egress = Flag("enableV4Egress"),
+            V6Egress = Flag("enableV6Egress"),
             PreviousResult = PreviousResult(command),
             RequiresMultiNic = RequiresMultiNic(),
             ValidAttachments = command == CniCommand.Gc ? Attachments() : null,
@@ -158,7 +160,7 @@ internal sealed class NetworkConfigReader
             return null;
         if (Enum.TryParse<PluginLogLevel>(text, ignoreCase: true, out var level) && !char.IsAsciiDigit(text[0]))
             return level;
-        // The plugin of aws-node goes on with its default; a node must not lose its network over the level of a log.
+        // As in the plugin of aws-node, the default is used: a log level must not take a node's network away.
         _warnings.Add($"pluginLogLevel '{Invocation.Printable(text)}' is unknown, expected DEBUG, INFO, WARN or ERROR; using DEBUG");
         return null;
     }
@@ -168,7 +170,7 @@ internal sealed class NetworkConfigReader
         var text = Text("pluginLogFormat");
         if (string.Equals(text, "json", StringComparison.OrdinalIgnoreCase))
             return LogFormat.Json;
-        // As with the level: tolerated.
+        // Tolerated, as an unknown level is.
         if (!string.IsNullOrEmpty(text) && !string.Equals(text, "text", StringComparison.OrdinalIgnoreCase))
             _warnings.Add($"pluginLogFormat '{Invocation.Printable(text)}' is unknown, expected text or json; using text");
         return LogFormat.Text;
@@ -196,8 +198,8 @@ internal sealed class NetworkConfigReader
                 _problems.Add("prevResult: is missing, and CHECK needs it");
             return null;
         }
-        // DEL goes as far as it can with a damaged cache; for the others a damaged prevResult is the runtime's or a previous plugin's
-        // mistake.
+        // DEL removes what it can with a damaged cache. For the others a damaged prevResult is an error of the runtime or of an earlier
+        // plugin.
         var into = command == CniCommand.Del ? _warnings : _problems;
         if (value.ValueKind == JsonValueKind.Object)
             return CniResultReader.Read(value, into);
@@ -213,12 +215,12 @@ internal sealed class NetworkConfigReader
         && value.ValueKind == JsonValueKind.String
         && value.ValueEquals(MultiNicValue);
 
-    /// <summary>libcni writes the specification's key and, from 1.2.3, an older one beside it; either will do.</summary>
+    /// <summary>libcni writes the specification's key and, from 1.2.3, an older one beside it; either is read.</summary>
     private List<ValidAttachment>? Attachments()
     {
         if (!_root.TryGetProperty("cni.dev/valid-attachments", out var list) && !_root.TryGetProperty("cni.dev/attachments", out list))
             return null;
-        // What Go makes of a list without entries: libcni says so that nothing is attached. A missing key says nothing.
+        // libcni marshals an empty list as null: nothing is attached. A missing key means that the list is unknown.
         if (list.ValueKind == JsonValueKind.Null)
             return [];
         if (list.ValueKind != JsonValueKind.Array)
@@ -244,7 +246,7 @@ internal sealed class NetworkConfigReader
             }
             else
             {
-                // Leaving an entry out would release the address of a running pod.
+                // Without this entry, the address of a running pod would be released.
                 _problems.Add($"cni.dev/valid-attachments[{position}]: expected an object with the strings containerID and ifname");
             }
             position++;
@@ -263,7 +265,7 @@ internal sealed class NetworkConfigReader
     }
 
     /// <summary>
-    /// A whole number, as a number or as a string: the conflist of aws-node is rendered by a template that quotes everything.
+    /// Returns a whole number, from a number or a string: the template of aws-node's conflist quotes everything.
     /// </summary>
     private int? Number(string key, int least, int most)
     {
@@ -285,7 +287,7 @@ internal sealed class NetworkConfigReader
         return null;
     }
 
-    /// <summary>A boolean, or its name as a string: templates can only write strings.</summary>
+    /// <summary>Returns a boolean, from a boolean or its name as a string.</summary>
     private bool Flag(string key)
     {
         if (!_root.TryGetProperty(key, out var value) || value.ValueKind is JsonValueKind.Null or JsonValueKind.False)

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 namespace VpcCni.Shim;
 
-/// <summary>All that one run of the plugin gets from the outside. Program fills it from the process, tests from memory.</summary>
+/// <summary>Everything that one run gets from its process. Program fills it from the real process, tests from memory.</summary>
 internal sealed class PluginHost
 {
     public required Func<string, string?> Environment { get; init; }
 
-    /// <summary>Of the command line. A runtime gives none; whoever gives some is a person.</summary>
+    /// <summary>Arguments of the command line. A runtime passes none.</summary>
     public IReadOnlyList<string> Arguments { get; init; } = [];
 
     /// <summary>The network configuration. Read to its end once, with a bound on its size.</summary>
@@ -19,6 +19,6 @@ internal sealed class PluginHost
 
     public TimeProvider Time { get; init; } = TimeProvider.System;
 
-    /// <summary>For MAC addresses.</summary>
+    /// <summary>Source of MAC addresses.</summary>
     public required Random Random { get; init; }
 }

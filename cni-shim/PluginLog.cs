@@ -17,8 +17,8 @@ internal enum PluginLogLevel
 
 /// <summary>
 /// One line an entry, in the format that the daemon has too (docs/logs.md), to a file or to stderr, never to stdout. Many plugin
-/// processes share the file. A log that cannot be written is no reason to fail or to delay a pod: the lines go to stderr, after one about
-/// the file.
+/// processes share the file. A log that cannot be written neither fails nor delays a pod: the lines go to stderr, after one about the
+/// file.
 /// </summary>
 internal sealed class PluginLog(Stream stderr, TimeProvider time) : IDisposable
 {
@@ -31,7 +31,7 @@ internal sealed class PluginLog(Stream stderr, TimeProvider time) : IDisposable
     private Invocation? _invocation;
     private bool _isStderrGone;
 
-    /// <summary>The call that the lines are about.</summary>
+    /// <summary>Sets the call whose fields every line has.</summary>
     public void Describe(Invocation invocation) => _invocation = invocation;
 
     public void Configure(NetworkConfig config)
@@ -52,7 +52,7 @@ internal sealed class PluginLog(Stream stderr, TimeProvider time) : IDisposable
 
     public void Error(string message, params ReadOnlySpan<PluginLogField> fields) => Write(PluginLogLevel.Error, message, fields);
 
-    /// <summary>With a failure: its words, and its stack if it is a defect.</summary>
+    /// <summary>Logs a failure with its text, and its stack if it is a defect.</summary>
     public void Error(string message, Exception failure, params ReadOnlySpan<PluginLogField> fields) =>
         Write(PluginLogLevel.Error, message, fields, failure);
 
@@ -88,7 +88,7 @@ internal sealed class PluginLog(Stream stderr, TimeProvider time) : IDisposable
         }
         catch (IOException)
         {
-            // The runtime closed stderr, or does not read it; there is nobody left to tell, and another wait would delay the pod.
+            // The runtime closed stderr or does not read it. Another wait would delay the pod.
             _isStderrGone = true;
         }
     }

@@ -2,9 +2,8 @@
 namespace VpcCni.Shim;
 
 /// <summary>
-/// What Kubernetes runtimes put into CNI_ARGS (<c>K=V;K=V</c>). Everything may be absent: podman gives a pod name and no namespace, a
-/// runtime outside Kubernetes gives nothing. Keys that are not ours are ignored, whether or not IgnoreUnknown is set: nothing is gained by
-/// refusing a pod for them.
+/// What Kubernetes runtimes put into CNI_ARGS (<c>K=V;K=V</c>). Every key may be absent: podman sends a pod name without a namespace, and
+/// a runtime outside Kubernetes sends nothing. Other keys are ignored, whether or not IgnoreUnknown is set.
 /// </summary>
 internal sealed record PodArguments(string Name, string Namespace, string InfraContainerId, string Uid)
 {
@@ -12,7 +11,7 @@ internal sealed record PodArguments(string Name, string Namespace, string InfraC
 
     public static readonly PodArguments None = new("", "", "", "");
 
-    /// <summary>Returns what is wrong with the text, or null.</summary>
+    /// <summary>Returns the problem of the text, or null.</summary>
     public static string? TryParse(string? text, out PodArguments arguments)
     {
         arguments = None;

@@ -2,9 +2,9 @@
 namespace VpcCni.Shim;
 
 /// <summary>
-/// What has to be undone if a later step fails. Every step pushes its undo before it does the work (an undo tolerates that there is nothing
-/// to undo), and the catch of the command runs them, newest first. A failing undo is logged and the others still run: the error that is
-/// reported is the one that started it.
+/// The undos of a command's steps, for the case that a later step fails. Every step pushes its undo before it does the work, so an undo
+/// succeeds if there is nothing to undo. The command's catch block runs them, newest first. An undo that fails is logged and the others
+/// still run; the runtime gets the original error.
 /// </summary>
 internal sealed class UndoStack(PluginLog log)
 {

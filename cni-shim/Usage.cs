@@ -5,7 +5,7 @@ using VpcCni.Shim.Ipamd;
 namespace VpcCni.Shim;
 
 /// <summary>
-/// What a person gets who runs the plugin: it is meant for container runtimes, and says how to ask it something all the same.
+/// The usage text for people: container runtimes run the plugin, and the text says how to run it by hand.
 /// </summary>
 internal static class Usage
 {
@@ -19,7 +19,7 @@ internal static class Usage
           versions  VERSIONS
           keys      vethPrefix (eni), mtu (9001), podSGEnforcingMode, pluginLogFile (stderr), pluginLogLevel (DEBUG),
                     pluginLogFormat (text), ipamdSocket (SOCKET), ipamdTimeoutSeconds (30), ipamdWaitSeconds (10),
-                    statusNeedsFreeAddress (false)
+                    statusNeedsFreeAddress (false), enableV4Egress (false), enableV6Egress (false)
           codes     1 to 50 as in the CNI specification; 100 wiring failed, 101 interface name taken, 102 CHECK found a difference,
                     110 ipamd failed, 111 not supported
 

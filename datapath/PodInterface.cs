@@ -11,4 +11,10 @@ namespace VpcCni.Datapath;
 /// <param name="HostName">The end on the host.</param>
 /// <param name="Addresses">One or two.</param>
 /// <param name="Egress">How its traffic leaves the node.</param>
-public sealed record PodInterface(int Index, string Name, string HostName, IReadOnlyList<IPAddress> Addresses, Egress Egress);
+public sealed record PodInterface(int Index, string Name, string HostName, IReadOnlyList<IPAddress> Addresses, Egress Egress)
+{
+    /// <summary>
+    /// Whether the interface also gets one of <see cref="NodeLocalAddresses"/>, of the family that <see cref="Addresses"/> lack.
+    /// </summary>
+    public bool HasNodeLocalAddress { get; init; }
+}

@@ -21,6 +21,9 @@ public static class PodLinkNames
     /// <summary>Characters of the hash in a name. A prefix of four characters and the hash fill the kernel's fifteen (IFNAMSIZ).</summary>
     public const int HashLength = 11;
 
+    /// <summary>Links that the AWS VPC CNI's plugin egress-cni makes in a pod, for IPv4 and for IPv6 destinations.</summary>
+    public static readonly IReadOnlyList<string> EgressCni = ["v4if0", "v6if0"];
+
     private static readonly SearchValues<char> HashCharacters = SearchValues.Create("0123456789abcdef");
 
     /// <summary>The end on the host.</summary>

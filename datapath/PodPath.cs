@@ -6,15 +6,15 @@ using VpcCni.Netlink;
 namespace VpcCni.Datapath;
 
 /// <summary>
-/// The routes, rules and neighbours of a pod interface, as values: the plugin makes them, CHECK and audit look for them, the daemon repairs
-/// them.
+/// The routes, rules and neighbour entries of a pod interface, as values. The plugin makes them, CHECK and audit compare them, the daemon
+/// repairs them.
 /// </summary>
 public static class PodPath
 {
     private static readonly IPAddress Gateway4 = new([169, 254, 1, 1]);
     private static readonly IPAddress Gateway6 = new([0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
 
-    /// <summary>The address as a range of one: /32 or /128.</summary>
+    /// <summary>Returns the address as a range of one: /32 or /128.</summary>
     public static IPNetwork Host(IPAddress address) => new(address, address.AddressFamily == AddressFamily.InterNetworkV6 ? 128 : 32);
 
     /// <summary>Whether a range is a single address.</summary>
@@ -83,6 +83,23 @@ public static class PodPath
             Table = vlan.Number,
         };
 
+    /// <summary>
+    /// In the pod: the local route of an IPv6 address, without which the kernel drops packets to it. The kernel makes one itself, with a
+    /// lower metric, but from a work queue: up to tens of milliseconds after the address. Null for IPv4, whose local route comes with the
+    /// address.
+    /// </summary>
+    public static RouteInfo? LocalRoute(IPAddress address, int podIndex) =>
+        address.AddressFamily == AddressFamily.InterNetworkV6
+            ? new RouteInfo
+            {
+                Family = address.AddressFamily,
+                Destination = Host(address),
+                LinkIndex = podIndex,
+                Table = RouteTable.Local,
+                Type = RouteType.Local,
+            }
+            : null;
+
     /// <summary>In the pod: the gateway is on the link, and everything goes through it, also to the pod's own node.</summary>
     public static IEnumerable<RouteInfo> InPod(AddressFamily family, int podIndex, int index)
     {
@@ -116,6 +133,22 @@ public static class PodPath
             Mac = hostMac,
             State = NeighbourState.Permanent,
         };
+
+    /// <summary>
+    /// On the host: the neighbour entry of a pod's IPv6 address, so that no packet to the pod waits for neighbour discovery. A solicitation
+    /// needs a link-local address of the veth, which the kernel makes late and then checks for a second or more. Null for IPv4, where ARP
+    /// needs no address of the link.
+    /// </summary>
+    public static NeighbourInfo? PodNeighbour(IPAddress address, int hostIndex, MacAddress podMac) =>
+        address.AddressFamily == AddressFamily.InterNetworkV6
+            ? new NeighbourInfo
+            {
+                LinkIndex = hostIndex,
+                Address = address,
+                Mac = podMac,
+                State = NeighbourState.Permanent,
+            }
+            : null;
 
     /// <summary>
     /// In the pod: traffic from the address of an interface after the first uses that interface's table; null for the first.

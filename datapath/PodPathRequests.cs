@@ -9,22 +9,34 @@ namespace VpcCni.Datapath;
 public static class PodPathRequests
 {
     /// <summary>
-    /// From-pod rules of an address that are replaced: an earlier pod with the address leaves one when its DEL is lost. More than one is
-    /// another program's.
+    /// Number of from-pod rules of an address that are removed at most: a lost DEL leaves one, and further ones belong to other programs.
     /// </summary>
     private const int StaleRules = 2;
 
     /// <summary>
-    /// Makes the host's side of one address. Takes the address over from the link of a pod whose DEL was lost, and replaces from-pod rules
-    /// that lead to the network interface of an earlier pod.
+    /// Makes the host's side of one address. Replaces the route and the from-pod rules that an earlier pod with the address left because its
+    /// DEL was lost.
     /// </summary>
-    public static void AddHostSide(List<NetlinkRequest> requests, IPAddress address, int hostIndex, Egress egress)
+    /// <param name="requests">Gets the requests.</param>
+    /// <param name="address">The pod's.</param>
+    /// <param name="hostIndex">The link on the host, which must be up.</param>
+    /// <param name="egress">How the address's traffic leaves the node.</param>
+    /// <param name="podMac">MAC address of the pod's end.</param>
+    public static void AddHostSide(List<NetlinkRequest> requests, IPAddress address, int hostIndex, Egress egress, MacAddress podMac)
     {
         RemoveFromPodRules(requests, address);
         requests.Add(RouteRequests.Replace(PodPath.HostRoute(address, hostIndex)));
+        AddPodNeighbour(requests, address, hostIndex, podMac);
         foreach (var rule in PodPath.Rules(address, egress))
             requests.Add(RuleRequests.Add(rule).Tolerating(Errno.EEXIST));
     }
+
+    /// <summary>
+    /// Reserves a node-local address (<see cref="NodeLocalAddresses"/>) with its host route. The kernel lets one of several plugins have
+    /// it; EEXIST, which counts as success, means that it is in use.
+    /// </summary>
+    public static NetlinkRequest ReserveNodeLocal(IPAddress address, int hostIndex) =>
+        RouteRequests.Add(PodPath.HostRoute(address, hostIndex)).Tolerating(Errno.EEXIST);
 
     /// <summary>Removes the rules of an address, whatever table they lead to; succeeds when there are none.</summary>
     public static void RemoveRules(List<NetlinkRequest> requests, IPAddress address)
@@ -50,11 +62,20 @@ public static class PodPathRequests
         // by a second.
         var options = family == AddressFamily.InterNetworkV6 ? new AddressOptions { NoDad = true } : null;
         requests.Add(AddressRequests.Add(podIndex, address, PodPath.Host(address).PrefixLength, options));
+        if (PodPath.LocalRoute(address, podIndex) is { } local)
+            requests.Add(RouteRequests.Add(local));
         foreach (var route in PodPath.InPod(family, podIndex, index))
             requests.Add(RouteRequests.Add(route));
         requests.Add(NeighbourRequests.Replace(PodPath.GatewayNeighbour(family, podIndex, index, hostMac)));
         if (PodPath.InPodRule(address, index) is { } rule)
             requests.Add(RuleRequests.Add(rule).Tolerating(Errno.EEXIST));
+    }
+
+    /// <summary>Makes the host's neighbour entry of an address, if it needs one.</summary>
+    public static void AddPodNeighbour(List<NetlinkRequest> requests, IPAddress address, int hostIndex, MacAddress podMac)
+    {
+        if (PodPath.PodNeighbour(address, hostIndex, podMac) is { } neighbour)
+            requests.Add(NeighbourRequests.Replace(neighbour));
     }
 
     private static void RemoveFromPodRules(List<NetlinkRequest> requests, IPAddress address)

@@ -28,12 +28,13 @@ using var hostNamespace = NetworkNamespace.OpenCurrent();
 using var podNamespace = NetworkNamespace.Open(netns);
 using var pod = podNamespace.OpenRouteNetlink();
 var hostMac = MacAddress.Random(Random.Shared);
+var podMac = MacAddress.Random(Random.Shared);
 pod.Execute(
     LinkRequests.CreateVeth(
         new VethSpec
         {
             Name = podVeth,
-            Mac = MacAddress.Random(Random.Shared),
+            Mac = podMac,
             Mtu = mtu,
             PeerName = hostVeth,
             PeerNamespace = hostNamespace,
@@ -44,7 +45,7 @@ pod.Execute(
 );
 var created = pod.FindLink(podVeth)!;
 requests.Add(LinkRequests.SetUp(created.PeerIndex!.Value, up: true));
-PodPathRequests.AddHostSide(requests, address, created.PeerIndex.Value, Egress.ByTable(int.Parse(table)));
+PodPathRequests.AddHostSide(requests, address, created.PeerIndex.Value, Egress.ByTable(int.Parse(table)), podMac);
 host.Execute(requests);
 requests.Clear();
 requests.Add(LinkRequests.SetUp(created.Index, up: true));

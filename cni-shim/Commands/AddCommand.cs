@@ -11,7 +11,7 @@ using VpcCni.Shim.Wiring;
 namespace VpcCni.Shim.Commands;
 
 /// <summary>
-/// ADD: reserve an address, wire it, report. Everything that can be refused without the daemon is refused before it is asked.
+/// ADD: reserves addresses, wires them and reports them. Rejects what it can without the daemon before it calls the daemon.
 /// </summary>
 internal sealed class AddCommand(PluginHost plugin, Invocation invocation, NetworkConfig config, PluginLog log)
 {
@@ -20,14 +20,13 @@ internal sealed class AddCommand(PluginHost plugin, Invocation invocation, Netwo
         using var hostNamespace = NetworkNamespace.OpenCurrent();
         using var podNamespace = SandboxNamespace.Open(invocation, hostNamespace);
         using var pod = podNamespace.OpenRouteNetlink();
-        // Before AddNetwork: the address of a running pod, which this very key may hold, must not be released because somebody adds it
-        // twice.
+        // Before AddNetwork: this key may have the address of a running pod, which a repeated ADD must not release.
         using var host = RouteNetlink.Open();
         if (pod.FindLink(invocation.InterfaceName) is { } present && !RemoveReleased(host, present))
             throw PodWiring.NameTaken(invocation.InterfaceName, invocation.Netns);
 
         var ipamd = new IpamdClient(plugin, config, log);
-        // What an undo needs is made before the try, so that it outlives it.
+        // Made before the try block, so that the undos can use it.
         var undo = new UndoStack(log);
         try
         {
@@ -36,7 +35,7 @@ internal sealed class AddCommand(PluginHost plugin, Invocation invocation, Netwo
             RefuseStrictPolicy(reply);
             var interfaces = PodInterfaces.FromReply(reply, invocation, config);
 
-            var wiring = new PodWiring(host, hostNamespace, pod, podNamespace, config.Mtu, plugin.Random, log);
+            var wiring = new PodWiring(host, hostNamespace, pod, podNamespace, invocation.LinkKey, config.Mtu, plugin.Random, log);
             var wired = new List<WiredInterface>(interfaces.Count);
             foreach (var link in interfaces)
                 wired.Add(wiring.Wire(link, undo));
@@ -46,7 +45,8 @@ internal sealed class AddCommand(PluginHost plugin, Invocation invocation, Netwo
                 log.Info(
                     "wired",
                     (FieldNames.Ip, string.Join(',', interfaces.SelectMany(static link => link.Addresses))),
-                    (FieldNames.Link, interfaces[0].HostName)
+                    (FieldNames.Link, interfaces[0].HostName),
+                    ("egressIp", wired[0].NodeLocal?.ToString())
                 );
             return Result(wired, reply.IPAllocationMetadata[0].DeviceNumber).After(config.PreviousResult);
         }
@@ -62,7 +62,7 @@ internal sealed class AddCommand(PluginHost plugin, Invocation invocation, Netwo
         }
     }
 
-    /// <summary>A namespace that is used again right after its DEL: the daemon may not have deleted the link yet.</summary>
+    /// <summary>Deletes a link that the daemon has not deleted yet, in a namespace that is used again right after its DEL.</summary>
     private static bool RemoveReleased(RouteNetlink host, LinkInfo inside)
     {
         if (inside is not { Kind: "veth", PeerIndex: { } hostIndex })
@@ -74,10 +74,10 @@ internal sealed class AddCommand(PluginHost plugin, Invocation invocation, Netwo
     }
 
     /// <summary>
-    /// A container has one namespace for life, and network, container and interface name are one attachment (CNI specification, "ADD").
-    /// Asked for in a second namespace it is refused while the first exists: the address leads there, and wiring it twice would take it
-    /// from a running pod. If that namespace is gone, this is a container that comes back without a DEL, as after a reboot: what it held
-    /// ends first, as by that DEL.
+    /// Reserves the addresses of the attachment, which is network, container and interface name (CNI specification, "ADD"). An attachment
+    /// is in one namespace: while that exists, an ADD into another is rejected, because it would take the address from a running pod. If
+    /// that namespace is gone, the container was started again without a DEL, as after a reboot, and the earlier attachment is deleted
+    /// first.
     /// </summary>
     private AddNetworkReply ReserveOnce(NetworkNamespace own, NetworkNamespace sandbox, IpamdClient ipamd)
     {
@@ -108,7 +108,7 @@ internal sealed class AddCommand(PluginHost plugin, Invocation invocation, Netwo
         }
         catch (NetworkNamespaceException exception)
         {
-            // Not known whether it is gone: its pod may run, and must keep its address.
+            // The pod may be running, and then keeps its address.
             throw new CniException(
                 CniErrorCode.InputOutput,
                 $"{invocation.ContainerId} is attached as {invocation.InterfaceName} in {path} already, and whether that namespace "
@@ -122,7 +122,7 @@ internal sealed class AddCommand(PluginHost plugin, Invocation invocation, Netwo
         return Reserve(ipamd);
     }
 
-    /// <summary>Null if the attachment is gone by now, or was made by a daemon that does not record it.</summary>
+    /// <summary>Returns the namespace of the attachment; null if the attachment is gone, or if its daemon did not record one.</summary>
     private string? EarlierNamespace(IpamdClient ipamd)
     {
         try
@@ -171,8 +171,8 @@ internal sealed class AddCommand(PluginHost plugin, Invocation invocation, Netwo
     }
 
     /// <summary>
-    /// In strict mode a pod must not run before the policy agent has closed it, and this version does not call the agent: an open pod would
-    /// be worse than none.
+    /// Rejects strict mode, in which a pod must not run before the policy agent has applied its policies: this version does not call the
+    /// agent.
     /// </summary>
     private static void RefuseStrictPolicy(AddNetworkReply reply)
     {
@@ -184,8 +184,8 @@ internal sealed class AddCommand(PluginHost plugin, Invocation invocation, Netwo
     }
 
     /// <summary>
-    /// Our own interface has been undone by now. A veth that has the name all the same belongs to another ADD of this very attachment,
-    /// which came first and holds the address: it keeps it.
+    /// Releases the address, unless a veth with the interface's name exists: the undo has removed this ADD's veth, so it belongs to another
+    /// ADD of the attachment, which was first and keeps the address.
     /// </summary>
     private void ReleaseUnlessAttached(RouteNetlink pod, IpamdClient ipamd)
     {
@@ -211,14 +211,14 @@ internal sealed class AddCommand(PluginHost plugin, Invocation invocation, Netwo
     {
         var interfaces = new List<CniInterface>((2 * wired.Count) + 1);
         var addresses = new List<CniAddress>(wired.Count);
-        foreach (var (link, hostMac, podMac) in wired)
+        foreach (var (link, hostMac, podMac, _) in wired)
         {
             interfaces.Add(new CniInterface(link.HostName, hostMac.ToString(), Mtu: config.Mtu));
             foreach (var address in link.Addresses)
                 addresses.Add(CniAddress.Host(address, interfaces.Count));
             interfaces.Add(new CniInterface(link.Name, podMac.ToString(), invocation.Netns, config.Mtu));
         }
-        // For the plugin of aws-node, should the node be switched back: VLAN 0 says that this is no branch interface pod.
+        // For the plugin of aws-node, if the node is switched back: VLAN 0 means that the pod has no branch interface.
         interfaces.Add(new CniInterface(PodLinkNames.Marker(invocation.LinkKey), "0", deviceNumber.ToString()));
         return new CniResult(interfaces, addresses);
     }

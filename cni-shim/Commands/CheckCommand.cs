@@ -9,8 +9,8 @@ using VpcCni.Shim.Ipamd;
 namespace VpcCni.Shim.Commands;
 
 /// <summary>
-/// CHECK: is what ADD made still there, and is the address still reserved? All differences in one error. Not compared: MAC, MTU and the
-/// pod's own routes, which plugins after us in the chain may change.
+/// CHECK: compares what ADD made with what is there, and asks the daemon whether the addresses are still reserved. Reports all differences
+/// in one error. Does not compare MTU and the pod's own routes, which plugins after this one in the chain may change.
 /// </summary>
 internal sealed class CheckCommand(PluginHost plugin, Invocation invocation, NetworkConfig config, PluginLog log)
 {
@@ -26,11 +26,12 @@ internal sealed class CheckCommand(PluginHost plugin, Invocation invocation, Net
         var attachment = Reservation();
         try
         {
-            var addresses = Expected();
+            var expected = Expected();
             foreach (var address in attachment?.Addresses ?? [])
-                if (IPAddress.TryParse(address, out var reserved) && !addresses.Contains(reserved))
+                if (IPAddress.TryParse(address, out var reserved) && !expected.Any(link => link.Addresses.Contains(reserved)))
                     _problems.Add($"the daemon has {reserved} reserved, prevResult does not have it");
-            CheckKernel(host, pod, addresses, attachment);
+            foreach (var link in expected)
+                CheckInterface(host, pod, link, attachment);
         }
         catch (NetlinkException exception)
         {
@@ -43,12 +44,13 @@ internal sealed class CheckCommand(PluginHost plugin, Invocation invocation, Net
             );
     }
 
-    private void CheckKernel(RouteNetlink host, RouteNetlink pod, List<IPAddress> addresses, Attachment? attachment)
+    private void CheckInterface(RouteNetlink host, RouteNetlink pod, ExpectedInterface link, Attachment? attachment)
     {
-        var inside = pod.FindLink(invocation.InterfaceName);
+        var (index, name, addresses) = (link.Index, link.Name, link.Addresses);
+        var inside = pod.FindLink(name);
         if (inside is null)
         {
-            _problems.Add($"{invocation.InterfaceName} does not exist in {invocation.Netns}");
+            _problems.Add($"{name} does not exist in {invocation.Netns}");
             return;
         }
         if (!inside.IsUp)
@@ -63,23 +65,35 @@ internal sealed class CheckCommand(PluginHost plugin, Invocation invocation, Net
             _problems.Add($"{outside.Name} is down");
 
         foreach (var address in addresses)
-            CheckAddress(host, pod, inside, outside, address, attachment);
+        {
+            if (!pod.GetAddresses(address.AddressFamily, inside.Index).Any(present => present.Address.Equals(address)))
+                _problems.Add($"{inside.Name} does not have {address}");
+            CheckPath(host, pod, inside, outside, index, address);
+            // The table that the daemon reports is that of the first interface.
+            CheckRules(host, address, index == 0 ? attachment : null);
+        }
+        if (index == 0)
+            CheckNodeLocal(host, pod, inside, outside, addresses);
     }
 
-    private void CheckAddress(
-        RouteNetlink host,
-        RouteNetlink pod,
-        LinkInfo inside,
-        LinkInfo outside,
-        IPAddress address,
-        Attachment? attachment
-    )
+    /// <summary>
+    /// The node-local address is nowhere but on the pod's link. Pods that egress-cni wired before a switch-over have a link of its instead.
+    /// </summary>
+    private void CheckNodeLocal(RouteNetlink host, RouteNetlink pod, LinkInfo inside, LinkInfo outside, List<IPAddress> addresses)
+    {
+        if (NodeLocalAddresses.MissingFamily(addresses) is not { } family)
+            return;
+        var present = pod.GetAddresses(family, inside.Index).FirstOrDefault(present => NodeLocalAddresses.Contains(present.Address));
+        if (present is not null)
+            CheckPath(host, pod, inside, outside, index: 0, present.Address);
+        else if (config.HasNodeLocalAddress(addresses) && !PodLinkNames.EgressCni.Any(name => pod.FindLink(name) is not null))
+            _problems.Add($"{inside.Name} has no address of {NodeLocalAddresses.Range(family)}, which the configuration asks for");
+    }
+
+    private void CheckPath(RouteNetlink host, RouteNetlink pod, LinkInfo inside, LinkInfo outside, int index, IPAddress address)
     {
         var family = address.AddressFamily;
-        if (!pod.GetAddresses(family, inside.Index).Any(present => present.Address.Equals(address)))
-            _problems.Add($"{inside.Name} does not have {address}");
-
-        var gateway = PodPath.Gateway(family, index: 0);
+        var gateway = PodPath.Gateway(family, index);
         var neighbour = pod.GetNeighbours(family, inside.Index).FirstOrDefault(present => present.Address.Equals(gateway));
         if (neighbour is null || neighbour.Mac != outside.Mac)
             _problems.Add($"the pod's neighbour entry for {gateway} is {neighbour?.Mac?.ToString() ?? "missing"}, expected {outside.Mac}");
@@ -91,12 +105,25 @@ internal sealed class CheckCommand(PluginHost plugin, Invocation invocation, Net
         else if (route.LinkIndex != outside.Index)
             _problems.Add($"the host routes {address} to link {route.LinkIndex}, expected {outside.Name} ({outside.Index})");
 
-        var rules = host.GetRules(family);
+        // A missing entry is no difference: the kernel drops it with a link that goes down, and neighbour discovery makes another.
+        if (
+            inside.Mac is { } podMac
+            && PodPath.PodNeighbour(address, outside.Index, podMac) is not null
+            && host.GetNeighbours(family, outside.Index).FirstOrDefault(present => present.Address.Equals(address)) is { Mac: { } mac }
+            && mac != podMac
+        )
+            _problems.Add($"the host's neighbour entry for {address} is {mac}, expected {podMac}");
+    }
+
+    private void CheckRules(RouteNetlink host, IPAddress address, Attachment? attachment)
+    {
+        var destination = PodPath.Host(address);
+        var rules = host.GetRules(address.AddressFamily);
         if (!rules.Any(rule => rule.Priority == RulePriorities.ToPod && rule.Destination == destination && rule.Table == RouteTable.Main))
             _problems.Add($"the host has no rule {RulePriorities.ToPod} to {address}");
         if (
             attachment is { RouteTable: not 0 and not RouteTable.Main }
-            && attachment.Addresses.Contains(address.ToString())
+            && attachment.Addresses.Any(text => IPAddress.TryParse(text, out var reserved) && reserved.Equals(address))
             && !rules.Any(rule =>
                 rule.Priority == RulePriorities.FromPod && rule.Source == destination && rule.Table == (int)attachment.RouteTable
             )
@@ -104,24 +131,34 @@ internal sealed class CheckCommand(PluginHost plugin, Invocation invocation, Net
             _problems.Add($"the host has no rule {RulePriorities.FromPod} from {address} to table {attachment.RouteTable}");
     }
 
-    /// <summary>The addresses that prevResult has on our interface.</summary>
-    private List<IPAddress> Expected()
+    /// <summary>The pod's interfaces in prevResult that this plugin made, with their positions and addresses.</summary>
+    private List<ExpectedInterface> Expected()
     {
-        var addresses = new List<IPAddress>();
-        foreach (var address in config.PreviousResult!.Addresses)
-            if (
-                address.Interface is { } index
-                && index >= 0
-                && index < config.PreviousResult.Interfaces.Count
-                && config.PreviousResult.Interfaces[index].Name == invocation.InterfaceName
-            )
-                addresses.Add(address.Address);
-        if (addresses.Count == 0)
-            _problems.Add($"prevResult has no address on {invocation.InterfaceName}");
-        return addresses;
+        var found = new List<ExpectedInterface>();
+        var previous = config.PreviousResult!;
+        for (var index = 0; index < Limits.InterfacesPerPod; index++)
+        {
+            var name = PodLinkNames.InPod(invocation.InterfaceName, index);
+            var addresses = new List<IPAddress>();
+            foreach (var address in previous.Addresses)
+                if (
+                    address.Interface is { } position
+                    && position >= 0
+                    && position < previous.Interfaces.Count
+                    && previous.Interfaces[position].Name == name
+                )
+                    addresses.Add(address.Address);
+            if (addresses.Count > 0)
+                found.Add(new ExpectedInterface(index, name, addresses));
+            else if (index == 0)
+                _problems.Add($"prevResult has no address on {name}");
+            else
+                break;
+        }
+        return found;
     }
 
-    /// <summary>Null if the daemon is one (aws-node's) that cannot be asked.</summary>
+    /// <summary>Returns the daemon's record; null if the daemon does not serve CHECK, as that of aws-node.</summary>
     private Attachment? Reservation()
     {
         var ipamd = new IpamdClient(plugin, config, log);
@@ -149,5 +186,13 @@ internal sealed class CheckCommand(PluginHost plugin, Invocation invocation, Net
         {
             throw IpamdErrors.ToCni(exception, "CheckAttachment", ipamd.SocketPath, Limits.Question);
         }
+    }
+
+    /// <summary>An interface in the pod; <paramref name="index"/> is its position.</summary>
+    private sealed class ExpectedInterface(int index, string name, List<IPAddress> addresses)
+    {
+        public int Index => index;
+        public string Name => name;
+        public List<IPAddress> Addresses => addresses;
     }
 }

@@ -9,11 +9,11 @@ using VpcCni.Shim.Wiring;
 namespace VpcCni.Shim.Commands;
 
 /// <summary>
-/// DEL: take the addresses off what is proven to be the sandbox's, then give them back, so that no address is free while it is still wired;
-/// then delete the links, unless the daemon says that it does (docs/adr/0011-links-are-deleted-together.md), and whatever only its answer
-/// proves. Succeeds if there is nothing to delete and if the daemon is down (then the links that carry the pod's name and that nothing
-/// alive can be behind go, too, and a note is left for the daemon); fails, so that the runtime comes again, if the kernel or a running
-/// daemon refuses.
+/// DEL: removes rules and routes that are proven to be the sandbox's, then releases the addresses, so that no address is free while it is
+/// wired. Then deletes the links, unless the daemon does (docs/adr/0011-links-are-deleted-together.md), and what only the daemon's reply
+/// proves. Succeeds if there is nothing to delete. Succeeds if the daemon is down: then it also deletes links that are named after the pod
+/// and have no live namespace behind them, and leaves a note for the daemon. Fails if the kernel or a running daemon refuses, so that the
+/// runtime tries again.
 /// </summary>
 internal sealed class DelCommand(PluginHost plugin, Invocation invocation, NetworkConfig config, PluginLog log)
 {
@@ -57,7 +57,7 @@ internal sealed class DelCommand(PluginHost plugin, Invocation invocation, Netwo
             K8SPODUID = invocation.Pod.Uid,
         };
 
-    /// <summary>No reply if the daemon is down or does not know the attachment.</summary>
+    /// <summary>Releases the addresses. Returns no reply if the daemon is down or has no such attachment.</summary>
     private (DelNetworkReply? Reply, bool DaemonDeletesLinks) Release(PodTeardown teardown)
     {
         var ipamd = new IpamdClient(plugin, config, log);
@@ -80,8 +80,8 @@ internal sealed class DelCommand(PluginHost plugin, Invocation invocation, Netwo
         }
         catch (RpcException exception) when (IpamdErrors.IsDown(exception))
         {
-            // The runtime must be able to remove pods while the daemon restarts. Whether a call without an answer was carried out is not
-            // known: the daemon finds that out when it takes the note.
+            // The runtime must be able to remove pods while the daemon restarts. Whether a call without an answer was executed is not
+            // known; the daemon determines that when it reads the note.
             teardown.RemoveAbandoned();
             var outlook = MissedDelNote.TryLeave(plugin, invocation, config, log)
                 ? "a note is left, by which it releases the address when it runs again"

@@ -6,7 +6,7 @@ using VpcCni.Shim.Ipamd;
 namespace VpcCni.Shim.Commands;
 
 /// <summary>
-/// GC: hands the runtime's list of valid attachments to the daemon, which releases the others and removes what the host still has of them.
+/// GC: sends the runtime's list of valid attachments to the daemon, which releases the others and removes their wiring.
 /// </summary>
 internal sealed class GcCommand(PluginHost plugin, NetworkConfig config, PluginLog log)
 {

@@ -4,12 +4,12 @@ using VpcCni.Netlink;
 
 namespace VpcCni.Shim.Commands;
 
-/// <summary>The network namespace behind CNI_NETNS, as ADD and CHECK (which need it) and DEL (which does not) see it.</summary>
+/// <summary>Opens the network namespace of CNI_NETNS: required for ADD and CHECK, optional for DEL.</summary>
 internal static class SandboxNamespace
 {
     /// <summary>
-    /// Fails with code 4, whose message names the variable. Code 3 ("container unknown") would tell the runtime that no cleanup is needed,
-    /// which is wrong for an address that an earlier call reserved; and the reference library's code 8 means the plugin's own namespace.
+    /// Fails with code 4, whose message names the variable. Code 3 ("container unknown") would mean that no clean-up is needed, which is
+    /// wrong if an earlier call reserved an address. The reference library's code 8 means the plugin's own namespace.
     /// </summary>
     public static NetworkNamespace Open(Invocation invocation, NetworkNamespace own)
     {
@@ -31,7 +31,7 @@ internal static class SandboxNamespace
         );
     }
 
-    /// <summary>Null if the namespace is not given, is gone, or is the host's: then nothing in it is the pod's.</summary>
+    /// <summary>Returns null if the namespace is not given, is gone, or is the host's.</summary>
     public static NetworkNamespace? TryOpen(Invocation invocation, NetworkNamespace own, PluginLog log)
     {
         if (invocation.Netns.Length == 0)
@@ -52,8 +52,8 @@ internal static class SandboxNamespace
     }
 
     /// <summary>
-    /// After the wiring: a namespace that was deleted meanwhile lives on by our own reference only, and would take the veth with it and
-    /// leave the rules.
+    /// Checks after the wiring that the path still leads to the namespace. One that was deleted meanwhile exists only by this process's
+    /// reference; its veth would go with the process, and its rules would stay.
     /// </summary>
     public static void CheckUnchanged(Invocation invocation, NetworkNamespace sandbox)
     {

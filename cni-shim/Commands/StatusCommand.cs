@@ -5,9 +5,9 @@ using VpcCni.Shim.Ipamd;
 namespace VpcCni.Shim.Commands;
 
 /// <summary>
-/// STATUS: can an ADD be served now? A failure makes the node NotReady, and after a while evicts its pods, so an empty pool that can grow,
-/// or that fills up when pods leave, is no failure (the specification suggests otherwise), unless the operator asks for it with
-/// <c>statusNeedsFreeAddress</c>.
+/// STATUS: reports whether an ADD can be served. A failure makes the node NotReady, which evicts its pods after a while. So an empty pool,
+/// which can grow or gets addresses back when pods end, is no failure, although the specification suggests it;
+/// <c>statusNeedsFreeAddress</c> makes it one.
 /// </summary>
 internal sealed class StatusCommand(PluginHost plugin, NetworkConfig config, PluginLog log)
 {

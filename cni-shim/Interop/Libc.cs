@@ -5,11 +5,12 @@ using Microsoft.Win32.SafeHandles;
 namespace VpcCni.Shim.Interop;
 
 /// <summary>
-/// The few calls for which .NET has no equivalent: a write that neither creates nor truncates (sysctl), and a wait with a deadline.
+/// System calls without an equivalent in .NET: a write that neither creates nor truncates (sysctl), and a wait with a deadline.
 /// </summary>
 internal static partial class Libc
 {
-    public const int O_WRONLY = 0x1;
+    public const int O_RDONLY = 0x0;
+    public const int O_RDWR = 0x2;
     public const int O_CLOEXEC = 0x80000;
     public const short POLLIN = 0x1;
     public const short POLLOUT = 0x4;
@@ -24,7 +25,7 @@ internal static partial class Libc
         public short Returned;
     }
 
-    /// <summary>A file that exists. Null if it cannot be opened; <paramref name="errno"/> says why.</summary>
+    /// <summary>Opens an existing file. Returns null and the reason in <paramref name="errno"/> if that fails.</summary>
     public static SafeFileHandle? TryOpen(string path, int flags, out int errno)
     {
         SafeFileHandle handle;
@@ -73,8 +74,22 @@ internal static partial class Libc
         }
     }
 
+    /// <summary>One pread(2) at offset 0, which leaves the file's position alone. Returns the number of octets; -1 on any error.</summary>
+    public static unsafe int ReadStart(SafeFileHandle file, Span<byte> buffer)
+    {
+        fixed (byte* start = buffer)
+        {
+            while (true)
+            {
+                var read = (int)ReadFileAt(file, start, buffer.Length, 0);
+                if (read >= 0 || Marshal.GetLastPInvokeError() != EINTR)
+                    return read;
+            }
+        }
+    }
+
     /// <summary>
-    /// True if the descriptor is ready (data, room, end of file or an error); false after <paramref name="timeoutMilliseconds"/>.
+    /// Waits until the descriptor is ready: data, room, end of file or an error. False after <paramref name="timeoutMilliseconds"/>.
     /// </summary>
     public static unsafe bool Wait(int fd, short events, int timeoutMilliseconds)
     {
@@ -84,13 +99,13 @@ internal static partial class Libc
             var ready = PollFds(&poll, 1, timeoutMilliseconds);
             if (ready >= 0)
                 return ready > 0;
-            // A signal restarts the wait from the beginning: this bound only has to exist, not to be exact.
+            // A signal restarts the whole wait, because the bound need not be exact.
             if (Marshal.GetLastPInvokeError() != EINTR)
                 return true;
         }
     }
 
-    /// <summary>Waits for nothing but time.</summary>
+    /// <summary>Sleeps.</summary>
     public static unsafe void Pause(TimeSpan duration) => _ = PollFds(null, 0, (int)duration.TotalMilliseconds);
 
     // int open(const char *pathname, int flags);
@@ -100,6 +115,10 @@ internal static partial class Libc
     // ssize_t read(int fd, void *buf, size_t count);
     [LibraryImport("libc", EntryPoint = "read", SetLastError = true)]
     private static unsafe partial nint ReadFile(SafeFileHandle file, byte* buffer, nint count);
+
+    // ssize_t pread(int fd, void *buf, size_t count, off_t offset);
+    [LibraryImport("libc", EntryPoint = "pread", SetLastError = true)]
+    private static unsafe partial nint ReadFileAt(SafeFileHandle file, byte* buffer, nint count, nint offset);
 
     // ssize_t write(int fd, const void *buf, size_t count);
     [LibraryImport("libc", EntryPoint = "write", SetLastError = true)]

@@ -9,7 +9,7 @@ namespace VpcCni.Shim.Interop;
 /// overwrites it.
 /// </summary>
 /// <param name="patience">
-/// Bound on each wait: a runtime that does not close its end, or does not read, must not leave a process behind for every pod.
+/// Bound on each wait, for a runtime that neither reads nor closes its end: it must not leave one process per pod.
 /// </param>
 internal sealed class ProcessStream(int fd, TimeSpan patience) : Stream
 {

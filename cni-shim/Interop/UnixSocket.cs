@@ -7,8 +7,7 @@ using VpcCni.Netlink;
 namespace VpcCni.Shim.Interop;
 
 /// <summary>
-/// A connected Unix stream socket with a bound on every wait, and nothing behind it: the framework's Socket brings an event loop and a
-/// thread along. Failures are <see cref="IOException"/>, an expired wait <see cref="TimeoutException"/>.
+/// A connected Unix stream socket with a bound on every wait. The framework's Socket would start an event loop and a thread. Failures are <see cref="IOException"/>, an expired wait <see cref="TimeoutException"/>.
 /// </summary>
 internal sealed partial class UnixSocket : IDisposable
 {
@@ -26,7 +25,7 @@ internal sealed partial class UnixSocket : IDisposable
     private UnixSocket(SafeFileHandle handle) => _handle = handle;
 
     /// <summary>
-    /// A Unix socket connects at once or not at all; EAGAIN means that the listener's backlog is full, and is waited out.
+    /// Connects. A Unix socket connects at once or fails; EAGAIN, a full backlog of the listener, is retried until the timeout.
     /// </summary>
     public static unsafe UnixSocket Connect(string path, TimeSpan timeout)
     {
@@ -78,7 +77,7 @@ internal sealed partial class UnixSocket : IDisposable
         }
     }
 
-    /// <summary>At least one byte; 0 at the end.</summary>
+    /// <summary>Receives at least one byte; returns 0 at the end.</summary>
     public unsafe int Receive(Span<byte> buffer, TimeSpan timeout)
     {
         while (true)

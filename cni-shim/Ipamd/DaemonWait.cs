@@ -6,11 +6,11 @@ using VpcCni.Shim.Interop;
 namespace VpcCni.Shim.Ipamd;
 
 /// <summary>
-/// Repeats a call while the daemon is away: it restarts, or is updated. Only for calls that may be carried out twice; AddNetwork returns
-/// what the attachment holds already. Bounded twice: by the call's own time, and by <paramref name="longest"/>.
+/// Repeats a call while the daemon is down, as during a restart or an update. Only for idempotent calls; a repeated AddNetwork returns
+/// what the attachment has. Bounded twice: by the call's own time, and by <paramref name="longest"/>.
 /// </summary>
 /// <param name="socketPath">For the log.</param>
-/// <param name="longest">How long the daemon may be away in this run of the plugin; 0: no call is repeated.</param>
+/// <param name="longest">Maximum wait for the daemon in this run of the plugin; 0: no call is repeated.</param>
 /// <param name="time">Monotonic.</param>
 /// <param name="log">Gets one line, when the wait begins.</param>
 internal sealed class DaemonWait(string socketPath, TimeSpan longest, TimeProvider time, PluginLog log)
@@ -20,11 +20,11 @@ internal sealed class DaemonWait(string socketPath, TimeSpan longest, TimeProvid
 
     private static readonly TimeSpan LongestPause = TimeSpan.FromMilliseconds(250);
 
-    /// <summary>Of the first call that found nobody; null while none did.</summary>
+    /// <summary>Time of the first call that found no daemon; null if none did.</summary>
     private long? _awaySince;
 
-    /// <param name="timeout">Of the call, its repetitions and the pauses between them together.</param>
-    /// <param name="call">Gets what is left of it.</param>
+    /// <param name="timeout">Bound on the call, its repetitions and the pauses together.</param>
+    /// <param name="call">The call; gets the remaining time.</param>
     public T Run<T>(TimeSpan timeout, Func<TimeSpan, T> call)
     {
         var started = time.GetTimestamp();

@@ -6,9 +6,8 @@ using VpcCni.Protos.V1;
 namespace VpcCni.Shim.Ipamd;
 
 /// <summary>
-/// The calls of one run of the plugin. They block: the plugin has nothing else to do, and its thread is the one that may touch the host's
-/// namespace. Each has a deadline. Failures are <see cref="RpcException"/>; the commands decide what they mean, <see cref="IpamdErrors"/>
-/// how they read.
+/// The calls of one run of the plugin. They block, because the plugin has nothing else to do. Each has a deadline. Failures are
+/// <see cref="RpcException"/>; <see cref="IpamdErrors"/> turns them into CNI errors.
 /// </summary>
 internal sealed class IpamdClient
 {
@@ -35,20 +34,20 @@ internal sealed class IpamdClient
     public string SocketPath { get; }
 
     /// <summary>
-    /// The answer to the last call says that the daemon deletes the links in <see cref="Netlink.LinkGroups.Released"/>. That of aws-node
-    /// never says so.
+    /// Whether the last reply says that the daemon deletes the links in <see cref="Netlink.LinkGroups.Released"/>. The daemon of aws-node
+    /// never does.
     /// </summary>
     public bool DaemonDeletesLinks => _invoker.ResponseHeaders.ContainsKey(DeletesLinks);
 
     /// <summary>
-    /// The answer to the last AddNetwork is what the attachment held before, and it was asked for with another namespace. A daemon of
-    /// aws-node never says so.
+    /// Whether the last AddNetwork returned an earlier reservation of the attachment, made with another namespace. The daemon of aws-node
+    /// never says so.
     /// </summary>
     public bool HeldWithOtherNamespace => _invoker.ResponseHeaders.ContainsKey(OtherNamespace);
 
     public static string OwnVersion { get; } = typeof(IpamdClient).Assembly.GetName().Version?.ToString(3) ?? "0.0.0";
 
-    /// <summary>Waits for a daemon that is away (<see cref="DaemonWait"/>).</summary>
+    /// <summary>Waits for a daemon that is down (<see cref="DaemonWait"/>).</summary>
     public AddNetworkReply AddNetwork(AddNetworkRequest request, TimeSpan timeout)
     {
         var client = new CNIBackend.CNIBackendClient(_invoker);
@@ -63,7 +62,7 @@ internal sealed class IpamdClient
         );
     }
 
-    /// <summary>Waits for nobody: a runtime must be able to remove pods while the daemon is away.</summary>
+    /// <summary>Does not wait for a daemon that is down: a runtime must be able to remove pods meanwhile.</summary>
     public DelNetworkReply DelNetwork(DelNetworkRequest request, TimeSpan timeout)
     {
         var client = new CNIBackend.CNIBackendClient(_invoker);
@@ -74,18 +73,18 @@ internal sealed class IpamdClient
         });
     }
 
-    /// <summary>Waits for a daemon that is away.</summary>
+    /// <summary>Waits for a daemon that is down.</summary>
     public CheckAttachmentReply CheckAttachment(AttachmentKey key, TimeSpan timeout) =>
         _wait.Run(
             timeout,
             left => new NodeIpam.NodeIpamClient(_invoker).CheckAttachment(new CheckAttachmentRequest { Attachment = key }, Within(left))
         );
 
-    /// <summary>Waits for a daemon that is away.</summary>
+    /// <summary>Waits for a daemon that is down.</summary>
     public CollectGarbageReply CollectGarbage(CollectGarbageRequest request, TimeSpan timeout) =>
         _wait.Run(timeout, left => new NodeIpam.NodeIpamClient(_invoker).CollectGarbage(request, Within(left)));
 
-    /// <summary>Waits for nobody: that the daemon is away is the answer.</summary>
+    /// <summary>Does not wait for a daemon that is down: that is the answer.</summary>
     public GetStatusReply GetStatus(TimeSpan timeout) =>
         new NodeIpam.NodeIpamClient(_invoker).GetStatus(new GetStatusRequest(), Within(timeout));
 

@@ -5,15 +5,16 @@ using VpcCni.Shim.Interop;
 
 namespace VpcCni.Shim.Ipamd;
 
-/// <summary>The one place that turns the daemon's gRPC statuses into CNI errors. The daemon's own words are carried, each once.</summary>
+/// <summary>Turns the daemon's gRPC statuses into CNI errors, with the daemon's text in the message or in the details.</summary>
 internal static class IpamdErrors
 {
-    /// <summary>Characters of the daemon's words in a message; a longer text goes to the details.</summary>
+    /// <summary>Maximum length of the daemon's text in a message; the rest is in the details.</summary>
     private const int LongestSentence = 300;
     private const int LongestDetail = 1000;
 
     /// <summary>
-    /// The message is one sentence with the cause and what to do; the details add which call, its status, and what did not fit.
+    /// Converts a failure. The message is one sentence with the cause and what to do; the details add the call, its status, and the rest of
+    /// a long text.
     /// </summary>
     public static CniException ToCni(RpcException exception, string call, string socketPath, TimeSpan timeout)
     {
@@ -33,7 +34,7 @@ internal static class IpamdErrors
                 $"ipamd did not answer on {socketPath} within {timeout.TotalSeconds:0.###} s: look at its log, and at `ipamd status` "
                     + "on the node"
             ),
-            // A daemon that shuts down cancels what waits in it.
+            // A daemon that shuts down cancels pending calls.
             StatusCode.Cancelled or StatusCode.Aborted => (CniErrorCode.TryAgainLater, $"ipamd gave the call up: {said}"),
             StatusCode.InvalidArgument => (CniErrorCode.InvalidConfiguration, $"ipamd rejects the request: {said}"),
             StatusCode.FailedPrecondition or StatusCode.Unimplemented or StatusCode.PermissionDenied or StatusCode.Unauthenticated => (
@@ -46,13 +47,13 @@ internal static class IpamdErrors
             message = $"{message}; {hint}";
 
         var reason = Trailer(exception, Contract.ReasonTrailer) is { } typed ? $", {typed}" : "";
-        // The words are in the message, unless they were cut or the message has its own.
+        // The text is in the message, unless it was truncated or the message has its own.
         var evidence =
             detail.Length > 0 && !message.Contains(detail, StringComparison.Ordinal) ? Excerpt(detail, LongestDetail)
             : isDown && exception.Status.DebugException!.Message is var cause && !message.Contains(cause, StringComparison.Ordinal)
                 ? Excerpt(cause, LongestDetail)
             : "";
-        // Only what the message has not: the text goes on where that was cut.
+        // Continues where the message was truncated.
         if (said.Length < detail.Length && message.Contains(said, StringComparison.Ordinal))
             evidence = $"...{evidence[(LongestSentence - Cut.Length)..]}";
         return new(code, message, $"{call}: {exception.StatusCode}{reason}{(evidence.Length > 0 ? $": {evidence}" : "")}", exception);
@@ -72,8 +73,8 @@ internal static class IpamdErrors
     }
 
     /// <summary>
-    /// The daemon cannot be reached or does not answer, as opposed to: it answered that something is wrong, e.g. UNAVAILABLE because its
-    /// checkpoint cannot be written. What broke the transport is the status's debug exception.
+    /// Whether the daemon cannot be reached or does not answer. False if it answered with an error, e.g. UNAVAILABLE because its checkpoint
+    /// cannot be written. A failure of the transport is the status's debug exception.
     /// </summary>
     public static bool IsDown(RpcException exception) =>
         exception.StatusCode switch
@@ -84,7 +85,7 @@ internal static class IpamdErrors
         };
 
     /// <summary>
-    /// As <see cref="IsDown"/>, and not for want of time: nobody serves the socket, or whoever did stopped in the middle of the call.
+    /// As <see cref="IsDown"/>, but not because of the deadline: no process serves the socket, or the daemon stopped during the call.
     /// </summary>
     public static bool IsAway(RpcException exception) =>
         exception.StatusCode != StatusCode.DeadlineExceeded
@@ -96,7 +97,7 @@ internal static class IpamdErrors
 
     /// <summary>
     /// The daemon of aws-node talks to plugins of its own version only: FAILED_PRECONDITION <c>wrong client version "a" (!= "b")</c>. It
-    /// checks the text, not the protocol, so the call is repeated under the name that it wants to hear. Null for any other failure.
+    /// compares the text, not the protocol, so the call is repeated with the version that it expects. Null for any other failure.
     /// </summary>
     public static string? ExpectedClientVersion(RpcException exception)
     {

@@ -10,8 +10,8 @@ namespace VpcCni.Shim.Ipamd;
 
 /// <summary>
 /// Blocking unary gRPC calls over a Unix socket, on the calling thread (grpc/doc/PROTOCOL-HTTP2.md). The general channel over
-/// SocketsHttpHandler starts five threads and an event loop for its connection; for a process that makes one call that was half of its
-/// life. Each call has a connection of its own, and must have a deadline. No TLS: the socket's file permissions and the peer's credentials
+/// SocketsHttpHandler starts five threads and an event loop for its connection; for a process that makes one call, that was half of its
+/// run time. Each call has a connection of its own, and must have a deadline. No TLS: the socket's file permissions and the peer's credentials
 /// are the access control.
 /// </summary>
 internal sealed class UnixCallInvoker(string socketPath, TimeProvider time) : CallInvoker
@@ -110,14 +110,14 @@ internal sealed class UnixCallInvoker(string socketPath, TimeProvider time) : Ca
         }
     }
 
-    /// <summary>Remaining time; throws when there is none.</summary>
+    /// <summary>Returns the remaining time; throws if there is none.</summary>
     private TimeSpan Left(TimeSpan budget, long started)
     {
         var left = budget - time.GetElapsedTime(started);
         return left > TimeSpan.Zero ? left : throw new TimeoutException($"no answer on {socketPath} until the deadline");
     }
 
-    /// <summary>Throws unless the outcome is OK; gives the headers back.</summary>
+    /// <summary>Returns the headers; throws unless the status is OK.</summary>
     private static Dictionary<string, string> Check(UnaryExchange exchange)
     {
         var headers = exchange.Headers;
@@ -142,7 +142,7 @@ internal sealed class UnixCallInvoker(string socketPath, TimeProvider time) : Ca
         throw Failure(OfHttp(status), $"the server answered with HTTP status {status} and no grpc-status: it is no gRPC server");
     }
 
-    /// <summary>Those of our daemon; others mean nothing here.</summary>
+    /// <summary>Keeps the trailers of this daemon; others are ignored.</summary>
     private static Metadata Trailers(Dictionary<string, string> headers)
     {
         var trailers = new Metadata();

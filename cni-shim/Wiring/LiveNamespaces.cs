@@ -4,15 +4,15 @@ using VpcCni.Netlink;
 namespace VpcCni.Shim.Wiring;
 
 /// <summary>
-/// Which network namespaces are alive, as the host's links number them: one that is mounted somewhere (as container runtimes do for each
-/// sandbox) or that a process runs in. Looking at all of them costs milliseconds, so only a DEL without any other evidence asks.
+/// Lists the network namespaces in use, by the host's numbers: those that are mounted, as container runtimes do for each sandbox, and those
+/// of processes. Takes milliseconds, so only a DEL without other evidence calls it.
 /// </summary>
 internal static class LiveNamespaces
 {
-    /// <summary>More than any node has pods; beyond it the answer is "not known".</summary>
+    /// <summary>Maximum number of namespaces, more than any node has pods; beyond it the answer is "not known".</summary>
     private const int Most = 4096;
 
-    /// <summary>Numbers as in <see cref="LinkInfo.PeerNamespaceId"/>. Null if it cannot be found out, with the reason.</summary>
+    /// <summary>Returns numbers as in <see cref="LinkInfo.PeerNamespaceId"/>; null and the reason if they cannot be read.</summary>
     public static HashSet<int>? Find(RouteNetlink host, out string? problem)
     {
         try
@@ -47,7 +47,7 @@ internal static class LiveNamespaces
         }
         catch (NetworkNamespaceException exception) when (exception.Errno is Errno.ENOENT or Errno.ESRCH or Errno.ENOTDIR or Errno.EINVAL)
         {
-            // The process or the mount went between the two looks.
+            // The process or the mount was removed meanwhile.
         }
     }
 
@@ -67,7 +67,7 @@ internal static class LiveNamespaces
         }
     }
 
-    /// <summary>But for process 1, which is in no pod, and which a runtime in a container may not look at.</summary>
+    /// <summary>Without process 1, which is in no pod, and whose namespace a runtime in a container may not open.</summary>
     private static IEnumerable<string> OfProcesses()
     {
         foreach (var folder in Directory.EnumerateDirectories("/proc"))

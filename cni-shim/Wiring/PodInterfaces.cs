@@ -10,8 +10,8 @@ namespace VpcCni.Shim.Wiring;
 /// <summary>Reads the interfaces of a pod from the daemon's reply.</summary>
 internal static class PodInterfaces
 {
-    /// <summary>Checks the daemon's reply: what it says is about to become routes and rules of the host.</summary>
-    /// <exception cref="CniException">The reply makes no sense, or asks for something that this plugin cannot do.</exception>
+    /// <summary>Reads and checks the daemon's reply, which becomes routes and rules of the host.</summary>
+    /// <exception cref="CniException">The reply is invalid, or needs something that this plugin does not support.</exception>
     public static IReadOnlyList<PodInterface> FromReply(AddNetworkReply reply, Invocation invocation, NetworkConfig config)
     {
         if (!reply.Success)
@@ -33,18 +33,23 @@ internal static class PodInterfaces
         for (var index = 0; index < interfaces.Length; index++)
         {
             var allocation = reply.IPAllocationMetadata[index];
+            var addresses = AddressesOf(allocation);
             interfaces[index] = new PodInterface(
                 index,
                 PodLinkNames.InPod(invocation.InterfaceName, index),
                 PodLinkNames.Host(config.VethPrefix, invocation.LinkKey, index),
-                AddressesOf(allocation),
+                addresses,
                 EgressOf(allocation)
-            );
+            )
+            {
+                // Only the first interface has default routes.
+                HasNodeLocalAddress = index == 0 && config.HasNodeLocalAddress(addresses),
+            };
         }
         return interfaces;
     }
 
-    /// <summary>The addresses in a reply; used for ADD and DEL.</summary>
+    /// <summary>Returns the addresses of an allocation in a reply to ADD or DEL.</summary>
     public static IReadOnlyList<IPAddress> AddressesOf(IPAllocationMetadata allocation)
     {
         var addresses = new List<IPAddress>(1);
@@ -63,7 +68,7 @@ internal static class PodInterfaces
     }
 
     /// <summary>
-    /// Daemons before multi-card support give the device number only: main for the primary interface, else one more than the number.
+    /// Returns the egress of an allocation. Daemons before multi-card support send the device number only.
     /// </summary>
     private static Egress EgressOf(IPAllocationMetadata allocation)
     {
@@ -74,7 +79,7 @@ internal static class PodInterfaces
             : Egress.OfSlot(new Slot(NetworkCard: 0, allocation.DeviceNumber));
     }
 
-    /// <summary>A host route for any other address would take the node off the network.</summary>
+    /// <summary>Whether a pod can have the address: a host route for another one could take the node off the network.</summary>
     private static bool IsUnicast(IPAddress address) =>
         !IPAddress.IsLoopback(address)
         && !address.Equals(IPAddress.Any)
@@ -82,6 +87,7 @@ internal static class PodInterfaces
         && !address.IsIPv6Multicast
         && !address.IsIPv6LinkLocal
         && !address.IsIPv4MappedToIPv6
+        && !NodeLocalAddresses.Contains(address)
         && !(address.AddressFamily == AddressFamily.InterNetwork && address.GetAddressBytes()[0] is 0 or >= 224);
 
     private static CniException InvalidReply(string what) =>
@@ -89,4 +95,8 @@ internal static class PodInterfaces
 }
 
 /// <summary>What was made for a <see cref="PodInterface"/>.</summary>
-internal sealed record WiredInterface(PodInterface Interface, MacAddress HostMac, MacAddress PodMac);
+/// <param name="Interface">What was asked for.</param>
+/// <param name="HostMac">MAC address of the host end.</param>
+/// <param name="PodMac">MAC address of the pod's end.</param>
+/// <param name="NodeLocal">The node-local address; null if none was asked for.</param>
+internal sealed record WiredInterface(PodInterface Interface, MacAddress HostMac, MacAddress PodMac, IPAddress? NodeLocal);

@@ -9,12 +9,11 @@ using VpcCni.Netlink;
 namespace VpcCni.Shim.Wiring;
 
 /// <summary>
-/// Removes the wiring of one sandbox, and only of that one. DEL may come late, twice, for an old sandbox of a pod that runs again under its
-/// name (and so under the same host veth name), or after the address went to another pod. So nothing is deleted by name. A host veth is the
-/// sandbox's own if its peer is in the sandbox's namespace, or its MAC address is the one that ADD reported, or the daemon says that the
-/// sandbox held an address that was routed to it before the address was released. While the daemon is down, the pod's name will do for a
-/// link behind which no namespace is alive. Rules of an address go with its veth, or if no host route leads to the address (then nobody is
-/// wired with it). An address that is routed to somebody else's link is left.
+/// Removes the wiring of one sandbox, and of no other. A DEL may be late, repeated, of an old sandbox of a pod that runs again with the same
+/// host veth name, or after another pod got the address. So nothing is deleted by name alone. A host veth is the sandbox's if its peer is in
+/// the sandbox's namespace, if its MAC address is the one that ADD reported, or if the daemon says that the sandbox had an address that was
+/// routed to it before the release. While the daemon is down, the pod's name suffices for a link without a live namespace behind it. Rules
+/// of an address are removed with its veth, or if no host route leads to the address. An address that is routed to another link is left.
 /// </summary>
 internal sealed class PodTeardown(RouteNetlink host, Invocation invocation, CniResult? previous, PluginLog log)
 {
@@ -26,9 +25,8 @@ internal sealed class PodTeardown(RouteNetlink host, Invocation invocation, CniR
     private Dictionary<IPAddress, int> _routedBefore = [];
 
     /// <summary>
-    /// What can be proven without the daemon: from the sandbox's namespace (null if it is gone) and from prevResult. Rules and host routes
-    /// go now, so that nothing reaches or is sent from the addresses; the links are left to <see cref="DeleteLinks"/>, or to the daemon,
-    /// which knows them by their group.
+    /// Removes rules and host routes of what the sandbox's namespace (null if it is gone) and prevResult prove, so that no traffic uses the
+    /// addresses. The links are left to <see cref="DeleteLinks"/>, or to the daemon, which finds them by their group.
     /// </summary>
     public void RemoveProven(NetworkNamespace? sandbox)
     {
@@ -40,15 +38,15 @@ internal sealed class PodTeardown(RouteNetlink host, Invocation invocation, CniR
         Remove(own, addresses, trusted: false);
         if (own.Count > 0)
             RemoveBranchInterface(own);
-        // Nothing is known of the links, e.g. because the DEL has other CNI_ARGS than its ADD, from which they are named: what the daemon
-        // is about to release is routed to them now.
+        // No link was found, e.g. because the DEL has other CNI_ARGS than its ADD, from which links are named. The addresses that the
+        // daemon is about to release are routed to them now.
         else
             _routedBefore = HostRoutes();
     }
 
     /// <summary>
-    /// The daemon is down, and neither the namespace nor prevResult showed a link: those that are named after the pod, if the namespace
-    /// behind them has neither a name nor a process. A pod that runs again under its name has both.
+    /// Removes links that are named after the pod, if the namespace behind them has neither a name nor a process; a pod that runs again has
+    /// both. For a daemon that is down, and if neither namespace nor prevResult proved a link.
     /// </summary>
     public void RemoveAbandoned()
     {
@@ -79,7 +77,7 @@ internal sealed class PodTeardown(RouteNetlink host, Invocation invocation, CniR
         DeleteLinks();
     }
 
-    /// <summary>What this DEL took from the host, once, for the log. Rules and links that were not there are not named.</summary>
+    /// <summary>Logs what this DEL removed from the host.</summary>
     public void Report(string what)
     {
         if (log.IsEnabled(PluginLogLevel.Info))
@@ -91,7 +89,7 @@ internal sealed class PodTeardown(RouteNetlink host, Invocation invocation, CniR
             );
     }
 
-    /// <summary>Addresses that, by the daemon's word, this sandbox held until now.</summary>
+    /// <summary>Removes the wiring of addresses that the daemon has just released for this sandbox.</summary>
     public void RemoveReleased(IReadOnlyList<IPAddress> addresses)
     {
         var open = addresses.Where(address => !_handled.Contains(address)).ToList();
@@ -99,7 +97,7 @@ internal sealed class PodTeardown(RouteNetlink host, Invocation invocation, CniR
             Remove([], open, trusted: true);
     }
 
-    /// <summary>Deletes the links of <see cref="RemoveProven"/>: 10 to 20 ms in which the kernel waits for its readers.</summary>
+    /// <summary>Deletes the links of <see cref="RemoveProven"/>; takes 10 to 20 ms, in which the kernel waits for its readers.</summary>
     public void DeleteLinks()
     {
         if (_released.Count > 0)
@@ -135,7 +133,8 @@ internal sealed class PodTeardown(RouteNetlink host, Invocation invocation, CniR
                 links[holder] = link;
             }
             var first = requests.Count;
-            PodPathRequests.RemoveRules(requests, address);
+            if (!NodeLocalAddresses.Contains(address))
+                PodPathRequests.RemoveRules(requests, address);
             if (own.ContainsKey(holder))
                 requests.Add(PodPathRequests.RemoveHostRoute(address, holder));
             parts.Add((address, first, requests.Count));
@@ -143,12 +142,12 @@ internal sealed class PodTeardown(RouteNetlink host, Invocation invocation, CniR
         }
         if (trusted)
         {
-            // Last: a link that is still there is the evidence for a DEL that has to be repeated.
+            // Last: if this fails, the link is the evidence for the repeated DEL.
             requests.AddRange(links.Keys.Select(static index => LinkRequests.Delete(index).Tolerating(Errno.ENODEV)));
         }
         else
         {
-            // First: whoever looks at rules and then at links, to put back what is missing, must not take what goes now for a loss.
+            // First: the daemon reads rules before links, and must not restore what is removed here.
             requests.InsertRange(
                 0,
                 links.Keys.Select(static index => LinkRequests.SetGroup(index, LinkGroups.Released).Tolerating(Errno.ENODEV))
@@ -168,7 +167,7 @@ internal sealed class PodTeardown(RouteNetlink host, Invocation invocation, CniR
         _removedLinks.AddRange(links.Values.Select(static link => link.Name));
     }
 
-    /// <summary>Which link each address of the host is routed to.</summary>
+    /// <summary>Returns the link of each host route.</summary>
     private Dictionary<IPAddress, int> HostRoutes()
     {
         var routes = new Dictionary<IPAddress, int>();
@@ -181,7 +180,7 @@ internal sealed class PodTeardown(RouteNetlink host, Invocation invocation, CniR
         return routes;
     }
 
-    /// <summary>Which link the host route of each candidate leads to, and which addresses are routed to our own links.</summary>
+    /// <summary>Returns the link of each candidate's host route, and the addresses that are routed to the own links.</summary>
     private (Dictionary<IPAddress, int> Holders, List<IPAddress> Routed) ReadHostRoutes(
         Dictionary<int, LinkInfo> own,
         List<IPAddress> candidates
@@ -191,7 +190,7 @@ internal sealed class PodTeardown(RouteNetlink host, Invocation invocation, CniR
         var routed = new List<IPAddress>();
         foreach (var family in (ReadOnlySpan<AddressFamily>)[AddressFamily.InterNetwork, AddressFamily.InterNetworkV6])
         {
-            // With an own link of unknown addresses both families can be behind it.
+            // An own link can have addresses of both families.
             if (own.Count == 0 && !candidates.Any(address => address.AddressFamily == family))
                 continue;
             foreach (var route in host.GetRoutes(family, RouteTable.Main))
@@ -208,23 +207,29 @@ internal sealed class PodTeardown(RouteNetlink host, Invocation invocation, CniR
         return (holders, routed);
     }
 
-    /// <summary>The veths between the sandbox's namespace and the host that carry a name of this pod.</summary>
+    /// <summary>
+    /// The veths between the sandbox's namespace and the host that carry a name of this pod, and those that egress-cni made before the node
+    /// was switched over, whose names on the host are random.
+    /// </summary>
     private void FindByNamespace(NetworkNamespace sandbox, Dictionary<int, LinkInfo> own)
     {
         using var pod = sandbox.OpenRouteNetlink();
         foreach (var inside in pod.GetLinks())
         {
-            if (inside.Kind != "veth" || inside.PeerIndex is not { } hostIndex || !IsNamedInPod(inside.Name))
+            var isEgressCni = PodLinkNames.EgressCni.Contains(inside.Name);
+            if (inside.Kind != "veth" || inside.PeerIndex is not { } hostIndex || !(isEgressCni || IsNamedInPod(inside.Name)))
                 continue;
             // Both ends must point at each other: the index of a peer in a third namespace may be that of any link here.
-            if (host.FindLink(hostIndex) is { Kind: "veth" } outside && outside.PeerIndex == inside.Index && IsNamedAfterPod(outside))
+            if (host.FindLink(hostIndex) is not { Kind: "veth" } outside || outside.PeerIndex != inside.Index)
+                continue;
+            if (isEgressCni ? outside.PeerNamespaceId == host.FindNamespaceId(sandbox) : IsNamedAfterPod(outside))
                 own[hostIndex] = outside;
         }
     }
 
     /// <summary>
-    /// MAC addresses are random for each veth, so the one in our result tells this veth from a later one of the same name. Results of
-    /// aws-node have none.
+    /// Finds host veths by the MAC address in the result, which is random for each veth and so distinguishes it from a later one of the same
+    /// name. Results of aws-node have none.
     /// </summary>
     private void FindByMac(Dictionary<int, LinkInfo> own)
     {
@@ -244,8 +249,8 @@ internal sealed class PodTeardown(RouteNetlink host, Invocation invocation, CniR
     }
 
     /// <summary>
-    /// Pods that aws-node wired to a branch network interface: prevResult has its VLAN as the marker's MAC address. The interface and its
-    /// rules (priority 10) are the pod's alone. The routes in table VLAN + 100 go with the links.
+    /// Removes the branch interface and the rules (priority 10) of a pod that aws-node wired to one: prevResult has its VLAN as the marker's
+    /// MAC address. The routes in table VLAN + 100 are removed with the links.
     /// </summary>
     private void RemoveBranchInterface(Dictionary<int, LinkInfo> own)
     {
@@ -277,7 +282,7 @@ internal sealed class PodTeardown(RouteNetlink host, Invocation invocation, CniR
         return false;
     }
 
-    /// <summary>Any prefix will do: it may have been configured differently when the pod was added.</summary>
+    /// <summary>Accepts any prefix, because the setting may have changed since the pod was added.</summary>
     private bool IsNamedAfterPod(LinkInfo link)
     {
         if (link.Kind != "veth")
@@ -288,7 +293,7 @@ internal sealed class PodTeardown(RouteNetlink host, Invocation invocation, CniR
         return false;
     }
 
-    /// <summary>The addresses of prevResult that are ours and not of a plugin after us in the chain.</summary>
+    /// <summary>Returns the addresses of prevResult that this plugin made, without those of later plugins of the chain.</summary>
     private List<IPAddress> AddressesOf(CniResult? result)
     {
         var addresses = new List<IPAddress>();

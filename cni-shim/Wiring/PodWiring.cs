@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+using System.Net;
 using System.Net.Sockets;
 using VpcCni.Datapath;
 using VpcCni.Logging;
@@ -7,29 +8,41 @@ using VpcCni.Netlink;
 namespace VpcCni.Shim.Wiring;
 
 /// <summary>
-/// Wires a pod: a veth pair made in place (one end in the pod's namespace, the peer in the host's; nothing is moved), with both MAC
-/// addresses given at creation so that udev's MACAddressPolicy does not change the host end after the pod has learned it. Messages that
-/// belong together travel in one send. Must run on a thread that is in the host's namespace (sysctls).
+/// Wires a pod with a veth pair, whose ends are created in their namespaces and not moved. Both MAC addresses are set at creation, so that
+/// udev's MACAddressPolicy does not change the host end after the pod has its neighbour entry. Requests of one side are sent together. Must
+/// run on a thread in the host's namespace (sysctls).
 /// </summary>
 internal sealed class PodWiring(
     RouteNetlink host,
     NetworkNamespace hostNamespace,
     RouteNetlink pod,
     NetworkNamespace podNamespace,
+    PodLinkKey key,
     int mtu,
     Random random,
     PluginLog log
 )
 {
-    /// <summary>Wires one interface. Whatever was done when it throws is on the undo stack.</summary>
+    /// <summary>RFC 8200, section 5; the kernel has no IPv6 on a link with less (IPV6_MIN_MTU).</summary>
+    private const int LeastIpv6Mtu = 1280;
+
+    /// <summary>Wires one interface. If it throws, the undo stack has what was done.</summary>
     public WiredInterface Wire(PodInterface link, UndoStack undo)
     {
-        // Unique on the veth, which is all that a MAC address on a link with two ends has to be.
+        var nodeLocalFamily = link.HasNodeLocalAddress ? NodeLocalAddresses.MissingFamily(link.Addresses) : null;
+        var ipv6 =
+            nodeLocalFamily == AddressFamily.InterNetworkV6
+            || link.Addresses.Any(static address => address.AddressFamily == AddressFamily.InterNetworkV6);
+        if (ipv6 && mtu < LeastIpv6Mtu)
+            throw new CniException(
+                CniErrorCode.InvalidConfiguration,
+                $"invalid network configuration: mtu: {mtu}, and the pod gets an IPv6 address: expected at least {LeastIpv6Mtu}"
+            );
+        // A MAC address has to be unique on its veth only.
         var hostMac = MacAddress.Random(random);
         var podMac = MacAddress.Random(random);
         var (podIndex, hostIndex) = CreateVeth(link, hostMac, podMac, undo);
 
-        var ipv6 = link.Addresses.Any(static address => address.AddressFamily == AddressFamily.InterNetworkV6);
         InterfaceSysctls.PrepareHostVeth(link.HostName, ipv6);
         if (ipv6)
             podNamespace.Run(() => InterfaceSysctls.EnableIpv6(link.Name));
@@ -37,15 +50,48 @@ internal sealed class PodWiring(
         undo.Push($"remove the rules of {string.Join(", ", link.Addresses)}", () => RemoveRules(link));
         var requests = new List<NetlinkRequest>(8) { LinkRequests.SetUp(hostIndex, up: true) };
         foreach (var address in link.Addresses)
-            PodPathRequests.AddHostSide(requests, address, hostIndex, link.Egress);
+            PodPathRequests.AddHostSide(requests, address, hostIndex, link.Egress, podMac);
         host.Execute(requests);
+        var nodeLocal = nodeLocalFamily is { } family ? ReserveNodeLocal(family, hostIndex, podMac) : null;
 
         requests = new List<NetlinkRequest>(8) { LinkRequests.SetUp(podIndex, up: true) };
         foreach (var address in link.Addresses)
             PodPathRequests.AddPodSide(requests, address, podIndex, link.Index, hostMac);
+        if (nodeLocal is not null)
+            PodPathRequests.AddPodSide(requests, nodeLocal, podIndex, link.Index, hostMac);
         pod.Execute(requests);
-        return new WiredInterface(link, hostMac, podMac);
+        // The end that came up first has a carrier since the other one is up, and still drops what is sent until a work queue of the kernel
+        // has started its transmit queue. A query for the link starts it at once (linkwatch_sync_dev, called by rtnl_getlink).
+        _ = host.FindLink(hostIndex);
+        return new WiredInterface(link, hostMac, podMac, nodeLocal);
     }
+
+    /// <summary>
+    /// Reserves the first free address and makes the host's side of it. It needs no rules: no table but main routes the range. The undo of
+    /// the link is the undo of its route.
+    /// </summary>
+    private IPAddress ReserveNodeLocal(AddressFamily family, int hostIndex, MacAddress podMac)
+    {
+        var inUse = new List<int>(1);
+        foreach (var address in NodeLocalAddresses.Candidates(family, key))
+        {
+            inUse.Clear();
+            host.Execute([PodPathRequests.ReserveNodeLocal(address, hostIndex)], inUse);
+            if (inUse.Count > 0)
+                continue;
+            var requests = new List<NetlinkRequest>(1);
+            PodPathRequests.AddPodNeighbour(requests, address, hostIndex, podMac);
+            host.Execute(requests);
+            return address;
+        }
+        throw new CniException(
+            CniErrorCode.TryAgainLater,
+            $"all {NodeLocalAddresses.Count} addresses of {NodeLocalAddresses.Range(family)} for {NameOf(family)} egress have a route on "
+                + "this node: find the routes that belong to no pod with `ip route show`, or run fewer pods on the node"
+        );
+    }
+
+    private static string NameOf(AddressFamily family) => family == AddressFamily.InterNetworkV6 ? "IPv6" : "IPv4";
 
     private (int PodIndex, int HostIndex) CreateVeth(PodInterface link, MacAddress hostMac, MacAddress podMac, UndoStack undo)
     {
@@ -82,9 +128,8 @@ internal sealed class PodWiring(
     }
 
     /// <summary>
-    /// A pod that is created again under its old name finds the veth of its previous sandbox if that was not deleted yet; the new sandbox
-    /// takes the name over, as in the AWS plugin (and the DEL of the old one leaves ours alone). Anything else that has the name is not
-    /// ours to delete.
+    /// Deletes the host veth of an earlier sandbox of the pod, which has the same name and was not deleted yet, as the AWS plugin does; the DEL
+    /// of the old sandbox leaves the new veth. A link of another kind with that name is an error.
     /// </summary>
     private void RemoveStaleHostVeth(PodInterface link, NetlinkException exists)
     {

@@ -36,7 +36,7 @@ internal static class DefaultRoutes
             .MinBy(route => route.Metric);
         if (preferred is null)
             yield break;
-        var ip = IpFamilies.Command(family);
+        var ip = IpFamily.Command(family);
         foreach (var wiring in state.Interfaces.Where(wiring => !wiring.IsPrimary))
         {
             if (index.Links(MacAddress.Parse(wiring.Mac)) is not [var link] || link.Index == primary.Index)

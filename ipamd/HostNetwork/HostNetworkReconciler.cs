@@ -52,7 +52,7 @@ internal sealed partial class HostNetworkReconciler : IDisposable
     private readonly PodGateways _gateways;
     private readonly Supervisor _loops;
     private readonly SyncSignal _changed = new();
-    private IReadOnlyList<AddressFamily> _families = IpFamilies.Always;
+    private IReadOnlyList<AddressFamily> _families = NodeFamilies.Always;
     private volatile string? _problem;
     private bool _hasFailed;
     private bool _isSettled;

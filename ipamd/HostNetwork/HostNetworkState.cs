@@ -62,8 +62,8 @@ internal sealed record HostNetworkState
     /// <summary>The families of the node, its interfaces and its pods.</summary>
     public IReadOnlyList<AddressFamily> Families =>
         [
-            .. IpFamilies.All.Where(family =>
-                IpFamilies.Always.Contains(family)
+            .. IpFamily.All.Where(family =>
+                NodeFamilies.Always.Contains(family)
                 || Interfaces.Any(item => item.Families.Contains(family))
                 || Inputs.Pods.Any(pod => pod.Address.AddressFamily == family)
             ),
@@ -72,7 +72,7 @@ internal sealed record HostNetworkState
     /// <summary>Families of an interface's route table: its own, and those of the pods whose traffic leaves by it.</summary>
     public IReadOnlyList<AddressFamily> FamiliesOf(InterfaceWiring wiring) =>
         [
-            .. IpFamilies.All.Where(family =>
+            .. IpFamily.All.Where(family =>
                 wiring.Families.Contains(family)
                 || Inputs.Pods.Any(pod =>
                     pod.Address.AddressFamily == family && pod.Egress is Egress.Table { Number: var table } && table == wiring.RouteTable

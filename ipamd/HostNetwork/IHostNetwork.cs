@@ -101,7 +101,7 @@ internal sealed record InterfaceWiring
 
     /// <summary>The families of its route table.</summary>
     public IEnumerable<AddressFamily> Families =>
-        IpFamilies.All.Where(family => family == PrimaryAddress.AddressFamily || (CarriesIpv6 && family == IpFamily.V6));
+        IpFamily.All.Where(family => family == PrimaryAddress.AddressFamily || (CarriesIpv6 && family == IpFamily.V6));
 
     /// <summary>The slot of the interface.</summary>
     public Slot Slot => new(NetworkCard, DeviceIndex);

@@ -76,11 +76,14 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
         {
             var links = _kernel.Links().ToDictionary(link => link.Index);
             List<PodRoute> routes = [];
-            foreach (var family in IpFamilies.All)
+            foreach (var family in IpFamily.All)
             {
                 foreach (var route in _kernel.Routes(family, RouteTable.Main))
                 {
                     if (route is not { Destination: { } destination, Type: RouteType.Unicast } || !PodPath.IsHost(destination))
+                        continue;
+                    // The kernel's routes are the only record of them, and no cloud ever gives one to the node.
+                    if (NodeLocalAddresses.Contains(destination.BaseAddress))
                         continue;
                     var link = links.GetValueOrDefault(route.LinkIndex);
                     routes.Add(

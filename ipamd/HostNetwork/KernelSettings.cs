@@ -30,7 +30,7 @@ internal sealed class KernelSettings(NetworkNamespace? ns, string folder = Kerne
 
     /// <summary>The path of a link's parameter.</summary>
     public static string OfLink(AddressFamily family, string link, string name) =>
-        $"{IpFamilies.SettingsFolder(family)}/conf/{link}/{name}";
+        $"{IpFamily.SettingsFolder(family)}/conf/{link}/{name}";
 
     public string? Read(string name) => Run(() => ReadFile(name));
 

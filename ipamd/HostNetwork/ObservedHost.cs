@@ -11,7 +11,7 @@ namespace VpcCni.Ipamd.HostNetwork;
 internal sealed record ObservedHost
 {
     /// <summary>What was asked for; of others nothing is here.</summary>
-    public IReadOnlyList<AddressFamily> Families { get; init; } = IpFamilies.Always;
+    public IReadOnlyList<AddressFamily> Families { get; init; } = NodeFamilies.Always;
     public required IReadOnlyList<RuleInfo> Rules { get; init; }
 
     /// <summary>Of main and of the interfaces' tables.</summary>

@@ -45,7 +45,7 @@ internal sealed record SettingRepair(AddressFamily Family, string Link, string N
     /// <summary>Below /proc/sys/net.</summary>
     public string Path => KernelSettings.OfLink(Family, Link, Name);
 
-    public override string ToString() => $"sysctl -w net.{IpFamilies.SettingsFolder(Family)}.conf.{Link}.{Name}={Value}";
+    public override string ToString() => $"sysctl -w net.{IpFamily.SettingsFolder(Family)}.conf.{Link}.{Name}={Value}";
 }
 
 /// <summary>What one interface lacks, in the order in which the kernel can take it.</summary>

@@ -56,7 +56,7 @@ internal sealed class RtnetlinkKernel(NetworkNamespace? ns, string settingsFolde
                 || peer.PeerIndex != hostLink.Index
             )
                 return null;
-            return IpFamilies
+            return IpFamily
                 .All.SelectMany(family => netlink.GetNeighbours(family, index))
                 .FirstOrDefault(item =>
                     item.State.HasFlag(NeighbourState.Permanent)

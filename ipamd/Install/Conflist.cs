@@ -65,6 +65,10 @@ internal static class Conflist
             if (options.PluginLogFormat != "text")
                 json.WriteString("pluginLogFormat", options.PluginLogFormat);
             json.WriteString("ipamdSocket", options.SocketPath);
+            if (options.V4Egress)
+                json.WriteString("enableV4Egress", "true");
+            if (options.V6Egress)
+                json.WriteString("enableV6Egress", "true");
             WriteCapability(json, "io.kubernetes.cri.pod-annotations");
             json.WriteEndObject();
             json.WriteStartObject();

@@ -34,6 +34,14 @@ internal sealed record InstallOptions
     /// <summary>ENABLE_BANDWIDTH_PLUGIN.</summary>
     public bool Bandwidth { get; init; }
 
+    /// <summary>
+    /// ENABLE_V4_EGRESS: the plugin gives pods without an IPv4 address one for connections to IPv4 destinations. No effect on other pods.
+    /// </summary>
+    public bool V4Egress { get; init; } = true;
+
+    /// <summary>ENABLE_V6_EGRESS: as <see cref="V4Egress"/>, with the families exchanged.</summary>
+    public bool V6Egress { get; init; }
+
     /// <summary>Path of the daemon's socket on the host.</summary>
     public string SocketPath { get; init; } = "/var/run/aws-node/ipamd.sock";
 }

@@ -320,6 +320,8 @@ internal static class OptionBinder
             PluginLogLevel = reader.Text(OptionTable.PluginLogLevel),
             PluginLogFormat = options.LogFormat == LogFormat.Json ? "json" : "text",
             Bandwidth = reader.Flag(OptionTable.Bandwidth),
+            V4Egress = reader.Flag(OptionTable.V4Egress),
+            V6Egress = reader.Flag(OptionTable.V6Egress),
             SocketPath = options.SocketPath,
         };
     }

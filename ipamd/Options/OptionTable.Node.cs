@@ -146,6 +146,24 @@ internal static partial class OptionTable
         Meaning = "The conflist also calls the bandwidth plugin, after this one",
     };
 
+    public static readonly FlagOption V4Egress = new("ENABLE_V4_EGRESS", OptionDefaults.Install.V4Egress)
+    {
+        ReadBy = OptionReaders.Install,
+        Meaning =
+            "Pods without an IPv4 address get one of 169.254.172.0/22, which means something on their node only, for connections to IPv4 "
+            + "destinations",
+        Deviation = "The plugin does it itself; the plugin egress-cni is not called",
+    };
+
+    public static readonly FlagOption V6Egress = new("ENABLE_V6_EGRESS", OptionDefaults.Install.V6Egress)
+    {
+        ReadBy = OptionReaders.Install,
+        Meaning =
+            "Pods without an IPv6 address get one of fd00::ac:0/118, which means something on their node only, for connections to IPv6 "
+            + "destinations",
+        Deviation = "The plugin does it itself; the plugin egress-cni is not called",
+    };
+
     public static readonly PathOption SocketPath = new("VPCCNI_SOCKET_PATH", OptionDefaults.Daemon.SocketPath)
     {
         ReadBy = OptionReaders.Daemon | OptionReaders.Install,
@@ -256,7 +274,7 @@ internal static partial class OptionTable
         ];
 
     private static IReadOnlyList<OptionDefinition> InstallationOptions =>
-        [PluginFolder, ConfigurationFolder, PodMtu, EnforcingMode, PluginLogFile, PluginLogLevel, Bandwidth];
+        [PluginFolder, ConfigurationFolder, PodMtu, EnforcingMode, PluginLogFile, PluginLogLevel, Bandwidth, V4Egress, V6Egress];
 
     private static IReadOnlyList<OptionDefinition> DaemonOptions =>
         [

@@ -31,8 +31,6 @@ internal static partial class OptionTable
             new("VPC_ID", "the daemon reads the VPC from the instance metadata"),
             new("VPC_CNI_VERSION", "the version is that of the binary"),
             new("MY_POD_NAME", "the daemon does not need the name of its pod"),
-            new("ENABLE_V4_EGRESS", "only nodes with IPv6 pods need it"),
-            new("ENABLE_V6_EGRESS", "pods have IPv4 only", "", "false"),
             new("DISABLE_POD_V6", "pods get no IPv6 address except the kernel's link-local one", "", "false"),
             new(
                 "AWS_VPC_K8S_CNI_CONFIGURE_RPFILTER",

@@ -89,6 +89,9 @@ internal sealed class FakeIpamdState
             RouteTableId = 254,
         };
 
+    /// <summary>Allocations of further interfaces, which every attachment has.</summary>
+    public IReadOnlyList<IPAllocationMetadata> More { get; set; } = [];
+
     /// <summary>Runs before the reply to AddNetwork; fails it by throwing.</summary>
     public Func<AddNetworkRequest, ServerCallContext, Task> OnAdd { get; set; } = static (_, _) => Task.CompletedTask;
 
@@ -114,6 +117,7 @@ internal sealed class FakeCniBackend(FakeIpamdState state) : CNIBackend.CNIBacke
         var key = FakeIpamdState.Key(request.NetworkName, request.ContainerID, request.IfName);
         var reply = new AddNetworkReply { Success = true };
         reply.IPAllocationMetadata.Add(state.Reserve(key));
+        reply.IPAllocationMetadata.AddRange(state.More);
         if (state.Namespaces.GetOrAdd(key, request.Netns) != request.Netns && state.ServesNodeIpam)
             context.ResponseTrailers.Add("vpccni-other-namespace", "1");
         state.ModifyReply(reply);
@@ -132,6 +136,7 @@ internal sealed class FakeCniBackend(FakeIpamdState state) : CNIBackend.CNIBacke
             context.ResponseTrailers.Add("vpccni-deletes-links", "1");
         var reply = new DelNetworkReply { Success = true };
         reply.IPAllocationMetadata.Add(allocation);
+        reply.IPAllocationMetadata.AddRange(state.More);
         return reply;
     }
 }
@@ -150,7 +155,7 @@ internal sealed class FakeNodeIpam(FakeIpamdState state) : NodeIpam.NodeIpamBase
             RouteTable = (uint)allocation.RouteTableId,
             NetnsPath = state.Namespaces.GetValueOrDefault(name, ""),
         };
-        attachment.Addresses.Add(allocation.IPv4Addr.Length > 0 ? allocation.IPv4Addr : allocation.IPv6Addr);
+        attachment.Addresses.AddRange(new[] { allocation.IPv4Addr, allocation.IPv6Addr }.Where(address => address.Length > 0));
         return Task.FromResult(new CheckAttachmentReply { Attachment = attachment });
     }
 

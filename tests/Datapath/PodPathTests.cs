@@ -64,6 +64,34 @@ public sealed class PodPathTests
         Assert.Null(PodPath.InPodRule(Six, index: 0));
     }
 
+    [Fact]
+    public void Pod_has_a_local_route_of_an_IPv6_address_only()
+    {
+        var route = PodPath.LocalRoute(Six, podIndex: 5)!;
+
+        Assert.Equal("2600:1f13::21/128 via  dev 5 table 255 Global", Shown(route));
+        Assert.Equal(RouteType.Local, route.Type);
+        Assert.Null(PodPath.LocalRoute(Four, podIndex: 5));
+    }
+
+    [Fact]
+    public void Host_has_a_neighbour_entry_of_an_IPv6_address_only()
+    {
+        var mac = MacAddress.Parse("02:00:00:00:00:01");
+
+        Assert.Equal(
+            new NeighbourInfo
+            {
+                LinkIndex = 5,
+                Address = Six,
+                Mac = mac,
+                State = NeighbourState.Permanent,
+            },
+            PodPath.PodNeighbour(Six, hostIndex: 5, mac)
+        );
+        Assert.Null(PodPath.PodNeighbour(Four, hostIndex: 5, mac));
+    }
+
     [Theory]
     [InlineData("10.0.0.21/32", true)]
     [InlineData("10.0.0.16/28", false)]

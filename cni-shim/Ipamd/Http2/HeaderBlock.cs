@@ -12,7 +12,7 @@ internal static class HeaderBlock
 {
     private const int StaticEntries = 61;
 
-    /// <summary>RFC 7541, appendix A: the names that occur in gRPC responses. Others are of no interest here and stay empty.</summary>
+    /// <summary>RFC 7541, appendix A: the names that occur in gRPC responses. Others are not needed and stay empty.</summary>
     private static (string Name, string Value) StaticEntry(int index) =>
         index switch
         {
@@ -52,7 +52,7 @@ internal static class HeaderBlock
                 if (ReadInteger(ref block, 5) != 0)
                     throw new Http2Exception("the peer makes its header table larger than we allow");
             }
-            else // literal: with indexing (6.2.1), which an empty table forgets at once; without (6.2.2); never (6.2.3)
+            else // literal: with indexing (6.2.1), which an empty table evicts at once; without (6.2.2); never (6.2.3)
             {
                 var index = ReadInteger(ref block, (head & 0x40) != 0 ? 6 : 4);
                 var name = index == 0 ? ReadText(ref block) : StaticEntry(index).Name;

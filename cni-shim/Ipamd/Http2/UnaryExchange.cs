@@ -48,10 +48,10 @@ internal sealed class UnaryExchange(Action<ReadOnlyMemory<byte>> send, Func<Memo
         Continuation = 9,
     }
 
-    /// <summary>Headers and trailers; a later header of the same name wins. gRPC has no use for the difference.</summary>
+    /// <summary>Headers and trailers together; a later one of the same name replaces an earlier one.</summary>
     public Dictionary<string, string> Headers { get; } = new(StringComparer.Ordinal);
 
-    /// <summary>What came in DATA frames.</summary>
+    /// <summary>The content of the DATA frames.</summary>
     public ReadOnlyMemory<byte> Body => _body.WrittenMemory;
 
     /// <summary>RST_STREAM or GOAWAY: the error code (RFC 9113, section 7), if that is how the stream ended.</summary>
@@ -61,7 +61,7 @@ internal sealed class UnaryExchange(Action<ReadOnlyMemory<byte>> send, Func<Memo
     public bool Closed { get; private set; }
 
     /// <param name="headers">Request headers, pseudo-headers first.</param>
-    /// <param name="maxResponseBytes">Bound on the response's body, and the window that the peer is given.</param>
+    /// <param name="maxResponseBytes">Bound on the response's body, and the peer's window.</param>
     public void Run(ReadOnlySpan<(string Name, string Value)> headers, ReadOnlyMemory<byte> request, int maxResponseBytes)
     {
         var opening = new ArrayBufferWriter<byte>(512);
@@ -89,7 +89,7 @@ internal sealed class UnaryExchange(Action<ReadOnlyMemory<byte>> send, Func<Memo
         );
         opening.Write(block.WrittenSpan);
 
-        // The peer's preface is not waited for: a client may send at once (RFC 9113, 3.4), so the whole call is one write and one or two
+        // Does not wait for the peer's preface: a client may send at once (RFC 9113, 3.4), so the whole call is one write and one or two
         // reads.
         AppendData(opening, ref request, first: true);
         send(opening.WrittenMemory);
@@ -132,7 +132,7 @@ internal sealed class UnaryExchange(Action<ReadOnlyMemory<byte>> send, Func<Memo
         }
     }
 
-    /// <summary>False if the connection is at its end.</summary>
+    /// <summary>Returns false at the end of the connection.</summary>
     private bool ReadFrame(int maxResponseBytes)
     {
         if (!Fill(FrameHeaderBytes))
@@ -141,7 +141,7 @@ internal sealed class UnaryExchange(Action<ReadOnlyMemory<byte>> send, Func<Memo
         var type = (FrameType)_frame[3];
         var flags = _frame[4];
         var stream = (int)(BinaryPrimitives.ReadUInt32BigEndian(_frame.AsSpan(5)) & 0x7fffffff);
-        // A server that stops while it accepts the connection may say so before anything else.
+        // A server that stops while it accepts the connection may send GOAWAY first.
         if (!_greeted && type is not (FrameType.Settings or FrameType.GoAway))
             throw new Http2Exception("the peer does not begin with SETTINGS: it does not speak HTTP/2");
         if (length > MaxFrameBytes)
@@ -153,7 +153,7 @@ internal sealed class UnaryExchange(Action<ReadOnlyMemory<byte>> send, Func<Memo
             throw new Http2Exception($"a {type} frame where a header block {(_inHeaders ? "goes on" : "has ended")}");
         var payload = _frame.AsSpan(FrameHeaderBytes, length);
         Handle(type, flags, stream, payload, maxResponseBytes);
-        // What was read beyond the frame is the beginning of the next one.
+        // Octets beyond the frame are the beginning of the next one.
         _buffered -= FrameHeaderBytes + length;
         _frame.AsSpan(FrameHeaderBytes + length, _buffered).CopyTo(_frame);
         return true;
@@ -212,10 +212,10 @@ internal sealed class UnaryExchange(Action<ReadOnlyMemory<byte>> send, Func<Memo
             case FrameType.GoAway:
                 if (payload.Length < 8)
                     throw Short(type);
-                // A server that shuts down still answers the streams up to the last one that it names.
+                // A server that shuts down still answers the streams up to the last one named in GOAWAY.
                 if ((BinaryPrimitives.ReadUInt32BigEndian(payload) & 0x7fffffff) >= RequestStream)
                     break;
-                // Not processed, and without a fault of ours: as if it had closed the connection (RFC 9113, 6.8 and 8.7).
+                // Not processed: handled as a closed connection (RFC 9113, 6.8 and 8.7).
                 if (BinaryPrimitives.ReadUInt32BigEndian(payload[4..]) is var error and not 0)
                     ErrorCode = error;
                 else
@@ -225,7 +225,7 @@ internal sealed class UnaryExchange(Action<ReadOnlyMemory<byte>> send, Func<Memo
             case FrameType.PushPromise:
                 throw new Http2Exception("the peer pushes although we have forbidden it");
             default:
-                break; // acknowledgements, PRIORITY, other streams, and types that are unknown: ignored, as RFC 9113 asks
+                break; // acknowledgements, PRIORITY, other streams, and types that are unknown: ignored (RFC 9113, 5.5)
         }
     }
 

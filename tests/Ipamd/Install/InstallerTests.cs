@@ -123,6 +123,27 @@ public sealed class InstallerTests : IDisposable
         Assert.Contains(_reports, sentence => sentence.Contains("belongs to another network", StringComparison.Ordinal));
     }
 
+    [Theory]
+    [InlineData(true, false, "true", "")]
+    [InlineData(false, true, "", "true")]
+    public async Task Egress_of_the_other_family_is_the_plugins_and_egress_cni_is_not_called(bool v4, bool v6, string hasV4, string hasV6)
+    {
+        Directory.CreateDirectory(Conf);
+        File.WriteAllText(Configuration, Reference.Replace("\"enabled\":\"false\"", "\"enabled\":\"true\"", StringComparison.Ordinal));
+
+        await InstallAsync(Options with { V4Egress = v4, V6Egress = v6 });
+
+        Assert.Equal(["vpc-cni", "portmap"], Types());
+        var plugin = JsonDocument.Parse(File.ReadAllText(Configuration)).RootElement.GetProperty("plugins")[0];
+        Assert.Equal(
+            (hasV4, hasV6),
+            (
+                plugin.TryGetProperty("enableV4Egress", out var four) ? four.GetString() : "",
+                plugin.TryGetProperty("enableV6Egress", out var six) ? six.GetString() : ""
+            )
+        );
+    }
+
     /// <summary>A mesh appends its plugin to the existing conflist; pods that start without it bypass the mesh.</summary>
     [Fact]
     public async Task Appended_plugin_stays_last_with_a_warning()
@@ -346,16 +367,17 @@ public sealed class InstallerTests : IDisposable
         File.WriteAllText(Configuration, conflist.ToJsonString());
     }
 
-    private async Task InstallAsync()
+    private async Task InstallAsync(InstallOptions? options = null)
     {
-        var installer = Installer();
+        var installer = Installer(options);
         installer.InstallPlugin(Source);
         await installer.InstallConfigurationAsync(TestContext.Current.CancellationToken);
     }
 
     private void Uninstall() => Installer().Uninstall();
 
-    private Installer Installer() => new(Options, new PluginInquiry(TimeProvider.System), _reports.Add, _warned.Add);
+    private Installer Installer(InstallOptions? options = null) =>
+        new(options ?? Options, new PluginInquiry(TimeProvider.System), _reports.Add, _warned.Add);
 
     private List<string> Files() =>
         [

@@ -58,7 +58,10 @@ public sealed class UnknownVariablesTests
 
     [Fact]
     public void Variable_of_the_reference_without_effect_is_reported() =>
-        Assert.Equal("ENABLE_V6_EGRESS has no effect: pods have IPv4 only", Assert.Single(Warnings(("ENABLE_V6_EGRESS", "true"))));
+        Assert.Equal(
+            "DISABLE_POD_V6 has no effect: pods get no IPv6 address except the kernel's link-local one",
+            Assert.Single(Warnings(("DISABLE_POD_V6", "true")))
+        );
 
     /// <summary>The environment of aws-node's DaemonSet, as its chart renders it for an IPv4 cluster.</summary>
     [Fact]
