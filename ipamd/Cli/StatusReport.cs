@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using Google.Protobuf;
 using VpcCni.Ipamd.History;
+using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Options;
 using VpcCni.Protos.V1;
 
@@ -79,12 +80,26 @@ internal static class StatusReport
 
     private static void Pool(TableWriter table, Pool pool, IReadOnlyList<string> warnings)
     {
-        table.WriteLabeled(
-            "addresses",
-            Column,
-            $"{pool.Total} attached: {pool.Assigned} assigned, {pool.Available} free, {pool.Cooling} "
-                + $"cooling{(pool.CooldownEnds is { } end ? $" (the first until {end.ToDateTimeOffset():HH:mm:ss}Z)" : "")}"
-        );
+        var cooling = pool.CooldownEnds is { } end ? $" (the first until {end.ToDateTimeOffset():HH:mm:ss}Z)" : "";
+        if (pool.Families is [] or [{ IpVersion: 4 }])
+            table.WriteLabeled(
+                "addresses",
+                Column,
+                $"{pool.Total} attached: {pool.Assigned} assigned, {pool.Available} free, {pool.Cooling} cooling{cooling}"
+            );
+        foreach (var (family, index) in pool.Families.Select((family, index) => (family, index)))
+        {
+            if (pool.Families is [{ IpVersion: 4 }])
+                break;
+            table.WriteLabeled(
+                index == 0 ? "addresses" : "",
+                Column,
+                $"IPv{family.IpVersion}: {Count(family)} attached: {family.Assigned} assigned, {family.Cooling} cooling{cooling}"
+            );
+        }
+
+        if (pool.Families.Count > 1)
+            table.WriteLabeled("", Column, $"free for {pool.Available} pods, each with an address of both families");
         if (pool.Surplus is { } surplus)
             table.WriteLabeled("surplus", Column, SurplusText(surplus));
         var settings = pool
@@ -98,6 +113,9 @@ internal static class StatusReport
         )
             table.WriteLabeled("", Column, $"{setting.Name}={setting.Value} has no effect: {setting.OverruledBy}");
     }
+
+    /// <summary>An IPv6 prefix has more addresses than are counted.</summary>
+    private static string Count(FamilyCounts family) => family.Total >= BlockShape.MaxSize - 1 ? "a prefix" : $"{family.Total}";
 
     private static string SurplusText(Surplus surplus)
     {

@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using VpcCni.Datapath;
 using VpcCni.Logging;
+using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.HostNetwork;
 

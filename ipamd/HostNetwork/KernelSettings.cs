@@ -29,8 +29,7 @@ internal sealed class KernelSettings(NetworkNamespace? ns, string folder = Kerne
     public const string Folder = "/proc/sys/net";
 
     /// <summary>The path of a link's parameter.</summary>
-    public static string OfLink(AddressFamily family, string link, string name) =>
-        $"{IpFamily.SettingsFolder(family)}/conf/{link}/{name}";
+    public static string OfLink(AddressFamily family, string link, string name) => $"{IpFamily.SettingsFolder(family)}/conf/{link}/{name}";
 
     public string? Read(string name) => Run(() => ReadFile(name));
 

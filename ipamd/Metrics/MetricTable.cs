@@ -84,6 +84,14 @@ internal static class MetricTable
         "Addresses attached for pods; withheld ones are being released or are in an excluded subnet",
         MetricLabel.Of("state", "free", "assigned", "cooling", "withheld")
     );
+    public static readonly Metric FamilyAddresses = new(
+        "vpccni_pool_family_addresses",
+        MetricType.Gauge,
+        "",
+        "Addresses attached for pods, by address family; at most 65536 of an IPv6 prefix are counted",
+        MetricLabel.Of("family", "ipv4", "ipv6"),
+        MetricLabel.Of("state", "free", "assigned", "cooling")
+    );
     public static readonly Metric PoolShort = new(
         "vpccni_pool_short_addresses",
         MetricType.Gauge,
@@ -395,6 +403,7 @@ internal static class MetricTable
         Health,
         HealthReasons,
         PoolAddresses,
+        FamilyAddresses,
         PoolShort,
         PoolOver,
         PoolTarget,

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using VpcCni.Ipamd.Clouds;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Planning;
 using VpcCni.Ipamd.Readiness;
+using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.Metrics;
 
@@ -79,7 +81,7 @@ internal static class NodeMetrics
         registry.Read(ReferenceMetrics.Enis, reading => reading.Ledger.Interfaces.Count(item => item.CarriesPods));
         registry.Read(ReferenceMetrics.TotalIps, reading => reading.Ledger.Total);
         registry.Read(ReferenceMetrics.AssignedIps, reading => reading.Ledger.Assigned);
-        registry.Read(ReferenceMetrics.Prefixes, reading => Blocks(reading).Count(block => !block.IsSingle));
+        registry.Read(ReferenceMetrics.Prefixes, reading => Blocks(reading).Count(block => block.Family == IpFamily.V4 && !block.IsSingle));
         registry.ReadAll(
             ReferenceMetrics.AssignedPerCidr,
             reading => Blocks(reading).Select(block => new Sample(block.Assigned, block.Range.ToString()))
@@ -97,6 +99,10 @@ internal static class NodeMetrics
                         reading.Health.Causes.Any(item => item.Cause.Reason == reason) ? 1 : 0,
                         SnakeCase.Of(reason)
                     ))
+        );
+        registry.ReadAll(
+            MetricTable.FamilyAddresses,
+            reading => reading.Ledger.Families.All.SelectMany(family => FamilySamples(reading.Ledger, family))
         );
         registry.ReadAll(
             MetricTable.PoolAddresses,
@@ -249,6 +255,14 @@ internal static class NodeMetrics
         return targets.UsesPrefixes
             ? [new Sample(targets.WarmPrefixTarget, "WARM_PREFIX_TARGET")]
             : [new Sample(targets.WarmEniTarget, "WARM_ENI_TARGET")];
+    }
+
+    private static IEnumerable<Sample> FamilySamples(LedgerView view, AddressFamily family)
+    {
+        var name = IpFamily.Name(family).ToLowerInvariant();
+        yield return new Sample(view.FreeOf(family), name, "free");
+        yield return new Sample(view.AssignedOf(family), name, "assigned");
+        yield return new Sample(view.CoolingOf(family), name, "cooling");
     }
 
     private static IEnumerable<GrowthObstacleKind> KindsOf(GrowthObstacles obstacles)

@@ -6,6 +6,7 @@ using VpcCni.Ipamd.Metrics;
 using VpcCni.Ipamd.Planning;
 using VpcCni.Ipamd.Provisioning;
 using VpcCni.Ipamd.Readiness;
+using VpcCni.Netlink;
 using VpcCni.Protos.V1;
 using HealthCause = VpcCni.Ipamd.Readiness.HealthCause;
 
@@ -128,8 +129,9 @@ internal static class StatusReplies
             _ => cause.Detail,
         };
 
-    private static Pool PoolOf(LedgerView view, PoolReconciler? pool) =>
-        new()
+    private static Pool PoolOf(LedgerView view, PoolReconciler? pool)
+    {
+        var reply = new Pool
         {
             Total = (uint)view.Total,
             Assigned = (uint)view.Assigned,
@@ -141,6 +143,18 @@ internal static class StatusReplies
             CooldownEnds = view.CooldownEnds.Count > 0 ? Timestamp.FromDateTimeOffset(view.CooldownEnds[0]) : null,
             Surplus = pool?.LastPlan?.SurplusReport is { } surplus ? SurplusOf(surplus) : null,
         };
+        reply.Families.AddRange(
+            view.Families.All.Select(family => new FamilyCounts
+            {
+                IpVersion = family == IpFamily.V6 ? 6u : 4u,
+                Total = (uint)view.TotalOf(family),
+                Assigned = (uint)view.AssignedOf(family),
+                Cooling = (uint)view.CoolingOf(family),
+                Available = (uint)view.FreeOf(family),
+            })
+        );
+        return reply;
+    }
 
     private static Protos.V1.Surplus SurplusOf(Planning.SurplusReport surplus) =>
         new()

@@ -31,7 +31,7 @@ public sealed partial class ArrowTests
             { "MissedDels", ["Allocation", "Events", "Ledger", "Planning"] },
             { "Readiness", ["Clouds", "Events", "Ledger", "Observation", "Planning", "Provisioning"] },
             { "History", ["Allocation", "Events", "Ledger", "Planning"] },
-            { "Metrics", ["Allocation", "Clouds", "Events", "HostNetwork", "Ledger", "Planning", "Provisioning", "Readiness"] },
+            { "Metrics", ["Allocation", "Clouds", "Events", "HostNetwork", "Ledger", "Netlink", "Planning", "Provisioning", "Readiness"] },
             { "Kubernetes", ["Clouds", "Datapath", "Events", "Hosting", "Ledger", "Logging", "Observation", "Placement", "Planning"] },
             { "Audit", ["Clouds", "Datapath", "Events", "HostNetwork", "Ledger", "Netlink", "Observation"] },
             { "Install", ["Files"] },

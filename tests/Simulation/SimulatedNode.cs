@@ -282,10 +282,7 @@ internal sealed class SimulatedNode
                             var address = assigned.Addresses[0].Address;
                             if (listening())
                                 Checker.RecordAddress(pod, address);
-                            return new AddReply.Address(
-                                address,
-                                assigned.Addresses[0].Slot is { } slot ? Egress.OfSlot(slot.DeviceIndex, slot.NetworkCard) : Egress.Main
-                            );
+                            return new AddReply.Address(address, assigned.Addresses[0].Slot is { } slot ? slot.Egress : Egress.Main);
                         case AddOutcome.Orphaned { Attachment: var orphan }:
                             if (listening())
                                 Checker.RecordOrphaned(pod, orphan.Addresses[0].Address);

@@ -91,6 +91,6 @@ public sealed class AwsCloudOnMotoTests(MotoServer moto) : IClassFixture<MotoSer
     private static async Task<(int, int, bool)> LimitsAsync(AwsCloud cloud)
     {
         var limits = await cloud.DescribeLimitsAsync("m5.large", default);
-        return (limits.MaxInterfaces, limits.Ipv4AddressesPerInterface, limits.SupportsPrefixes);
+        return (limits.MaxInterfaces, limits.Ipv4.AddressesPerInterface, limits.Ipv4.Prefix is not null);
     }
 }

@@ -365,7 +365,7 @@ public sealed class Ipv6Tests
     private static void AssertUndone(ShimLab lab, NetworkNamespace pod)
     {
         Assert.Equal(lab.Empty, lab.Snapshot());
-        Assert.Empty(lab.Ipamd.State.Held);
+        Assert.Empty(lab.Ipamd.State.Attachments);
         using var inside = pod.OpenRouteNetlink();
         Assert.Null(inside.FindLink("eth0"));
     }

@@ -106,7 +106,7 @@ public sealed class NodeLocalEgressTests
         Assert.Equal((1, 11), (run.ExitCode, run.Code));
         Assert.Contains($"all 1021 addresses of {NodeLocalAddresses.Range(family)}", run.Message, StringComparison.Ordinal);
         Assert.Equal(before, lab.Snapshot());
-        Assert.Empty(lab.Ipamd.State.Held);
+        Assert.Empty(lab.Ipamd.State.Attachments);
     }
 
     [Fact]

@@ -124,11 +124,7 @@ public sealed class ReferencePoolTests
         // MINIMUM_IP_TARGET alone: the reference's pool stays empty, this one grows.
         if (StopsServing(row) && reference.Pods >= int.Parse(row.Environment["MINIMUM_IP_TARGET"]))
         {
-            Assert.True(
-                ours.Addresses + (ours.Prefixes * PrefixSize)
-                    >= reference.Addresses + (reference.Prefixes * PrefixSize),
-                where
-            );
+            Assert.True(ours.Addresses + (ours.Prefixes * PrefixSize) >= reference.Addresses + (reference.Prefixes * PrefixSize), where);
             Assert.True(
                 ours.AllServed || ours.Interfaces == InstanceTypeCatalog.Common[row.InstanceType].NetworkCards[0].MaxInterfaces,
                 where
