@@ -2,7 +2,6 @@
 using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
-using Microsoft.Extensions.Logging;
 using VpcCni.Datapath;
 using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Ipamd.HostNetwork.Nat;
@@ -369,21 +368,5 @@ internal sealed class HostLab : IAsyncDisposable
             File.WriteAllText($"/proc/sys/net/ipv4/{name}", value);
     }
 
-    private QueueLogger<T> Logger<T>() => new(Lines);
-
-    private sealed class QueueLogger<T>(ConcurrentQueue<string> lines) : ILogger<T>
-    {
-        public IDisposable? BeginScope<TState>(TState state)
-            where TState : notnull => null;
-
-        public bool IsEnabled(LogLevel logLevel) => true;
-
-        public void Log<TState>(
-            LogLevel logLevel,
-            EventId eventId,
-            TState state,
-            Exception? exception,
-            Func<TState, Exception?, string> formatter
-        ) => lines.Enqueue($"{logLevel} {LogFields.Text(state, formatter)} {exception}");
-    }
+    private RecordingLogger<T> Logger<T>() => new(Lines);
 }

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using System.Collections.Concurrent;
-using Microsoft.Extensions.Logging;
 using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Kernel.Tests.Netlink;
 using VpcCni.Netlink;
@@ -16,7 +14,7 @@ public sealed class KernelMonitorsTests
     {
         Iproute.Need();
         using var ns = NetworkNamespace.CreateAnonymous();
-        var (lost, tables, said) = (0, 0, new Counting());
+        var (lost, tables, said) = (0, 0, new RecordingLogger<KernelMonitors>());
         using var kernel = new RtnetlinkKernel(ns);
         using var monitors = new KernelMonitors(kernel, TimeProvider.System, said, Handle, _ => Interlocked.Increment(ref tables));
         Assert.True(monitors.EnsureRoutes());
@@ -48,7 +46,7 @@ public sealed class KernelMonitorsTests
         using var monitors = new KernelMonitors(
             kernel,
             TimeProvider.System,
-            new Counting(),
+            new RecordingLogger<KernelMonitors>(),
             _ => Interlocked.Increment(ref reports),
             _ => { }
         );
@@ -57,23 +55,5 @@ public sealed class KernelMonitorsTests
         Assert.False(monitors.EnsureRoutes());
         ns.Ip("link set lo mtu 2000");
         await Eventually.TrueAsync(() => Volatile.Read(ref reports) > 0);
-    }
-
-    private sealed class Counting : ILogger
-    {
-        public ConcurrentQueue<string> Lines { get; } = new();
-
-        public IDisposable? BeginScope<TState>(TState state)
-            where TState : notnull => null;
-
-        public bool IsEnabled(LogLevel logLevel) => true;
-
-        public void Log<TState>(
-            LogLevel logLevel,
-            EventId eventId,
-            TState state,
-            Exception? exception,
-            Func<TState, Exception?, string> formatter
-        ) => Lines.Enqueue(LogFields.Text(state, formatter));
     }
 }

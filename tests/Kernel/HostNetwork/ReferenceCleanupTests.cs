@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using Microsoft.Extensions.Logging;
 using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Ipamd.HostNetwork.Nat;
 using VpcCni.Kernel.Tests.Netlink;
@@ -120,7 +119,7 @@ public sealed class ReferenceCleanupTests
             esac
             """
         );
-        var (time, log) = (new ManualTimeProvider(), new LinesLogger());
+        var (time, log) = (new ManualTimeProvider(), new RecordingLogger<ReferenceCleanup>());
         var keeper = new NatReconciler(
             new NetfilterProgram(ns, time) { Folders = [programs.Folder] },
             new RepairJournal(time, log),
@@ -190,23 +189,5 @@ public sealed class ReferenceCleanupTests
         Requirement.NeedProgram("nft");
         Requirement.NeedProgram(program);
         return NetworkNamespace.CreateAnonymous();
-    }
-
-    private sealed class LinesLogger : ILogger
-    {
-        public List<string> Lines { get; } = [];
-
-        public IDisposable? BeginScope<TState>(TState state)
-            where TState : notnull => null;
-
-        public bool IsEnabled(LogLevel logLevel) => true;
-
-        public void Log<TState>(
-            LogLevel logLevel,
-            EventId eventId,
-            TState state,
-            Exception? exception,
-            Func<TState, Exception?, string> formatter
-        ) => Lines.Add(LogFields.Text(state, formatter));
     }
 }
