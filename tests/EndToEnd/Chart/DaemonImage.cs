@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Formats.Tar;
-using System.Runtime.InteropServices;
-using System.Security.Cryptography;
-using System.Text;
-using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using VpcCni.Chart.Tests;
+using VpcCni.EndToEnd.Tests.Runtime;
 using VpcCni.Tests.Shared;
 using Xunit;
 
@@ -31,34 +28,7 @@ internal static partial class DaemonImage
 
     private static readonly string[] Companions = ["portmap", "bandwidth", "loopback"];
 
-    public static void Write(string path)
-    {
-        var layer = Layer();
-        var config = new JsonObject
-        {
-            ["architecture"] = RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? "arm64" : "amd64",
-            ["os"] = "linux",
-            ["config"] = new JsonObject { ["Entrypoint"] = new JsonArray("/app/ipamd") },
-            ["rootfs"] = new JsonObject
-            {
-                ["type"] = "layers",
-                ["diff_ids"] = new JsonArray($"sha256:{Convert.ToHexStringLower(SHA256.HashData(layer))}"),
-            },
-        };
-        var manifest = new JsonArray(
-            new JsonObject
-            {
-                ["Config"] = "config.json",
-                ["RepoTags"] = new JsonArray(Name),
-                ["Layers"] = new JsonArray("layer.tar"),
-            }
-        );
-        using var file = File.Create(path);
-        using var tar = new TarWriter(file, TarEntryFormat.Pax);
-        Add(tar, "config.json", Encoding.UTF8.GetBytes(config.ToJsonString()));
-        Add(tar, "layer.tar", layer);
-        Add(tar, "manifest.json", Encoding.UTF8.GetBytes(manifest.ToJsonString()));
-    }
+    public static void Write(string path) => DockerArchive.Write(path, Name, ["/app/ipamd"], Layer());
 
     /// <summary>Returns the path of a native file of <c>make build</c>; a script or a managed program would not run in the image.</summary>
     public static string NeedNative(string program)
@@ -116,11 +86,11 @@ internal static partial class DaemonImage
         using (var tar = new TarWriter(bytes, TarEntryFormat.Pax, leaveOpen: true))
         {
             foreach (var folder in (string[])["dev", "etc", "proc", "run", "sys", "tmp", "var", "host"])
-                tar.WriteEntry(new PaxTarEntry(TarEntryType.Directory, folder) { Mode = Executable });
+                tar.WriteEntry(new PaxTarEntry(TarEntryType.Directory, folder) { Mode = DockerArchive.Executable });
             // As in the base image of the Containerfile.
             tar.WriteEntry(new PaxTarEntry(TarEntryType.SymbolicLink, "var/run") { LinkName = "/run" });
             foreach (var (name, source) in files.OrderBy(item => item.Key, StringComparer.Ordinal))
-                Add(tar, name.TrimStart('/'), File.ReadAllBytes(source));
+                DockerArchive.AddFile(tar, name.TrimStart('/'), File.ReadAllBytes(source));
         }
 
         return bytes.ToArray();
@@ -140,18 +110,6 @@ internal static partial class DaemonImage
         Span<byte> magic = stackalloc byte[4];
         return file.ReadAtLeast(magic, magic.Length, throwOnEndOfStream: false) == magic.Length && magic.SequenceEqual("\u007fELF"u8);
     }
-
-    private static UnixFileMode Executable =>
-        UnixFileMode.UserRead
-        | UnixFileMode.UserWrite
-        | UnixFileMode.UserExecute
-        | UnixFileMode.GroupRead
-        | UnixFileMode.GroupExecute
-        | UnixFileMode.OtherRead
-        | UnixFileMode.OtherExecute;
-
-    private static void Add(TarWriter tar, string name, byte[] content) =>
-        tar.WriteEntry(new PaxTarEntry(TarEntryType.RegularFile, name) { Mode = Executable, DataStream = new MemoryStream(content) });
 
     [GeneratedRegex(@"(?<path>/\S+) \(0x", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex LibraryPath();

@@ -4,7 +4,6 @@ using System.Net;
 using System.Text;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
-using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using VpcCni.Lab.Ec2Api;
 using VpcCni.Lab.Hosting;
@@ -443,20 +442,11 @@ public sealed class AwsVariablesTests
                 context.Response.ContentType = type;
                 await context.Response.WriteAsync(answer(body), context.RequestAborted);
             },
-            NoLogging.Instance,
+            NullLoggerProvider.Instance,
             Token
         );
 
     private sealed record Received(string Path, string Authorization, string Body);
 
     private sealed record Pair(string AccessKeyId, string SecretAccessKey, string Token);
-
-    private sealed class NoLogging : ILoggerProvider
-    {
-        public static readonly NoLogging Instance = new();
-
-        public ILogger CreateLogger(string categoryName) => NullLogger.Instance;
-
-        public void Dispose() { }
-    }
 }

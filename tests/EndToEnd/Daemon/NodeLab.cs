@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Diagnostics;
 using System.Text.Json;
-using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using VpcCni.Lab.Hosting;
 using VpcCni.Tests.Shared;
@@ -46,7 +45,7 @@ internal sealed class NodeLab : IAsyncDisposable
         };
         if (change is not null)
             options = change(options);
-        var lab = await VpcLab.BuildAsync(options, TimeProvider.System, NoLogging.Instance, TestContext.Current.CancellationToken);
+        var lab = await VpcLab.BuildAsync(options, TimeProvider.System, NullLoggerProvider.Instance, TestContext.Current.CancellationToken);
         try
         {
             if (beforeReady is null)
@@ -135,14 +134,5 @@ internal sealed class NodeLab : IAsyncDisposable
     {
         using var reader = new StreamReader(new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite));
         return reader.ReadToEnd();
-    }
-
-    private sealed class NoLogging : ILoggerProvider
-    {
-        public static readonly NoLogging Instance = new();
-
-        public ILogger CreateLogger(string categoryName) => NullLogger.Instance;
-
-        public void Dispose() { }
     }
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Diagnostics;
 using System.Net.Sockets;
-using System.Runtime.InteropServices;
 using Grpc.Core;
 using Grpc.Net.Client;
 using VpcCni.EndToEnd.Tests.Daemon;
@@ -97,11 +96,7 @@ internal sealed class Containerd : IAsyncDisposable
         }
 
         await File.WriteAllTextAsync(Path.Combine(folder, "config.toml"), Config(folder, paths));
-        BusyboxImage.Write(
-            Path.Combine(folder, "image.tar"),
-            busybox,
-            RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? "arm64" : "amd64"
-        );
+        BusyboxImage.Write(Path.Combine(folder, "image.tar"), busybox);
 
         var script =
             "mkdir -p /run/containerd /var/lib/cni && mount -t tmpfs tmpfs /run/containerd && mount -t tmpfs tmpfs /var/lib/cni && "
