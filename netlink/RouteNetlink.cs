@@ -261,11 +261,8 @@ public sealed partial class RouteNetlink : IDisposable
                 var messages = Receive_NeedsLock(ref unsolicited);
                 while (messages.TryRead(out var message))
                 {
-                    if (message.Header.PortId != _socket.PortId || message.Header.Sequence != _sequence)
-                    {
-                        CountUnsolicited(ref unsolicited);
+                    if (!IsAnswer_NeedsLock(message, ref unsolicited))
                         continue;
-                    }
 
                     if ((message.Header.Flags & Nlm.NLM_F_DUMP_INTR) != 0)
                         consistent = false;
@@ -290,18 +287,9 @@ public sealed partial class RouteNetlink : IDisposable
                 }
             }
         }
-        catch (NetlinkException exception) when (exception.Operation != operation)
+        catch (IOException exception) when (exception is not NetlinkException { Operation: var failed } || failed != operation)
         {
-            throw new NetlinkException(
-                operation,
-                exception.Errno,
-                $"{exception.Operation}: {exception.ExtendedMessage ?? "failed"}",
-                exception
-            );
-        }
-        catch (MalformedMessageException exception)
-        {
-            throw new NetlinkException(operation, Errno.EBADMSG, exception.Message, exception);
+            throw FailureOf(operation, exception);
         }
     }
 
@@ -320,11 +308,8 @@ public sealed partial class RouteNetlink : IDisposable
                     var messages = Receive_NeedsLock(ref unsolicited);
                     while (messages.TryRead(out var message))
                     {
-                        if (message.Header.PortId != _socket.PortId || message.Header.Sequence != _sequence)
-                        {
-                            CountUnsolicited(ref unsolicited);
+                        if (!IsAnswer_NeedsLock(message, ref unsolicited))
                             continue;
-                        }
 
                         _answersPending = false;
                         if (message.Header.Type == answerType)
@@ -338,21 +323,27 @@ public sealed partial class RouteNetlink : IDisposable
                     }
                 }
             }
-            catch (NetlinkException exception) when (exception.Operation != operation)
+            catch (IOException exception) when (exception is not NetlinkException { Operation: var failed } || failed != operation)
             {
-                throw new NetlinkException(
-                    operation,
-                    exception.Errno,
-                    $"{exception.Operation}: {exception.ExtendedMessage ?? "failed"}",
-                    exception
-                );
-            }
-            catch (MalformedMessageException exception)
-            {
-                throw new NetlinkException(operation, Errno.EBADMSG, exception.Message, exception);
+                throw FailureOf(operation, exception);
             }
         }
     }
+
+    /// <summary>Returns whether a message answers the last request, and counts it if not.</summary>
+    private bool IsAnswer_NeedsLock(Message message, ref int unsolicited)
+    {
+        if (message.Header.PortId == _socket.PortId && message.Header.Sequence == _sequence)
+            return true;
+        CountUnsolicited(ref unsolicited);
+        return false;
+    }
+
+    /// <summary>Returns a failure of the socket or a malformed answer as the failure of an operation.</summary>
+    private static NetlinkException FailureOf(string operation, IOException exception) =>
+        exception is NetlinkException socket
+            ? new NetlinkException(operation, socket.Errno, $"{socket.Operation}: {socket.ExtendedMessage ?? "failed"}", socket)
+            : new NetlinkException(operation, Errno.EBADMSG, exception.Message, exception);
 
     private void Send_NeedsLock(byte[] request)
     {
