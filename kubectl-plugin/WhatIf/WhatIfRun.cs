@@ -203,7 +203,14 @@ internal sealed class WhatIfRun
             blocks.Count(IsPrefix),
             view.Free,
             blocks.Count(block => IsPrefix(block) && block.IsUnused),
-            [.. view.Interfaces.Select(item => new WhatIfEni(item.Slot.DeviceIndex, item.Total, item.Blocks.Count(IsPrefix), item.Assigned))],
+            [
+                .. view.Interfaces.Select(item => new WhatIfEni(
+                    item.Slot.DeviceIndex,
+                    item.Total,
+                    item.Blocks.Count(IsPrefix),
+                    item.Assigned
+                )),
+            ],
             calls
         );
     }
