@@ -66,7 +66,8 @@ internal static class StatusTable
             foreach (var (node, pod) in pods.Take(MaxPodsShown))
             {
                 var link = node.Enis.FirstOrDefault(eni => eni.Id == pod.EniId)?.Link ?? "none";
-                yield return $"{node.Name, -8} {Truncate(pod.Name, 32), -32} {AddressesOf(pod).PadRight(width)} {link, -6} {pod.AddMilliseconds, 8:F1}";
+                yield return $"{node.Name, -8} {Truncate(pod.Name, 32), -32} {AddressesOf(pod).PadRight(width)} {link, -6} "
+                    + $"{pod.AddMilliseconds, 8:F1}";
             }
 
             if (pods.Length > MaxPodsShown)

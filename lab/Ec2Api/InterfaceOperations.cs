@@ -137,7 +137,8 @@ internal static class InterfaceOperations
     }
 
     /// <summary>
-    /// Reads the IPv6 addresses or prefixes; null if no parameter mentions them. A count of 0 is a value: it overrides what the subnet assigns.
+    /// Reads the IPv6 addresses or prefixes; null if no parameter mentions them. A count of 0 is a value: it overrides what the subnet
+    /// assigns.
     /// </summary>
     private static AddressRequest? Ipv6(QueryRequest request)
     {

@@ -8,8 +8,8 @@ namespace VpcCni.Lab.Fabric;
 
 /// <summary>
 /// Sends router advertisements (RFC 4861, section 4.2) on the links of a router: when a link is added, when a host solicits them, and
-/// periodically. They announce a default router whose hosts get their addresses by DHCPv6 (flag M), and no prefix, as a VPC's router does: a
-/// subnet's /64 is not on-link, so every packet goes through the router. Thread-safe.
+/// periodically. They announce a default router whose hosts get their addresses by DHCPv6 (flag M), and no prefix, as a VPC's router does:
+/// a subnet's /64 is not on-link, so every packet goes through the router. Thread-safe.
 /// </summary>
 internal sealed partial class RouterAdvertiser : IAsyncDisposable
 {

@@ -75,9 +75,9 @@ internal static class RouterFirewall
             """;
 
     /// <summary>
-    /// The IPv6 table without ENIs. The gateway is an egress-only internet gateway: addresses are public, connections from the VPC and their
-    /// replies pass, and connections from the internet do not. The kernel rejects routes to <c>lo</c> in this family, so packets for an
-    /// address that no ENI owns follow the default route, where the table drops them.
+    /// The IPv6 table without ENIs. The gateway is an egress-only internet gateway: addresses are public, connections from the VPC and
+    /// their replies pass, and connections from the internet do not. The kernel rejects routes to <c>lo</c> in this family, so packets for
+    /// an address that no ENI owns follow the default route, where the table drops them.
     /// </summary>
     public static string BaseIpv6() =>
         $$"""
@@ -113,10 +113,9 @@ internal static class RouterFirewall
         foreach (var family in Families(hasIpv6))
         {
             IPNetwork[] owned = [.. eni.Addresses.Where(address => FabricAddresses.IsIpv6(address) == (family == "ip6"))];
+            var type = family == "ip6" ? "ipv6_addr" : "ipv4_addr";
             script
-                .Append(
-                    $"add set {family} {Table} own_{link} {{ type {(family == "ip6" ? "ipv6_addr" : "ipv4_addr")}; flags interval; auto-merge; }}\n"
-                )
+                .Append($"add set {family} {Table} own_{link} {{ type {type}; flags interval; auto-merge; }}\n")
                 .Append($"add counter {family} {Table} {SpoofPrefix}{link}\n")
                 .Append($"add chain {family} {Table} eni_{link}\n")
                 .Append($"flush set {family} {Table} own_{link}\n")

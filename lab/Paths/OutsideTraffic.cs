@@ -32,8 +32,8 @@ internal sealed class OutsideTraffic(VpcLab lab, PodTraffic traffic, AddressFami
     private readonly Probe _probe = new(time, TimeSpan.FromSeconds(5));
 
     /// <summary>
-    /// Pod to the internet. IPv4: translated to the node's primary address, through the primary ENI; the lab's router drops everything else.
-    /// IPv6: not translated, through the pod's ENI.
+    /// Pod to the internet. IPv4: translated to the node's primary address, through the primary ENI; the lab's router drops everything
+    /// else. IPv6: not translated, through the pod's ENI.
     /// </summary>
     public async Task<PathMeasurement> ToInternetAsync(LabNode node, LabPod pod, CancellationToken cancellationToken)
     {
@@ -176,7 +176,8 @@ internal sealed class OutsideTraffic(VpcLab lab, PodTraffic traffic, AddressFami
         return new PathMeasurement(
             $"in and out by {LinkWatch.PrimaryLink}",
             packets,
-            $"{new IPEndPoint(traffic.AddressOf(node), ServiceRules.NodePort)} -> {traffic.AddressOf(pod)} ({own}), answered by {LinkWatch.PrimaryLink}"
+            $"{new IPEndPoint(traffic.AddressOf(node), ServiceRules.NodePort)} -> {traffic.AddressOf(pod)} ({own}), "
+                + $"answered by {LinkWatch.PrimaryLink}"
         );
     }
 
@@ -226,8 +227,8 @@ internal sealed class OutsideTraffic(VpcLab lab, PodTraffic traffic, AddressFami
         var outcome = await NamespaceProcess.RunAsync(from.Network, start, input: "", PingDeadline, time, cancellationToken);
         if (outcome.ExitCode != 0 || !outcome.Output.Contains(" 0% packet loss", StringComparison.Ordinal))
             throw new CheckFailedException(
-                $"ping with {FabricAddresses.Mtu} octets from {traffic.AddressOf(from)} to {traffic.AddressOf(to)}: {outcome.Output.Trim()} "
-                    + $"{outcome.Errors.Trim()}"
+                $"ping with {FabricAddresses.Mtu} octets from {traffic.AddressOf(from)} to {traffic.AddressOf(to)}: "
+                    + $"{outcome.Output.Trim()} {outcome.Errors.Trim()}"
             );
         var own = traffic.LinkOf(node, from);
         return new PathMeasurement(

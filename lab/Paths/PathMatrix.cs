@@ -9,9 +9,9 @@ using VpcCni.Netlink;
 namespace VpcCni.Lab.Paths;
 
 /// <summary>
-/// Every traffic path of a lab with three nodes, two of them in one subnet, over one address family. Most start or end at a pod of the first
-/// node that has an address of a secondary ENI; over IPv6, where one prefix is enough for all pods, it may be one of the primary ENI. The
-/// lab's daemons must exclude <see cref="FabricAddresses.OnPremises"/> from SNAT.
+/// Every traffic path of a lab with three nodes, two of them in one subnet, over one address family. Most start or end at a pod of the
+/// first node that has an address of a secondary ENI; over IPv6, where one prefix is enough for all pods, it may be one of the primary ENI.
+/// The lab's daemons must exclude <see cref="FabricAddresses.OnPremises"/> from SNAT.
 /// </summary>
 internal sealed class PathMatrix
 {

@@ -15,8 +15,8 @@ public sealed record CreateInterfaceRequest
     public AddressRequest Ipv4 { get; init; } = AddressRequest.None;
 
     /// <summary>
-    /// IPv6 addresses or prefixes; null for what the subnet assigns on creation (<see cref="VpcModel.Subnet.AssignIpv6AddressOnCreation"/>),
-    /// which <see cref="AddressRequest.None"/> overrides.
+    /// IPv6 addresses or prefixes; null for what the subnet assigns on creation
+    /// (<see cref="VpcModel.Subnet.AssignIpv6AddressOnCreation"/>), which <see cref="AddressRequest.None"/> overrides.
     /// </summary>
     public AddressRequest? Ipv6 { get; init; }
 

@@ -22,7 +22,7 @@ public sealed record Subnet
     public required IPNetwork Ipv4Range { get; init; }
     public IPNetwork? Ipv6Range { get; init; }
 
-    /// <summary>Whether a new interface gets an IPv6 address when its request does not mention IPv6 (AssignIpv6AddressOnCreation).</summary>
+    /// <summary>Whether a new interface gets an IPv6 address when its request does not mention IPv6.</summary>
     public bool AssignIpv6AddressOnCreation { get; init; }
     public ImmutableSortedDictionary<string, string> Tags { get; init; } = NoTags.Value;
 

@@ -134,7 +134,8 @@ public sealed partial class VpcWorld
     /// Limits the subnet's IPv6 range to its first assignable /80s: EC2's ranges are never exhausted, and this makes one that is.
     /// Addresses and prefixes that are already assigned stay.
     /// </summary>
-    /// <param name="prefixes">Number of /80s, 0 to <see cref="MaxIpv6Prefixes"/>; the /80 that is the subnet's first is not one of them.</param>
+    /// <param name="id">The subnet.</param>
+    /// <param name="prefixes">Number of /80s, 0 to <see cref="MaxIpv6Prefixes"/>; the subnet's first /80 is not one of them.</param>
     public void LimitIpv6Range(SubnetId id, int prefixes) =>
         ChangeTopology(() =>
         {

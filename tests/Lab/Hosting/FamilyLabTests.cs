@@ -69,7 +69,7 @@ public sealed class FamilyLabTests : IDisposable
     {
         await using var lab = await StartAsync(
             LabFamily.Dual,
-            """{"cniVersion":"1.0.0","interfaces":[{"name":"eni1"}],"ips":[{"address":"10.0.0.77/32"},{"address":"2001:db8:0:101:9::7/128"}]}"""
+            """{"interfaces":[{"name":"eni1"}],"ips":[{"address":"10.0.0.77/32"},{"address":"2001:db8:0:101:9::7/128"}]}"""
         );
         var pod = await lab.AddPodAsync("node-1", PodName.Parse("default/web"), Cancellation);
         IPAddress[] both = [IPAddress.Parse("10.0.0.77"), IPAddress.Parse("2001:db8:0:101:9::7")];

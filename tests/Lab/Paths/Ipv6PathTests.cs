@@ -18,7 +18,9 @@ namespace VpcCni.Lab.Tests.Paths;
 /// </summary>
 public sealed class Ipv6PathTests : IDisposable
 {
-    /// <summary>Wires a pod with the address in the file of its name. Neighbours are permanent, so that nothing waits for resolution.</summary>
+    /// <summary>
+    /// Wires a pod with the address in the file of its name. Neighbours are permanent, so that nothing waits for their resolution.
+    /// </summary>
     private const string Plugin = """
         #!/bin/sh
         set -e

@@ -5,7 +5,9 @@ using Xunit;
 
 namespace VpcCni.Lab.Tests.VpcModel;
 
-/// <summary>Tests what EC2 does for IPv6 only: addresses on creation, the primary address, and instance types and subnets without IPv6.</summary>
+/// <summary>
+/// Tests what EC2 does for IPv6 only: addresses on creation, the primary address, and instance types and subnets without IPv6.
+/// </summary>
 public sealed class Ipv6Tests
 {
     private static readonly IPNetwork Range = IPNetwork.Parse("2600:1f14:0:102::/64");
