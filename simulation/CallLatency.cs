@@ -3,15 +3,15 @@
 namespace VpcCni.Simulation;
 
 /// <summary>
-/// How long the model's calls take: evenly spread between two bounds, and a share of them much longer. The effect comes halfway.
+/// Latency of the model's calls: uniformly distributed between two bounds, and longer for a share of the calls.
 /// </summary>
-/// <param name="Least">Of an ordinary call.</param>
-/// <param name="Most">Of an ordinary call.</param>
-/// <param name="SlowShare">Of all calls, 0 to 1.</param>
-/// <param name="Slow">Of those.</param>
+/// <param name="Least">Lower bound.</param>
+/// <param name="Most">Upper bound.</param>
+/// <param name="SlowShare">Share of slow calls, 0 to 1.</param>
+/// <param name="Slow">Latency of slow calls.</param>
 internal sealed record CallLatency(TimeSpan Least, TimeSpan Most, double SlowShare = 0, TimeSpan Slow = default)
 {
-    /// <summary>The same for every call.</summary>
+    /// <summary>One latency for every call.</summary>
     public static CallLatency Constant(TimeSpan latency) => new(latency, latency);
 
     public TimeSpan Next(Random random)

@@ -3,12 +3,12 @@
 namespace VpcCni.Simulation;
 
 /// <summary>
-/// One life of a daemon in virtual time: its view of the clock, and the owner of all of its work. When it is killed, whatever it was about
-/// to do never happens: queued continuations and timers are dropped, and the ports that it was given refuse it (<see cref="CheckAlive"/>).
+/// One run of a daemon in virtual time, from its start to its end: its clock, and the owner of all its work. When it is killed, queued
+/// continuations and timers are dropped, and its ports throw (<see cref="CheckAlive"/>).
 /// </summary>
 /// <param name="time">The true time.</param>
 /// <param name="name">For traces.</param>
-/// <param name="wallClock">The machine's wall clock, which may be set; null for one that is right.</param>
+/// <param name="wallClock">The machine's wall clock, which may be set; null for the true time.</param>
 internal sealed class DaemonRun(VirtualTime time, string name, WallClock? wallClock = null) : TimeProvider
 {
     private readonly Context _context = new();
@@ -35,17 +35,17 @@ internal sealed class DaemonRun(VirtualTime time, string name, WallClock? wallCl
         return timer;
     }
 
-    /// <summary>As by kill -9: nothing of it runs any more.</summary>
+    /// <summary>Ends the run as kill -9 does: none of its work runs any more.</summary>
     public void Kill()
     {
         time.CheckThread();
         IsAlive = false;
     }
 
-    /// <summary>Runs something of this incarnation as soon as the work before it is done.</summary>
+    /// <summary>Queues work of this run, after the work that is ready now.</summary>
     public void Post(Action action) => Enqueue(static work => ((Action)work!)(), action);
 
-    /// <summary>Starts something of this incarnation and returns its task, which never ends if the incarnation dies first.</summary>
+    /// <summary>Starts work of this run and returns its task, which never completes when the run ends first.</summary>
     public Task<T> Start<T>(Func<Task<T>> body)
     {
         var result = new TaskCompletionSource<T>();
@@ -68,9 +68,9 @@ internal sealed class DaemonRun(VirtualTime time, string name, WallClock? wallCl
         }
     }
 
-    /// <summary>For ports: on the simulation's thread, and of a living daemon.</summary>
+    /// <summary>For ports: checks that the caller is on the simulation's thread and that its run has not ended.</summary>
     /// <exception cref="DaemonRunEndedException">
-    /// The run has ended: the caller is the rest of a stack that is being unwound.
+    /// The run has ended, and the caller's stack is being unwound.
     /// </exception>
     public void CheckAlive()
     {
@@ -97,7 +97,7 @@ internal sealed class DaemonRun(VirtualTime time, string name, WallClock? wallCl
         }
     }
 
-    /// <summary>Brings continuations back to the run that awaits.</summary>
+    /// <summary>Queues continuations to the run that awaits.</summary>
     private sealed class Context : SynchronizationContext
     {
         public DaemonRun? Owner { get; set; }
@@ -111,20 +111,20 @@ internal sealed class DaemonRun(VirtualTime time, string name, WallClock? wallCl
     }
 }
 
-/// <summary>Code of a daemon run that has ended tries to act.</summary>
-internal sealed class DaemonRunEndedException(string name) : Exception($"{name} is dead");
+/// <summary>Work of a daemon run that has ended used a port.</summary>
+internal sealed class DaemonRunEndedException(string name) : Exception($"{name} has ended");
 
-/// <summary>The wall clock of a machine: the true time and the error that somebody set.</summary>
+/// <summary>The wall clock of a machine: the true time and an offset.</summary>
 internal sealed class WallClock
 {
     public TimeSpan Offset { get; private set; }
 
-    /// <summary>Sets the clock forward, or back; timestamps and timers do not notice.</summary>
+    /// <summary>Sets the clock forward or back; does not affect timestamps and timers.</summary>
     public void Jump(TimeSpan by) => Offset += by;
 }
 
 /// <summary>
-/// A timer in virtual time. Setting it again or disposing of it makes its earlier setting void; so does the death of its owner.
+/// A timer in virtual time. Setting it again, disposing it, or the end of its run cancels the earlier setting.
 /// </summary>
 internal sealed class VirtualTimer(DaemonRun owner, TimerCallback callback, object? state) : ITimer
 {

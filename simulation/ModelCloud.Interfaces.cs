@@ -11,7 +11,7 @@ using Model = VpcCni.Lab.VpcModel;
 
 namespace VpcCni.Simulation;
 
-/// <summary>Interfaces: describing, and the life of one from create to delete.</summary>
+/// <summary>Operations on interfaces, from create to delete.</summary>
 internal sealed partial class ModelCloud
 {
     public async Task<IReadOnlyList<CloudInterface>> DescribeAttachedInterfacesAsync(CancellationToken cancellationToken) =>
@@ -135,7 +135,7 @@ internal sealed partial class ModelCloud
         }
         catch (CloudException exception) when (exception.Kind == CloudErrorKind.NotFound)
         {
-            // What the caller wants.
+            // The desired outcome.
         }
     }
 
@@ -168,7 +168,7 @@ internal sealed partial class ModelCloud
 
     public async Task UnassignBlocksAsync(NetworkInterfaceId id, IReadOnlyList<IPNetwork> blocks, CancellationToken cancellationToken)
     {
-        // EC2 refuses addresses and prefixes of one family in one call. What fails after the first call may have taken some.
+        // EC2 rejects addresses and prefixes of one family in one call. A failure after the first call may have removed some.
         var isUntouched = true;
         foreach (var group in blocks.GroupBy(BlockShape.Of))
         {
@@ -182,7 +182,7 @@ internal sealed partial class ModelCloud
             }
             catch (CloudException exception) when (!isUntouched)
             {
-                throw InDoubt(exception);
+                throw OutcomeUnknown(exception);
             }
 
             isUntouched = false;
@@ -209,11 +209,11 @@ internal sealed partial class ModelCloud
         }
         catch (CloudException exception) when (exception.Kind != CloudErrorKind.NotFound)
         {
-            throw InDoubt(exception);
+            throw OutcomeUnknown(exception);
         }
     }
 
-    private static CloudException InDoubt(CloudException exception) =>
+    private static CloudException OutcomeUnknown(CloudException exception) =>
         new(CloudErrorKind.Transient, exception.Operation, exception.Code, exception.Message, innerException: exception);
 
     private Task<Model.AddressChange> UnassignAsync(NetworkInterfaceId id, List<IPNetwork> blocks, CancellationToken cancellationToken)
@@ -233,7 +233,7 @@ internal sealed partial class ModelCloud
             cancellationToken
         );
 
-    /// <summary>The subnet's range is looked up without a call: the real port asks for each subnet once in its life.</summary>
+    /// <summary>Reads the subnet's range without a call: the production port describes each subnet once.</summary>
     private CloudInterface ToCloudInterface(Model.NetworkInterface eni) =>
         new()
         {

@@ -9,23 +9,23 @@ using Model = VpcCni.Lab.VpcModel;
 
 namespace VpcCni.Simulation;
 
-/// <summary>Where a call of the model cloud has come to.</summary>
+/// <summary>The phases of a call of the model's cloud.</summary>
 internal enum CallPhase
 {
-    /// <summary>About to leave the daemon. If the daemon dies here, nothing was asked.</summary>
+    /// <summary>The daemon is about to send the request. When the daemon ends here, nothing was requested.</summary>
     Leaving,
 
-    /// <summary>The cloud has decided and, unless it refused, acted. If the daemon dies here, nobody knows.</summary>
+    /// <summary>The cloud has executed or rejected the request. When the daemon ends here, the outcome is unknown.</summary>
     Executed,
 
-    /// <summary>The answer is about to be seen by the daemon.</summary>
+    /// <summary>The daemon is about to receive the answer.</summary>
     Answered,
 }
 
 /// <summary>
-/// The cloud port of one daemon on the model of EC2, in virtual time. Says and does what <see cref="AwsCloud"/> would: the same filters,
-/// tags, client tokens and kinds of error. A call that has left the daemon takes effect even if the daemon gives it up or dies meanwhile,
-/// as a request on the wire does. It does not repeat harmless calls after a lost answer, so that the pool sees them all.
+/// The cloud port of one daemon on the model of EC2, in virtual time, with the filters, tags, client tokens and kinds of error of
+/// <see cref="AwsCloud"/>. A request that was sent takes effect even when the daemon cancels it or ends meanwhile. Idempotent calls are not
+/// retried after a lost answer, so that the pool handles each loss.
 /// </summary>
 internal sealed partial class ModelCloud : ICloud
 {
@@ -35,24 +35,24 @@ internal sealed partial class ModelCloud : ICloud
 
     private readonly Model.VpcWorld _world;
     private readonly Model.InstanceId _instance;
-    private readonly DaemonRun _incarnation;
+    private readonly DaemonRun _run;
     private readonly Random _random;
     private readonly EniTags _tags;
     private readonly AwsCloudOptions _options;
 
-    public ModelCloud(Model.VpcWorld world, Model.InstanceId instance, DaemonRun incarnation, Random random, AwsCloudOptions options)
+    public ModelCloud(Model.VpcWorld world, Model.InstanceId instance, DaemonRun run, Random random, AwsCloudOptions options)
     {
-        (_world, _instance, _incarnation, _random, _options) = (world, instance, incarnation, random, options);
+        (_world, _instance, _run, _random, _options) = (world, instance, run, random, options);
         _tags = new EniTags(instance.Value, options.ClusterName, options.AdditionalTags);
     }
 
-    /// <summary>Of calls of the control plane. May be changed at any time.</summary>
+    /// <summary>Latency of control-plane calls. May be changed at any time.</summary>
     public required CallLatency Latency { get; set; }
 
-    /// <summary>Of reads of the instance metadata.</summary>
+    /// <summary>Latency of reads of the instance metadata.</summary>
     public CallLatency MetadataLatency { get; set; } = CallLatency.Constant(TimeSpan.FromMilliseconds(2));
 
-    /// <summary>Told of every phase of every call; may kill the incarnation there.</summary>
+    /// <summary>Called at every phase of every call; may kill the run.</summary>
     public Action<string, CallPhase>? OnPhase { get; init; }
 
     public Task<NodeIdentity> IdentifyNodeAsync(CancellationToken cancellationToken) =>
@@ -167,7 +167,7 @@ internal sealed partial class ModelCloud : ICloud
             cancellationToken
         );
 
-    /// <summary>One call of the control plane: leaves, takes effect halfway, is answered.</summary>
+    /// <summary>One control-plane call, which takes effect after half of its latency.</summary>
     private Task<T> CallAsync<T>(string operation, Func<T> effect, CancellationToken cancellationToken) =>
         TravelAsync(
             operation,
@@ -203,16 +203,16 @@ internal sealed partial class ModelCloud : ICloud
 
     private Task<T> TravelAsync<T>(string operation, Func<T> effect, TimeSpan latency, CancellationToken cancellationToken)
     {
-        _incarnation.CheckAlive();
+        _run.CheckAlive();
         if (cancellationToken.IsCancellationRequested)
             return Task.FromCanceled<T>(cancellationToken);
         OnPhase?.Invoke(operation, CallPhase.Leaving);
         var answer = new TaskCompletionSource<T>();
-        // Of a daemon that died on the way: what awaits it is never heard of again.
-        if (!_incarnation.IsAlive)
+        // The run was killed: its work is not continued.
+        if (!_run.IsAlive)
             return answer.Task;
         var registration = cancellationToken.Register(() => answer.TrySetCanceled(cancellationToken));
-        _incarnation.Time.After(
+        _run.Time.After(
             latency / 2,
             () =>
             {
@@ -227,7 +227,7 @@ internal sealed partial class ModelCloud : ICloud
                     complete = () => answer.TrySetException(exception);
                 }
 
-                if (!_incarnation.IsAlive)
+                if (!_run.IsAlive)
                     return;
                 OnPhase?.Invoke(operation, CallPhase.Executed);
                 var patience = _options.HttpTimeout - (latency / 2);
@@ -242,12 +242,12 @@ internal sealed partial class ModelCloud : ICloud
         return answer.Task;
 
         void Answer(TimeSpan after, Action complete) =>
-            _ = _incarnation.CreateTimer(
+            _ = _run.CreateTimer(
                 _ =>
                 {
                     registration.Dispose();
                     OnPhase?.Invoke(operation, CallPhase.Answered);
-                    if (_incarnation.IsAlive)
+                    if (_run.IsAlive)
                         complete();
                 },
                 null,

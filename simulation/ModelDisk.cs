@@ -8,41 +8,41 @@ internal sealed class ModelDisk
 {
     public byte[]? Content { get; set; }
 
-    /// <summary>Unusable content that a daemon kept aside.</summary>
+    /// <summary>Unusable content that daemons set aside.</summary>
     public List<byte[]> Aside { get; } = [];
 }
 
-/// <summary>A daemon's hold on the checkpoint. A write is done wholly or not at all, as replacing a file by rename is.</summary>
-internal sealed class ModelCheckpointFile(ModelDisk disk, DaemonRun incarnation) : ICheckpointFile
+/// <summary>A daemon's access to the checkpoint. Writes are atomic, as the replacement of a file by rename is.</summary>
+internal sealed class ModelCheckpointFile(ModelDisk disk, DaemonRun run) : ICheckpointFile
 {
     public string Name => "model";
 
-    /// <summary>Before a write: may refuse it (<see cref="IOException"/>) or kill the daemon, and the old content stays.</summary>
+    /// <summary>Called before a write, which keeps the old content when this throws <see cref="IOException"/> or kills the daemon.</summary>
     public Action<byte[]>? BeforeWrite { get; init; }
 
-    /// <summary>After a write: may kill the daemon, and the new content stays.</summary>
+    /// <summary>Called after a write; may kill the daemon.</summary>
     public Action<byte[]>? AfterWrite { get; init; }
 
     public byte[]? Read()
     {
-        incarnation.CheckAlive();
+        run.CheckAlive();
         return disk.Content;
     }
 
     public void Write(ReadOnlySpan<byte> content)
     {
-        incarnation.CheckAlive();
+        run.CheckAlive();
         var bytes = content.ToArray();
         BeforeWrite?.Invoke(bytes);
-        incarnation.CheckAlive();
+        run.CheckAlive();
         disk.Content = bytes;
         AfterWrite?.Invoke(bytes);
-        incarnation.CheckAlive();
+        run.CheckAlive();
     }
 
     public string SetAside(DateTimeOffset now)
     {
-        incarnation.CheckAlive();
+        run.CheckAlive();
         disk.Aside.Add(disk.Content ?? throw new IOException("there is no file to set aside"));
         disk.Content = null;
         return $"aside-{disk.Aside.Count}";

@@ -71,12 +71,9 @@ internal sealed class ModelKernel
         (_world, _instance) = (world, instance);
         Settings = new ModelSettings(this);
         foreach (var family in Families)
-            _rules[family] =
-            [
-                Default(family, LocalPriority, RouteTable.Local),
-                Default(family, RulePriorities.Main, RouteTable.Main),
-                Default(family, DefaultPriority, RouteTable.Default),
-            ];
+            _rules[family] = [Default(family, LocalPriority, RouteTable.Local), Default(family, RulePriorities.Main, RouteTable.Main)];
+        // IPv6 has none (fib6_rules_net_init).
+        _rules[AddressFamily.InterNetwork].Add(Default(AddressFamily.InterNetwork, DefaultPriority, RouteTable.Default));
         AddLink(
             new LinkInfo
             {
@@ -369,9 +366,15 @@ internal sealed class ModelKernel
         if (address is null)
             return (_links.ContainsKey(remove.Link) ? Errno.EADDRNOTAVAIL : Errno.ENODEV, null);
         _addresses.Remove(address);
+        // Without an IPv4 address the link has no IPv4, and its routes go unreported (fib_inetaddr_event, fib_disable_ip).
+        if (remove.Address.AddressFamily == AddressFamily.InterNetwork && !_addresses.Any(item => IsIpv4Of(item, remove.Link)))
+            RemoveRoutesOf(remove.Link, AddressFamily.InterNetwork);
         Report(GroupOf(remove.Address.AddressFamily, Kind.Address), new RouteNotification.AddressChanged(RouteChange.Removed, address));
         return (Errno.None, address);
     }
+
+    private static bool IsIpv4Of(AddressInfo address, int link) =>
+        address.LinkIndex == link && address.Address.AddressFamily == AddressFamily.InterNetwork;
 
     private (Errno Error, object? Removed) Add(RouteInfo route, bool replaces)
     {
@@ -474,10 +477,12 @@ internal sealed class ModelKernel
     /// <summary>
     /// Of IPv4 routes that go with a link or with its state the kernel reports none (fib_sync_down_dev); of IPv6 ones it does.
     /// </summary>
-    private void RemoveRoutesOf(int index)
+    private void RemoveRoutesOf(int index, AddressFamily only = AddressFamily.Unspecified)
     {
         foreach (var ((family, _), table) in _routes)
         {
+            if (only != AddressFamily.Unspecified && family != only)
+                continue;
             foreach (var route in table.Where(route => route.LinkIndex == index).ToArray())
             {
                 table.Remove(route);

@@ -4,17 +4,17 @@ using VpcCni.MissedDels;
 
 namespace VpcCni.Simulation;
 
-/// <summary>The folder of notes of the model's node: what its plugin has left of DELs, by file. Outlives daemons.</summary>
+/// <summary>The folder of the plugin's notes of missed DELs on the model's node. Outlives daemons.</summary>
 internal sealed class ModelNotes
 {
     private readonly SortedDictionary<string, MissedDelEntry> _entries = new(StringComparer.Ordinal);
 
-    /// <summary>Of the daemon that runs.</summary>
+    /// <summary>Called when a note arrives; set by the running daemon.</summary>
     public Action Arrived { get; set; } = () => { };
 
     public IReadOnlyCollection<MissedDelEntry> Entries => _entries.Values;
 
-    /// <summary>The plugin leaves a note; one of the same attachment is replaced.</summary>
+    /// <summary>Adds a note of the plugin; replaces one of the same attachment.</summary>
     public void Leave(MissedDel note)
     {
         var name = $"{note.NetworkName}/{note.ContainerId}/{note.InterfaceName}";
@@ -34,18 +34,18 @@ internal sealed class ModelNotes
     }
 }
 
-/// <summary>A daemon's hold on the notes.</summary>
-internal sealed class ModelMissedDels(ModelNotes notes, DaemonRun incarnation) : IMissedDels
+/// <summary>A daemon's access to the notes.</summary>
+internal sealed class ModelMissedDels(ModelNotes notes, DaemonRun run) : IMissedDels
 {
     private Action _arrived = () => { };
 
-    /// <summary>Before a look: may refuse it (<see cref="IOException"/>).</summary>
+    /// <summary>Called before a read; may throw <see cref="IOException"/>.</summary>
     public Action BeforeRead { get; init; } = () => { };
 
-    /// <summary>Before a removal: may refuse it, or kill the daemon.</summary>
+    /// <summary>Called before a removal; may throw <see cref="IOException"/>, or kill the daemon.</summary>
     public Action BeforeRemove { get; init; } = () => { };
 
-    /// <summary>The event of a note that arrived; false: it is lost.</summary>
+    /// <summary>Whether the event of a note's arrival is delivered; false when it is lost.</summary>
     public Func<bool> IsAnnounced { get; init; } = () => true;
 
     public Action Arrived
@@ -57,23 +57,23 @@ internal sealed class ModelMissedDels(ModelNotes notes, DaemonRun incarnation) :
             notes.Arrived = () =>
             {
                 if (IsAnnounced())
-                    incarnation.Post(() => _arrived());
+                    run.Post(() => _arrived());
             };
         }
     }
 
     public MissedDelReading Read()
     {
-        incarnation.CheckAlive();
+        run.CheckAlive();
         BeforeRead();
         return new MissedDelReading([.. notes.Entries], Foreign: 0, Problem: null);
     }
 
     public void Remove(MissedDelEntry entry)
     {
-        incarnation.CheckAlive();
+        run.CheckAlive();
         BeforeRemove();
-        incarnation.CheckAlive();
+        run.CheckAlive();
         notes.Remove(entry);
     }
 }

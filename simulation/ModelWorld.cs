@@ -3,10 +3,10 @@ using VpcCni.Lab.VpcModel;
 
 namespace VpcCni.Simulation;
 
-/// <summary>Lets the model of EC2 live in virtual time.</summary>
+/// <summary>Runs the model of EC2 in virtual time.</summary>
 internal static class ModelWorld
 {
-    /// <summary>A world whose pending changes happen by themselves when their time has come.</summary>
+    /// <summary>Creates a world whose pending changes complete when they are due.</summary>
     public static VpcWorld Create(VirtualTime time, Random random, WorldOptions? options = null)
     {
         var world = new VpcWorld(time, random, options);

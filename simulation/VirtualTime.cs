@@ -3,18 +3,18 @@
 namespace VpcCni.Simulation;
 
 /// <summary>
-/// A clock and everything that happens by it, on one thread. What is ready runs in the order in which it became ready; when nothing is,
-/// time jumps to the next timer. The same events give the same run, always. It is the true time of the model: nobody can set it; a daemon
-/// sees it through its <see cref="DaemonRun"/>.
+/// A clock and a queue of work on one thread. Work runs in the order in which it became ready; when none is ready, the time advances to the
+/// next timer. Deterministic. It is the true time of the model, which cannot be set; a daemon uses the clock of its
+/// <see cref="DaemonRun"/>.
 /// </summary>
 /// <remarks>
-/// Each piece of work belongs to an incarnation and runs under its synchronization context, so that whatever it awaits comes back here.
-/// Work that arrives from another thread is an escape: code under test went to the thread pool, and the run would not be reproducible. It
-/// is refused and reported by <see cref="RunUntil"/>.
+/// Each piece of work belongs to a <see cref="DaemonRun"/> and runs under its synchronization context, so that its continuations are queued
+/// here. Work from another thread means that code under test continued on the thread pool, which is not reproducible. It is rejected, and
+/// reported by <see cref="RunUntil"/>.
 /// </remarks>
 internal sealed class VirtualTime : TimeProvider
 {
-    /// <summary>Timestamps per tick: seven, so that code which takes one for the other fails.</summary>
+    /// <summary>Timestamps per tick: seven, so that code that confuses the two fails.</summary>
     private const int TimestampsPerTick = 7;
 
     private readonly int _thread = Environment.CurrentManagedThreadId;
@@ -24,20 +24,20 @@ internal sealed class VirtualTime : TimeProvider
     private readonly long _maxSteps;
     private DateTimeOffset _now;
     private long _order;
-    private Exception? _escape;
+    private Exception? _otherThread;
 
     /// <param name="start">The time at the beginning.</param>
-    /// <param name="maxSteps">A run that takes more is taken for one that does not end.</param>
+    /// <param name="maxSteps">Number of steps after which the run counts as endless.</param>
     public VirtualTime(DateTimeOffset start, long maxSteps = 50_000_000)
     {
         (_start, _now, _maxSteps) = (start, start, maxSteps);
         Outside = new DaemonRun(this, "outside");
     }
 
-    /// <summary>Owner of everything that belongs to no daemon: the cloud, the pods, the test itself. Never dies.</summary>
+    /// <summary>Owner of work that belongs to no daemon: the cloud, the pods, the test itself. Never ends.</summary>
     public DaemonRun Outside { get; }
 
-    /// <summary>Pieces of work done so far.</summary>
+    /// <summary>Number of pieces of work done so far.</summary>
     public long Steps { get; private set; }
 
     public override long TimestampFrequency => TimeSpan.TicksPerSecond * TimestampsPerTick;
@@ -51,14 +51,13 @@ internal sealed class VirtualTime : TimeProvider
     public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) =>
         Outside.CreateTimer(callback, state, dueTime, period);
 
-    /// <summary>Runs something later, outside of any daemon.</summary>
+    /// <summary>Runs an action later, outside of any daemon.</summary>
     public void After(TimeSpan delay, Action action) => _ = CreateTimer(_ => action(), null, delay, Timeout.InfiniteTimeSpan);
 
     /// <summary>
-    /// Works until the condition holds or the limit is reached, whichever comes first; the clock then stands at the limit. True when the
-    /// condition holds.
+    /// Runs work until the condition holds, or until the limit, to which the clock is then set. True when the condition holds.
     /// </summary>
-    /// <exception cref="VirtualTimeException">Work escaped to another thread, or the run does not end.</exception>
+    /// <exception cref="VirtualTimeException">Work continued on another thread, or the run does not end.</exception>
     public bool RunUntil(Func<bool> condition, DateTimeOffset limit)
     {
         CheckThread();
@@ -67,8 +66,8 @@ internal sealed class VirtualTime : TimeProvider
         {
             while (true)
             {
-                if (_escape is { } escape)
-                    throw new VirtualTimeException("work left the one thread of the simulation", escape);
+                if (_otherThread is { } escape)
+                    throw new VirtualTimeException("work continued on another thread than the simulation's", escape);
                 if (condition())
                     return true;
                 if (!TryTakeReady(out var work) && !TryTakeTimer(limit, out work))
@@ -78,7 +77,7 @@ internal sealed class VirtualTime : TimeProvider
                 }
 
                 if (++Steps > _maxSteps)
-                    throw new VirtualTimeException($"more than {_maxSteps} steps: something goes round in circles");
+                    throw new VirtualTimeException($"more than {_maxSteps} steps: the run does not end");
                 work.Owner.Run(work.Callback, work.State);
             }
         }
@@ -88,10 +87,10 @@ internal sealed class VirtualTime : TimeProvider
         }
     }
 
-    /// <summary>Lets this much time pass.</summary>
+    /// <summary>Runs work for a period of virtual time.</summary>
     public void Advance(TimeSpan by) => RunUntil(static () => false, _now + by);
 
-    /// <summary>Throws when the caller is on another thread than the one that all of this runs on.</summary>
+    /// <summary>Throws when the caller is not on the simulation's thread.</summary>
     internal void CheckThread()
     {
         if (Environment.CurrentManagedThreadId != _thread)
@@ -102,10 +101,10 @@ internal sealed class VirtualTime : TimeProvider
     {
         if (Environment.CurrentManagedThreadId == _thread)
             _ready.Enqueue(new Work(owner, callback, state));
-        // Thrown here it would be lost, or end the process: the simulation's thread reports it.
+        // An exception here would be lost, or end the process: RunUntil throws it.
         else
             Volatile.Write(
-                ref _escape,
+                ref _otherThread,
                 new VirtualTimeException(
                     $"posted on another thread: {callback.Method.DeclaringType}.{callback.Method.Name}, {state}\n{Environment.StackTrace}"
                 )
@@ -152,5 +151,5 @@ internal sealed class VirtualTime : TimeProvider
     private readonly record struct Work(DaemonRun Owner, SendOrPostCallback Callback, object? State);
 }
 
-/// <summary>The simulation itself is at fault, or the code under it broke its rules: not a finding about the pool.</summary>
+/// <summary>A defect of the simulation, or code that breaks its rules: no finding about the daemon.</summary>
 internal sealed class VirtualTimeException(string message, Exception? innerException = null) : Exception(message, innerException);

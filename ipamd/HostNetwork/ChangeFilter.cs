@@ -16,7 +16,7 @@ internal sealed class ChangeFilter(WiredInterfaces interfaces)
     /// <summary>Null until the first sync: then every report matters.</summary>
     private volatile Scope? _scope;
 
-    public void Looked(HostNetworkState state, ObservedHost observed, IReadOnlyList<(PodEndpoint Pod, LinkInfo Link)> wired)
+    public void Synced(HostNetworkState state, ObservedHost observed, IReadOnlyList<(PodEndpoint Pod, LinkInfo Link)> wired)
     {
         _scope = new Scope(
             state.Inputs.PodRanges,
@@ -24,7 +24,7 @@ internal sealed class ChangeFilter(WiredInterfaces interfaces)
             [.. state.LooseLinks],
             [.. wired.Select(item => item.Link.Index)]
         );
-        _flaps.Looked(observed.Links);
+        _flaps.Synced(observed.Links);
     }
 
     /// <summary>Whether the link is, or was, up.</summary>

@@ -10,8 +10,8 @@ using VpcCni.Netlink;
 namespace VpcCni.Ipamd.HostNetwork;
 
 /// <summary>
-/// Keeps the kernel at the declared state: looks when the kernel says that something changed, and once a minute in any case, and applies
-/// the difference. It holds no state that matters: what must be is declared anew at each look.
+/// Reconciles the kernel with the desired state of the host's network: reads the kernel when it reports a change, and once a minute in any
+/// case, and applies the difference. Level-triggered: the desired state is computed again at each sync.
 /// </summary>
 internal sealed partial class HostNetworkReconciler : IDisposable
 {
@@ -19,20 +19,20 @@ internal sealed partial class HostNetworkReconciler : IDisposable
     private static readonly TimeSpan Resync = TimeSpan.FromSeconds(60);
 
     /// <summary>
-    /// Between looks that find nothing to do while the kernel reports on and on, as when pods come and go: still well within the second
-    /// that a repair may take.
+    /// Longest pause between syncs without repairs while the kernel keeps reporting, as when pods come and go. Well within the second that a
+    /// repair may take.
     /// </summary>
     private static readonly TimeSpan LongestPause = TimeSpan.FromMilliseconds(400);
 
-    /// <summary>Without reports for this long, the next one is looked at at once.</summary>
+    /// <summary>Time without reports after which the pause is the shortest again.</summary>
     private static readonly TimeSpan Quiet = TimeSpan.FromSeconds(1);
 
     /// <summary>
-    /// What looks broken of a pod must look broken for this long: many times what the plugin takes for its one batch of requests.
+    /// Time between the two reads that must both show a pod's drift: many times what the plugin takes for its one batch of requests.
     /// </summary>
     private static readonly TimeSpan Confirmation = TimeSpan.FromMilliseconds(30);
 
-    /// <summary>Looks in a row that may fail because the kernel's tables change too fast to be read.</summary>
+    /// <summary>Number of syncs in a row that may fail with EINTR, because tables change during each dump, without being reported.</summary>
     private const int Interruptions = 5;
 
     private readonly KernelHostNetwork _host;
@@ -58,14 +58,14 @@ internal sealed partial class HostNetworkReconciler : IDisposable
     private bool _isSettled;
     private int _interrupted;
 
-    /// <param name="host">What is wired in the kernel.</param>
-    /// <param name="kernel">Of the reconciler alone; disposed with it.</param>
-    /// <param name="netfilter">The programs that change nftables.</param>
-    /// <param name="options">What the operator decided.</param>
-    /// <param name="inputs">What is known now; called at each sync, from any thread.</param>
-    /// <param name="time">For pauses.</param>
-    /// <param name="random">For jitter.</param>
-    /// <param name="logger">Repairs, one line for each sync and kind.</param>
+    /// <param name="host">The wired interfaces.</param>
+    /// <param name="kernel">The kernel; owned and disposed by the reconciler.</param>
+    /// <param name="netfilter">Programs that change nftables.</param>
+    /// <param name="options">The operator's settings.</param>
+    /// <param name="inputs">Returns the inputs of the desired state; called at each sync, on any thread.</param>
+    /// <param name="time">Clock of pauses.</param>
+    /// <param name="random">Source of jitter.</param>
+    /// <param name="logger">Gets one line for the repairs of each sync and kind.</param>
     public HostNetworkReconciler(
         KernelHostNetwork host,
         IHostKernel kernel,
@@ -86,17 +86,17 @@ internal sealed partial class HostNetworkReconciler : IDisposable
         _monitors = new KernelMonitors(kernel, time, logger, OnChange, _nat.OnTableChange);
     }
 
-    /// <summary>What had to be put right because somebody else had changed it.</summary>
+    /// <summary>Repairs since the start.</summary>
     public RepairReport Report => _journal.Report;
 
-    /// <summary>Told of each repair that is counted, on the reconciler's thread: must be quick and not throw.</summary>
+    /// <summary>Called with the counted repairs of each sync, on the reconciler's thread: must be quick and not throw.</summary>
     public Action<RepairsMade>? Repaired
     {
-        get => _journal.Told;
-        set => _journal.Told = value;
+        get => _journal.OnRepaired;
+        set => _journal.OnRepaired = value;
     }
 
-    /// <summary>Why the host's network is not what it must be, or does not stay so; null when it is and does.</summary>
+    /// <summary>Why the host's network is not in its desired state, or does not stay in it; null when it is and does.</summary>
     public string? Problem
     {
         get
@@ -113,11 +113,11 @@ internal sealed partial class HostNetworkReconciler : IDisposable
             RepairKind[] kinds = [.. Report.Kinds.Where(item => item.Value.IsDisputed).Select(item => item.Key).Order()];
             return kinds.Length == 0
                 ? null
-                : $"another program keeps undoing what is repaired ({string.Join(", ", kinds)}): it is repaired ever less often";
+                : $"another program keeps undoing repairs ({string.Join(", ", kinds)}), which become less frequent";
         }
     }
 
-    /// <summary>These addresses were released, and no plugin tears them down: their rules go at once. From any thread.</summary>
+    /// <summary>Records released addresses that no plugin tears down: their rules are removed soon. Thread-safe.</summary>
     public void Abandoned(IEnumerable<IPAddress> addresses)
     {
         foreach (var address in addresses)
@@ -125,10 +125,10 @@ internal sealed partial class HostNetworkReconciler : IDisposable
         RequestSync();
     }
 
-    /// <summary>Something that the declared state depends on changed.</summary>
+    /// <summary>Requests a sync, because an input of the desired state changed. Thread-safe.</summary>
     public void RequestSync() => _changed.Raise();
 
-    /// <summary>Runs until cancelled; pods keep their network. A defect of one of the two loops does not end the other.</summary>
+    /// <summary>Reconciles until cancelled; pods keep their network. A defect in one of the two loops does not end the other.</summary>
     public Task RunAsync(CancellationToken cancellationToken) =>
         Task.WhenAll(
             _loops.RunAsync("repair of routes and rules", SyncLoopAsync, cancellationToken),
@@ -141,7 +141,7 @@ internal sealed partial class HostNetworkReconciler : IDisposable
         _kernel.Dispose();
     }
 
-    /// <summary>One look at everything, and what follows from it.</summary>
+    /// <summary>Runs one sync of the kernel and of nftables.</summary>
     internal async Task SyncAsync(CancellationToken cancellationToken)
     {
         await SyncKernelAsync(cancellationToken);
@@ -155,9 +155,9 @@ internal sealed partial class HostNetworkReconciler : IDisposable
         {
             var again = await SyncKernelAsync(cancellationToken);
             var limit = Resync * (0.9 + (_random.NextDouble() * 0.2));
-            // A failure is tried again sooner than a look is repeated that found everything right.
+            // A failed sync is retried sooner than one without drift is repeated.
             if (_hasFailed)
-                limit = RepairBackoff.Peace;
+                limit = RepairBackoff.CalmAfter;
             if (again is { } repairs && repairs - _time.GetUtcNow() is var left && left < limit)
                 limit = left > RepairBackoff.Debounce ? left : RepairBackoff.Debounce;
             var started = _time.GetTimestamp();
@@ -171,30 +171,30 @@ internal sealed partial class HostNetworkReconciler : IDisposable
         }
     }
 
-    /// <returns>When to look again because of what was repaired, or could not be yet; null when all is right.</returns>
+    /// <returns>When to sync again because of repairs that were made or delayed; null for none.</returns>
     private async Task<DateTimeOffset?> SyncKernelAsync(CancellationToken cancellationToken)
     {
         List<Exception> failures = [];
         DateTimeOffset? again = null;
-        // Without them every look is made all the same, only more rarely.
+        // Without reports the syncs go on, at their interval.
         Try(() => _monitors.EnsureRoutes(), failures);
-        // The table is looked at once a minute without reports: nothing else has to be looked at more often for that.
-        List<Exception> unheard = [];
+        // Without reports on tables they are read once a minute, so this is no failure of the sync.
+        List<Exception> monitorFailures = [];
         Try(
             () =>
             {
                 if (_monitors.EnsureTables())
                     _nat.OnTableChange(table: null);
             },
-            unheard
+            monitorFailures
         );
         try
         {
-            var (state, repairs) = Look();
+            var (state, repairs) = Compare();
             if (repairs.Pods.Count > 0)
             {
                 await Task.Delay(Confirmation, _time, cancellationToken);
-                (state, var later) = Look();
+                (state, var later) = Compare();
                 repairs = later.Confirmed(repairs);
             }
 
@@ -202,11 +202,11 @@ internal sealed partial class HostNetworkReconciler : IDisposable
             failures.AddRange(repairs.Problems.Select(problem => new HostNetworkException(problem)));
             _isSettled |= state.Inputs.Node is not null;
             _interrupted = 0;
-            _journal.Looked();
+            _journal.Synced();
         }
         catch (NetlinkException exception) when (exception.Errno == Errno.EINTR && _interrupted++ < Interruptions)
         {
-            // So many links come and go that no dump of them is whole: in a moment it is.
+            // Many links come and go at the moment, so that no dump is consistent.
             again = _time.GetUtcNow();
         }
         catch (Exception exception) when (exception is NetlinkException or HostNetworkException)
@@ -215,18 +215,18 @@ internal sealed partial class HostNetworkReconciler : IDisposable
         }
 
         _hasFailed = failures.Count > 0;
-        Say([.. failures, .. unheard]);
+        SetProblem([.. failures, .. monitorFailures]);
         return again;
     }
 
-    /// <summary>Subscribed before, so that what changes from here on leads to another look.</summary>
-    private (HostNetworkState State, HostRepairs Repairs) Look()
+    /// <summary>Reads the kernel and compares. Reports are subscribed before, so that later changes lead to another sync.</summary>
+    private (HostNetworkState State, HostRepairs Repairs) Compare()
     {
-        // What is wired before the look: an interface that is being wired meanwhile is not broken.
+        // Read first: an interface that is configured meanwhile is not drift.
         var wired = _host.Wirings;
         _gateways.BeginSync();
         var observed = _kernel.Observe(wired, _families);
-        // After the kernel was looked at: an address that is held now may have been given out since.
+        // Read after the kernel: an address that is in use now may have been assigned meanwhile.
         var state = new HostNetworkState
         {
             Inputs = _inputs(),
@@ -256,15 +256,16 @@ internal sealed partial class HostNetworkReconciler : IDisposable
                     ? _kernel.Ipv6Settings(primary.Name)
                     : null,
         };
-        _filter.Looked(state, observed, pods);
+        _filter.Synced(state, observed, pods);
         var repairs = HostNetworkDiff.Compute(state, observed, index, pods);
-        return Declare(state, observed) is { } problem
+        return DeclareNat(state, observed) is { } problem
             ? (state, repairs with { Problems = [.. repairs.Problems, problem] })
             : (state, repairs);
     }
 
-    /// <summary>Tells the reconciler of the NAT table what it must be. Not before the metadata has answered.</summary>
-    private string? Declare(HostNetworkState state, ObservedHost observed)
+    /// <summary>Sets the desired NAT table, once the metadata has been read.</summary>
+    /// <returns>Why that is not possible; null otherwise.</returns>
+    private string? DeclareNat(HostNetworkState state, ObservedHost observed)
     {
         if (state.Inputs.Node is not { VpcRanges.Count: > 0 } node)
             return null;
@@ -277,7 +278,7 @@ internal sealed partial class HostNetworkReconciler : IDisposable
         return null;
     }
 
-    /// <summary>One thing that the kernel refuses keeps nothing else from being repaired.</summary>
+    /// <summary>Applies the repairs; a failure of one does not stop the others.</summary>
     private DateTimeOffset? Apply(HostRepairs repairs, List<Exception> failures)
     {
         var pass = new RepairPass(_journal, _kernel, _time.GetUtcNow(), failures);
@@ -291,34 +292,36 @@ internal sealed partial class HostNetworkReconciler : IDisposable
             Try(() => Rollback(repairs.Pods, pass), failures);
         }
 
-        pass.Apply(Condemned(repairs.Stale));
+        pass.Apply(SelectRemovable(repairs.Stale));
         foreach (var setting in repairs.Settings)
             Try(() => pass.Apply(setting), failures);
         pass.End(_isSettled);
-        return ((DateTimeOffset?[])[_stale.Due, _down.Due, pass.LookAgain]).Min();
+        return ((DateTimeOffset?[])[_stale.Due, _down.Due, pass.NextSync]).Min();
     }
 
-    /// <summary>Nobody holds them for long; that it is still so is asked once more, as an address may be given out at any time.</summary>
-    private Repair[] Condemned(IReadOnlyList<RuleInfo> stale)
+    /// <summary>
+    /// Stale rules to remove. Checks the attachments again right before the removal, because an address may be assigned at any time.
+    /// </summary>
+    private Repair[] SelectRemovable(IReadOnlyList<RuleInfo> stale)
     {
         List<IPAddress> abandoned = [];
         while (_abandoned.TryDequeue(out var address))
             abandoned.Add(address);
         if (abandoned.Count > 0)
             _stale.Repaired(abandoned, _time.GetUtcNow());
-        var condemned = _stale.SelectExpired(stale, _time.GetUtcNow());
-        if (condemned.Count == 0)
+        var expired = _stale.SelectExpired(stale, _time.GetUtcNow());
+        if (expired.Count == 0)
             return [];
         var held = _inputs().Pods.Select(pod => pod.Address).ToHashSet();
         return
         [
-            .. condemned
+            .. expired
                 .Where(rule => (rule.Destination ?? rule.Source) is { } host && !held.Contains(host.BaseAddress))
                 .Select(RuleDiff.Remove),
         ];
     }
 
-    /// <summary>A pod that went away while it was repaired must not keep what it just got: nobody would remove it.</summary>
+    /// <summary>Removes the rules of pods that ended while they were repaired: nothing else would remove them.</summary>
     private void Rollback(IReadOnlyList<PodRepairs> repaired, RepairPass pass)
     {
         var links = _kernel.LinkIndexes();
@@ -329,7 +332,7 @@ internal sealed partial class HostNetworkReconciler : IDisposable
         ];
         if (gone.Length == 0)
             return;
-        // Unless somebody has the address again, with a link of his own, whose rules these are then.
+        // Unless another pod has the address by now, with a link of its own: then the rules are its.
         var routed = gone.Select(pod => pod.Address.AddressFamily)
             .Distinct()
             .SelectMany(_kernel.MainRoutes)
@@ -343,7 +346,7 @@ internal sealed partial class HostNetworkReconciler : IDisposable
         ]);
     }
 
-    private void Say(List<Exception> failures)
+    private void SetProblem(List<Exception> failures)
     {
         var problem = failures.Count == 0 ? null : string.Join("; ", failures.Select(failure => failure.Message));
         if (problem == _problem)
@@ -377,10 +380,10 @@ internal sealed partial class HostNetworkReconciler : IDisposable
 
     private static partial class Log
     {
-        [LoggerMessage(74, LogLevel.Error, "the host's network is not what it must be")]
+        [LoggerMessage(74, LogLevel.Error, "the host's network is not in its desired state")]
         public static partial void Failed(ILogger logger, Exception exception);
 
-        [LoggerMessage(75, LogLevel.Information, "the host's network is what it must be again")]
+        [LoggerMessage(75, LogLevel.Information, "the host's network is in its desired state again")]
         public static partial void Recovered(ILogger logger);
     }
 }

@@ -25,8 +25,8 @@ internal static class InterfaceDiff
     private static readonly IPAddress VpcRouter = IPAddress.Parse("fe80:ec2::1");
 
     /// <summary>The changes in the order in which the kernel accepts them; none when nothing differs.</summary>
-    /// <param name="wiring">What must be.</param>
-    /// <param name="state">What is.</param>
+    /// <param name="wiring">The desired state.</param>
+    /// <param name="state">The observed state.</param>
     /// <param name="families">Families of the interface's route table.</param>
     public static IReadOnlyList<Repair> Compute(InterfaceWiring wiring, InterfaceState state, IEnumerable<AddressFamily> families)
     {

@@ -6,10 +6,11 @@ using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.HostNetwork;
 
-/// <summary>The host's network namespace, as the pool uses it. One instance a daemon.</summary>
+/// <summary>Implements the pool's access to the host's network on the kernel. One instance for each daemon.</summary>
 internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
 {
-    private static readonly TimeSpan LookAgain = TimeSpan.FromSeconds(1);
+    /// <summary>Interval of reads while a link is awaited: covers reports that were lost.</summary>
+    private static readonly TimeSpan LinkPoll = TimeSpan.FromSeconds(1);
 
     private readonly IHostKernel _kernel;
     private readonly IKernelReports _links;
@@ -19,17 +20,18 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
     private readonly Lock _lock = new();
 
     /// <summary>
-    /// Held while an interface is wired or removed, and while the reconciler repairs one: neither sees the other half done.
+    /// Held while an interface is configured or removed, and while the reconciler repairs one, so that neither sees the other's half-done
+    /// work.
     /// </summary>
     private readonly Lock _changing = new();
 
     /// <summary>One for each interface whose link is awaited.</summary>
     private readonly List<SyncSignal> _awaiting = [];
 
-    /// <param name="kernel">Of this instance alone; disposed with it.</param>
-    /// <param name="vethPrefix">How the names of pods' links begin.</param>
-    /// <param name="time">For deadlines.</param>
-    /// <param name="logger">Changes, one line each.</param>
+    /// <param name="kernel">The kernel; owned and disposed by this instance.</param>
+    /// <param name="vethPrefix">Prefix of the names of pods' links.</param>
+    /// <param name="time">Clock of deadlines.</param>
+    /// <param name="logger">Gets a line for each change.</param>
     public KernelHostNetwork(IHostKernel kernel, string vethPrefix, TimeProvider time, ILogger<KernelHostNetwork> logger)
     {
         (_kernel, _vethPrefix, _time, _logger) = (kernel, vethPrefix, time, logger);
@@ -53,7 +55,7 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
 
     public void RemoveInterface(int deviceIndex, int networkCard, IPAddress primaryAddress)
     {
-        // The link takes its addresses and routes with it; rules stay behind.
+        // Addresses and routes go with the link; rules stay.
         if (deviceIndex == 0 && networkCard == 0)
             return;
         try
@@ -89,7 +91,7 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
                     routes.Add(
                         new PodRoute(link?.Name ?? $"if{route.LinkIndex}", destination.BaseAddress)
                         {
-                            Foreign = PodLinks.WhyNot(link, _vethPrefix),
+                            Foreign = PodLinks.Mismatch(link, _vethPrefix),
                         }
                     );
                 }
@@ -108,7 +110,7 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
         try
         {
             var links = _kernel.Links().ToDictionary(link => link.Index, link => link.Name);
-            // A link that came between the two questions has no name yet: its index does as well.
+            // A link that appeared between the two reads has no name here; its index identifies it.
             return
             [
                 .. _kernel
@@ -142,7 +144,7 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
 
     public WiredInterfaces Wired { get; } = new();
 
-    /// <summary>What interfaces must look like and did when they were wired: none of them is being wired now.</summary>
+    /// <summary>The wired interfaces; none of them is being configured while this is read.</summary>
     public IReadOnlyList<InterfaceWiring> Wirings
     {
         get
@@ -152,7 +154,7 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
         }
     }
 
-    /// <summary>Does something about an interface, unless it was removed or is to be another one now.</summary>
+    /// <summary>Runs an action on an interface, unless it was removed or its desired state has changed.</summary>
     public void WhileWired(InterfaceWiring wiring, Action body)
     {
         lock (_changing)
@@ -164,9 +166,9 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
 
     private void Wire_NeedsLock(InterfaceWiring wiring, LinkInfo link)
     {
-        // Declared first: from here on it is kept, whoever undoes it.
+        // First, so that the reconciler repairs it from now on.
         var superseded = Wired.Add(wiring, link.Index);
-        // Whose interface is gone without anybody having said so: the rule leads to a table that is another one's now.
+        // Of interfaces that were replaced without being removed: their rules lead to a table that is another interface's now.
         HostChange[] stale =
         [
             .. superseded
@@ -184,8 +186,8 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
         new HostChange.RemoveRule(InterfaceDiff.FromInterface(primaryAddress, table)).Tolerating(Errno.ENOENT);
 
     /// <summary>
-    /// Pods' traffic works without it but for node ports of other interfaces, and in a container /proc/sys may be read-only: the reconciler
-    /// reports a setting that stays wrong, and nothing else waits for it.
+    /// Sets the reverse path filter to loose. Without it only node ports of other interfaces fail, and in a container /proc/sys may be
+    /// read-only, so a failure is logged here and reported by the reconciler.
     /// </summary>
     private void Loosen(string link)
     {
@@ -228,8 +230,8 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
     }
 
     /// <summary>
-    /// An attached interface becomes a link when the guest's driver has probed it: some milliseconds to seconds later. The kernel tells
-    /// when; a look each second covers a monitor that failed.
+    /// Waits for the link of an attached interface, which appears when the driver has probed the device: milliseconds to seconds after the
+    /// attachment.
     /// </summary>
     private async Task<LinkInfo> WaitForLinkAsync(string mac, TimeSpan deadline, CancellationToken cancellationToken)
     {
@@ -251,7 +253,7 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
                         "there is no link with MAC "
                             + $"{mac}{(deadline > TimeSpan.Zero ? $", {deadline.TotalSeconds:0} s after its interface was attached" : "")}"
                     );
-                await changed.WaitAsync(left < LookAgain ? left : LookAgain, _time, cancellationToken);
+                await changed.WaitAsync(left < LinkPoll ? left : LinkPoll, _time, cancellationToken);
             }
         }
         finally

@@ -3,14 +3,15 @@ using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.HostNetwork;
 
-/// <summary>The kernel's reports on links, addresses, routes, rules, settings and nftables tables. Each of the two kinds is started again
-/// when its socket failed, whatever becomes of the other; one report that
-/// cannot be understood is as good as a lost one.</summary>
-/// <param name="kernel">Reports.</param>
-/// <param name="time">For how often a failure is said.</param>
-/// <param name="logger">Failures.</param>
-/// <param name="onChange">A report on anything but nftables.</param>
-/// <param name="onTableChange">A table of nftables changed; null: any may have.</param>
+/// <summary>
+/// Subscribes to the kernel's reports on links, addresses, routes, rules, settings and nftables tables. Restarts each of the two
+/// subscriptions when its socket has failed, independently of the other. A report that cannot be parsed counts as lost.
+/// </summary>
+/// <param name="kernel">The kernel.</param>
+/// <param name="time">Clock of the log's rate limit.</param>
+/// <param name="logger">Gets failures, at most one a minute.</param>
+/// <param name="onChange">Called with reports on anything but nftables.</param>
+/// <param name="onTableChange">Called with the name of a changed nftables table; null when any may have changed.</param>
 internal sealed partial class KernelMonitors(
     IHostKernel kernel,
     TimeProvider time,
@@ -25,16 +26,16 @@ internal sealed partial class KernelMonitors(
         | RouteMonitorGroups.Routes
         | RouteMonitorGroups.Rules
         | RouteMonitorGroups.Ipv4Configuration;
-    private static readonly TimeSpan SaidEvery = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan LogInterval = TimeSpan.FromMinutes(1);
 
     private readonly Lock _lock = new();
-    private DateTimeOffset _said = DateTimeOffset.MinValue;
+    private DateTimeOffset _loggedAt = DateTimeOffset.MinValue;
     private IKernelReports? _routes;
     private IKernelReports? _nft;
 
     /// <summary>
-    /// Everything but nftables is reported, from before this returns. True when that was started just now: what changed before was not
-    /// reported.
+    /// Ensures that everything but nftables is reported, from before this returns. True when the subscription was just started: earlier
+    /// changes were not reported.
     /// </summary>
     /// <exception cref="NetlinkException">It cannot be started.</exception>
     public bool EnsureRoutes()
@@ -47,7 +48,7 @@ internal sealed partial class KernelMonitors(
         return true;
     }
 
-    /// <summary>The same for nftables, which the kernel may lack.</summary>
+    /// <summary>Ensures the same for nftables, which the kernel may lack.</summary>
     /// <exception cref="NetlinkException">It cannot be started.</exception>
     public bool EnsureTables()
     {
@@ -66,15 +67,15 @@ internal sealed partial class KernelMonitors(
         (_routes, _nft) = (null, null);
     }
 
-    /// <summary>Whether the socket failed is asked at the next look, which this leads to.</summary>
+    /// <summary>Requests a sync, which checks whether the socket has failed.</summary>
     private void OnError(Exception exception)
     {
         var now = time.GetUtcNow();
         lock (_lock)
         {
-            if (now - _said >= SaidEvery)
+            if (now - _loggedAt >= LogInterval)
             {
-                _said = now;
+                _loggedAt = now;
                 Log.Failed(logger, exception);
             }
         }
@@ -85,7 +86,11 @@ internal sealed partial class KernelMonitors(
 
     private static partial class Log
     {
-        [LoggerMessage(78, LogLevel.Warning, "a notification of the kernel was lost: everything is looked at again (said once a minute)")]
+        [LoggerMessage(
+            78,
+            LogLevel.Warning,
+            "notifications of the kernel were lost: the host's network is read again (logged at most once a minute)"
+        )]
         public static partial void Failed(ILogger logger, Exception exception);
     }
 }

@@ -4,16 +4,16 @@ using VpcCni.Netlink;
 namespace VpcCni.Ipamd.HostNetwork;
 
 /// <summary>
-/// Which links went down, came up again, or got another MAC address. The kernel takes the IPv4 routes of a link that goes down and reports
-/// none of them. The first time that a new link comes up says nothing: then it is being wired. As many entries as there are links. From any
-/// thread.
+/// Detects links that went down, came up again, or got another MAC address. The kernel removes the IPv4 routes of a link that goes down and
+/// reports none of them. A new link that comes up for the first time is being configured and does not count. Holds one entry for each link.
+/// Thread-safe.
 /// </summary>
 internal sealed class LinkFlaps
 {
     private readonly Lock _lock = new();
     private readonly Dictionary<int, (bool IsUp, MacAddress? Mac)> _known = [];
 
-    /// <summary>It is, or was, up: its wiring is over.</summary>
+    /// <summary>Whether the link is, or was, up, so that its configuration is complete.</summary>
     public bool HasBeenUp(int index)
     {
         lock (_lock)
@@ -21,16 +21,16 @@ internal sealed class LinkFlaps
     }
 
     /// <summary>
-    /// What a look showed. Reports that came before it and are handled after it do no harm: they lead to one look too many.
+    /// Records the links of a sync. Reports from before it that are handled after it only lead to one sync too many.
     /// </summary>
-    public void Looked(IEnumerable<LinkInfo> links)
+    public void Synced(IEnumerable<LinkInfo> links)
     {
         lock (_lock)
         {
             var all = links.ToDictionary(link => link.Index);
             foreach (var gone in _known.Keys.Where(index => !all.ContainsKey(index)).ToArray())
                 _known.Remove(gone);
-            // What a report said of a link since, the look may be too old to know: that it came back is for a report to say.
+            // A report may be newer than this read, so only a report marks a known link as up again.
             foreach (var (index, link) in all)
             {
                 if (!_known.TryGetValue(index, out var known))
@@ -47,7 +47,7 @@ internal sealed class LinkFlaps
     }
 
     /// <returns>
-    /// True when it was up before and went down, came back, or has another MAC address now. A link that a DEL let go goes down for ever.
+    /// True when the link was up before and went down, came back, or has another MAC address. Never for a released link.
     /// </returns>
     public bool Concerns(RouteNotification.LinkChanged change)
     {

@@ -3,29 +3,29 @@ using System.Net.Sockets;
 
 namespace VpcCni.Ipamd.HostNetwork;
 
-/// <summary>A kernel parameter that a node needs before pods run on it, and what came of setting it.</summary>
+/// <summary>A kernel parameter that a node needs before pods run on it, and the outcome of setting it.</summary>
 /// <param name="Name">As sysctl(8) writes it.</param>
-/// <param name="Value">What it is now.</param>
-/// <param name="Previous">What it was.</param>
+/// <param name="Value">Its value now.</param>
+/// <param name="Previous">Its value before.</param>
 internal sealed record SettingOutcome(string Name, string Value, string Previous)
 {
     public bool Changed => Value != Previous;
 }
 
 /// <summary>
-/// The kernel parameters that <c>ipamd init</c> sets, as the reference's init container does. The daemon keeps the reverse path filters of
-/// all ENIs; this makes that of the primary one right before it starts.
+/// Sets the kernel parameters that <c>ipamd init</c> sets, as the init container of the AWS VPC CNI does. The daemon repairs the reverse path
+/// filters of all ENIs later; this sets that of the primary one before the daemon starts.
 /// </summary>
 internal static class NodeSettings
 {
-    /// <summary>Idempotent: what is right is not written.</summary>
-    /// <param name="settings">Of the node's namespace.</param>
-    /// <param name="primaryLink">The primary interface's link.</param>
+    /// <summary>Sets the parameters; writes only those with another value.</summary>
+    /// <param name="settings">Parameters of the node's namespace.</param>
+    /// <param name="primaryLink">Name of the primary interface's link.</param>
     /// <param name="earlyDemuxDisabled">
     /// DISABLE_TCP_EARLY_DEMUX: kubelet's TCP probes of pods on branch interfaces need it (a packet that arrives by one link for a socket
     /// that was found early is answered by another).
     /// </param>
-    /// <exception cref="HostNetworkException">A parameter is not there or cannot be set.</exception>
+    /// <exception cref="HostNetworkException">A parameter does not exist or cannot be set.</exception>
     public static IReadOnlyList<SettingOutcome> Apply(IKernelSettings settings, string primaryLink, bool earlyDemuxDisabled) =>
         [
             Set(settings, KernelSettings.OfLink(AddressFamily.InterNetwork, primaryLink, KernelSettings.ReversePathFilter), "2"),

@@ -5,20 +5,20 @@ using VpcCni.Netlink;
 namespace VpcCni.Ipamd.HostNetwork;
 
 /// <summary>
-/// The MAC addresses that pods' links of the host must have. Each pod has its own in a permanent neighbour entry, which nothing ever
-/// resolves again: a link that got another one (udev, a bond or bridge, an operator) drops all that the pod sends. A namespace is
-/// entered when its link is new and when its MAC address differs from what it was, not at every look. That needs CAP_SYS_ADMIN, which the
-/// chart does not give: without it the address is right that the kernel reported first.
+/// Determines the MAC addresses that the host ends of pods' links must have. Each pod has that of its link in a permanent neighbour entry,
+/// which is never resolved again: a link that got another one (from udev, a bond or bridge, an operator) drops what the pod sends. A
+/// namespace is entered only when its link is new or its MAC address has changed. That needs CAP_SYS_ADMIN, which the chart does not grant:
+/// without it the address is desired that the kernel reported first.
 /// </summary>
 /// <param name="read">
 /// The MAC address that a pod has for its gateway, by the path of its namespace and the host end of its link; null: not known.
 /// </param>
 internal sealed class PodGateways(Func<string, LinkInfo, MacAddress?> read)
 {
-    /// <summary>By link index: what the kernel reported first, which is when the link was made unless this daemon is younger.</summary>
+    /// <summary>By link index: the address that the kernel reported first, at the link's creation unless this daemon started later.</summary>
     private readonly ConcurrentDictionary<int, MacAddress> _first = [];
 
-    /// <summary>By link index: what is right, or was there first where the namespace cannot be entered.</summary>
+    /// <summary>By link index: the desired address, or the first one where the namespace cannot be entered.</summary>
     private readonly Dictionary<int, MacAddress> _right = [];
 
     /// <summary>
@@ -29,7 +29,7 @@ internal sealed class PodGateways(Func<string, LinkInfo, MacAddress?> read)
     /// <summary>Call before the links are read that <see cref="Different"/> gets.</summary>
     public void BeginSync() => _young.Clear();
 
-    /// <summary>The kernel reports a veth. From any thread.</summary>
+    /// <summary>Handles the kernel's report on a veth. Thread-safe.</summary>
     public void Reported(RouteNotification.LinkChanged report)
     {
         if (report.Change == RouteChange.Removed)
@@ -42,14 +42,14 @@ internal sealed class PodGateways(Func<string, LinkInfo, MacAddress?> read)
         }
     }
 
-    /// <returns>By link index: what those links must get that have something else.</returns>
+    /// <returns>By link index: the desired addresses of links with another one.</returns>
     public IReadOnlyDictionary<int, MacAddress> Different(
         IReadOnlyList<(PodEndpoint Pod, LinkInfo Link)> wired,
         IReadOnlyList<LinkInfo> links
     )
     {
         Dictionary<int, MacAddress> different = [];
-        // The report that a link is gone may have been lost.
+        // The report of a removal may have been lost.
         foreach (var gone in _first.Keys.Except(links.Select(link => link.Index)).Except(_young.Keys).ToArray())
             _first.TryRemove(gone, out _);
         if (_right.Count > wired.Count)
@@ -66,7 +66,7 @@ internal sealed class PodGateways(Func<string, LinkInfo, MacAddress?> read)
             var isKnown = _right.TryGetValue(link.Index, out var right);
             if (isKnown && right == present)
                 continue;
-            // What a pod says decides over its own link only: not an address that another link of the host has.
+            // A pod's entry decides on its own link only, and never gives it the address of another link of the host.
             var inside =
                 pod.NetnsPath.Length > 0
                 && read(pod.NetnsPath, link) is { } seen

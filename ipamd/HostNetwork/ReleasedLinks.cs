@@ -4,10 +4,9 @@ using VpcCni.Netlink;
 namespace VpcCni.Ipamd.HostNetwork;
 
 /// <summary>
-/// Deletes the host veths of deleted pods (<see cref="LinkGroups.Released"/>), for the plugin, which has taken their addresses off and does
-/// not wait. All that gathered while the kernel worked on the last ones go in one request: thirty links cost about as much as one. On a
-/// thread of its own, because the kernel takes 10 to 20 ms. Which links is asked of nobody and kept nowhere: the group is in the kernel, so
-/// what a predecessor left is deleted at the start.
+/// Deletes the links that the plugin released (<see cref="LinkGroups.Released"/>), in batches: thirty links cost the kernel about as much as
+/// one. Runs on a thread of its own, because the kernel takes 10 to 20 ms. The group is the kernel's state, so links that an earlier daemon
+/// left are deleted at the start.
 /// </summary>
 internal sealed partial class ReleasedLinks : IDisposable
 {
@@ -20,7 +19,7 @@ internal sealed partial class ReleasedLinks : IDisposable
     private readonly Thread _thread;
     private volatile bool _stopping;
 
-    /// <summary>For the network namespace of the calling thread.</summary>
+    /// <summary>Starts the thread, for the network namespace of the caller.</summary>
     public ReleasedLinks(ILogger<ReleasedLinks> logger)
     {
         _logger = logger;
@@ -29,7 +28,7 @@ internal sealed partial class ReleasedLinks : IDisposable
         _thread.Start();
     }
 
-    /// <summary>There is something to delete, now or very soon. Returns at once.</summary>
+    /// <summary>Requests a deletion of all released links. Returns at once.</summary>
     public void Request() => _wake.Set();
 
     public void Dispose()
@@ -61,7 +60,7 @@ internal sealed partial class ReleasedLinks : IDisposable
             }
             catch (NetlinkException exception)
             {
-                // Once a series: the links are in nobody's way, their addresses are off.
+                // Logged once for a series: no address is routed to the links any more.
                 if (failures++ == 0)
                     Log.Failed(_logger, exception);
             }
@@ -70,7 +69,7 @@ internal sealed partial class ReleasedLinks : IDisposable
 
     private static partial class Log
     {
-        [LoggerMessage(250, LogLevel.Warning, "the links of deleted pods cannot be deleted: tried again every second")]
+        [LoggerMessage(250, LogLevel.Warning, "the links of deleted pods could not be deleted: retried every second")]
         public static partial void Failed(ILogger logger, NetlinkException exception);
     }
 }

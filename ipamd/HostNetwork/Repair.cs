@@ -4,7 +4,7 @@ using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.HostNetwork;
 
-/// <summary>What was not as it must be.</summary>
+/// <summary>The kind of a drift.</summary>
 internal enum RepairKind
 {
     Link,
@@ -18,17 +18,17 @@ internal enum RepairKind
     /// <summary>The nftables table.</summary>
     Nat,
 
-    /// <summary>A pod's link of the host: it was set down, or has another MAC address than the pod knows.</summary>
+    /// <summary>The host end of a pod's link: it was set down, or has another MAC address than the pod's neighbour entry.</summary>
     PodLink,
 
     /// <summary>
-    /// A rule or route that nothing needs any more: of a pod or an interface that is gone, or of another configuration. Nobody changed
-    /// anything; whoever left it died or was not told.
+    /// A rule or route that is not needed any more: of a pod or an interface that is gone, or of another configuration. Not a change by
+    /// another program: its owner did not remove it.
     /// </summary>
     Leftover,
 }
 
-/// <summary>One change of the kernel's network state.</summary>
+/// <summary>One change towards the desired state.</summary>
 internal sealed record Repair(RepairKind Kind, HostChange Change)
 {
     /// <summary>The equivalent <c>ip</c> command.</summary>
@@ -48,31 +48,31 @@ internal sealed record SettingRepair(AddressFamily Family, string Link, string N
     public override string ToString() => $"sysctl -w net.{IpFamily.SettingsFolder(Family)}.conf.{Link}.{Name}={Value}";
 }
 
-/// <summary>What one interface lacks, in the order in which the kernel can take it.</summary>
+/// <summary>Repairs of one interface, in the order in which the kernel accepts them.</summary>
 internal sealed record InterfaceRepairs(InterfaceWiring Wiring, IReadOnlyList<Repair> Requests);
 
-/// <summary>What the host's side of one pod lacks.</summary>
+/// <summary>Repairs of the host's side of one address of a pod.</summary>
 internal sealed record PodRepairs(PodEndpoint Pod, int LinkIndex, IReadOnlyList<Repair> Requests);
 
-/// <summary>All that leads from what is to what must be.</summary>
+/// <summary>All repairs from the observed state to the desired one.</summary>
 internal sealed record HostRepairs
 {
     public required IReadOnlyList<InterfaceRepairs> Interfaces { get; init; }
 
-    /// <summary>Rules that belong to no pod and no interface.</summary>
+    /// <summary>Repairs of rules that belong to no pod and no interface.</summary>
     public required IReadOnlyList<Repair> Node { get; init; }
     public required IReadOnlyList<PodRepairs> Pods { get; init; }
     public required IReadOnlyList<SettingRepair> Settings { get; init; }
 
-    /// <summary>Rules that nothing needs, as far as one look can tell.</summary>
+    /// <summary>Rules that are not needed, as far as one sync shows.</summary>
     public required IReadOnlyList<RuleInfo> Stale { get; init; }
 
-    /// <summary>What cannot be repaired, one sentence each.</summary>
+    /// <summary>Problems that cannot be repaired, one sentence each.</summary>
     public required IReadOnlyList<string> Problems { get; init; }
 
     /// <summary>
-    /// With those pods only that an earlier look found broken, too. A pod that is being added or deleted is half wired for some
-    /// milliseconds, while it is held and its link is up; one look cannot tell that from a flush.
+    /// Keeps only repairs of pods that an earlier read required, too. For some milliseconds of an ADD or DEL a pod is half configured while
+    /// the ledger has it and its link is up; one read cannot distinguish that from a flush.
     /// </summary>
     public HostRepairs Confirmed(HostRepairs earlier)
     {

@@ -18,7 +18,7 @@ internal sealed class RepairBackoff
     public const int Patience = 8;
 
     /// <summary>Ends a series, and a dispute, when nothing was repaired for this long and for twice the last pause.</summary>
-    public static readonly TimeSpan Peace = TimeSpan.FromSeconds(5);
+    public static readonly TimeSpan CalmAfter = TimeSpan.FromSeconds(5);
 
     private int _streak;
     private DateTimeOffset _last = DateTimeOffset.MinValue;
@@ -59,5 +59,5 @@ internal sealed class RepairBackoff
         return ended;
     }
 
-    private TimeSpan Quiet => Pause * 2 > Peace ? Pause * 2 : Peace;
+    private TimeSpan Quiet => Pause * 2 > CalmAfter ? Pause * 2 : CalmAfter;
 }

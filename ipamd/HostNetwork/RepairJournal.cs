@@ -3,30 +3,30 @@
 namespace VpcCni.Ipamd.HostNetwork;
 
 /// <summary>
-/// What was repaired: counts it, says it once a look and kind, and says when repairs of a kind must wait because another program keeps
-/// undoing them. Each kind on its own: a quarrel over an MTU must not delay the pods' rules. From any thread.
+/// Counts and logs repairs, and delays those of a kind that another program keeps undoing. Each kind has its own backoff: a dispute over an
+/// MTU must not delay the pods' rules. Thread-safe.
 /// </summary>
 internal sealed partial class RepairJournal(TimeProvider time, ILogger logger)
 {
     private readonly Lock _lock = new();
-    private readonly Dictionary<RepairKind, RepairBackoff> _pacing = Enum.GetValues<RepairKind>()
+    private readonly Dictionary<RepairKind, RepairBackoff> _backoff = Enum.GetValues<RepairKind>()
         .ToDictionary(kind => kind, _ => new RepairBackoff());
     private volatile RepairReport _report = RepairReport.Empty;
 
     public RepairReport Report => _report;
 
-    /// <summary>Told of what was counted; must be quick and not throw.</summary>
-    public Action<RepairsMade>? Told { get; set; }
+    /// <summary>Called with counted repairs; must be quick and not throw.</summary>
+    public Action<RepairsMade>? OnRepaired { get; set; }
 
-    /// <summary>When repairs of this kind may be made; a time in the past is now.</summary>
+    /// <summary>When repairs of this kind may be made; in the past without a dispute.</summary>
     public DateTimeOffset NotBefore(RepairKind kind)
     {
         lock (_lock)
-            return _pacing[kind].NotBefore;
+            return _backoff[kind].NotBefore;
     }
 
-    /// <summary>Until the first whole look everything that is missing was never there: said, but not counted.</summary>
-    public void PutThere(RepairKind kind, int count, string first) => Log.PutThere(logger, kind, count, first);
+    /// <summary>Records what the first sync added: logged, and not counted as a repair.</summary>
+    public void Added(RepairKind kind, int count, string first) => Log.Added(logger, kind, count, first);
 
     public void Repaired(RepairKind kind, int count, string first)
     {
@@ -35,8 +35,8 @@ internal sealed partial class RepairJournal(TimeProvider time, ILogger logger)
             disputed;
         lock (_lock)
         {
-            begins = _pacing[kind].Repaired(now);
-            disputed = _pacing[kind].IsDispute;
+            begins = _backoff[kind].Repaired(now);
+            disputed = _backoff[kind].IsDispute;
             var earlier = _report.Kinds[kind];
             Set_NeedsLock(
                 kind,
@@ -56,27 +56,27 @@ internal sealed partial class RepairJournal(TimeProvider time, ILogger logger)
             Log.Removed(logger, count, first);
         else if (!disputed)
             Log.Repaired(logger, kind, count, first);
-        Told?.Invoke(new RepairsMade(kind, count, first));
+        OnRepaired?.Invoke(new RepairsMade(kind, count, first));
     }
 
-    /// <summary>Of this kind nothing had to be repaired.</summary>
-    public void Right(RepairKind kind)
+    /// <summary>Records a sync with no repair of this kind.</summary>
+    public void Unchanged(RepairKind kind)
     {
         lock (_lock)
         {
-            if (!_pacing[kind].Right(time.GetUtcNow()))
+            if (!_backoff[kind].Right(time.GetUtcNow()))
                 return;
             Set_NeedsLock(kind, _report.Kinds[kind] with { IsDisputed = false });
         }
 
-        Log.Peace(logger, kind);
+        Log.DisputeEnded(logger, kind);
     }
 
-    /// <summary>A look was made to its end.</summary>
-    public void Looked()
+    /// <summary>Records a completed sync.</summary>
+    public void Synced()
     {
         lock (_lock)
-            _report = _report with { Looks = _report.Looks + 1, LastLook = time.GetUtcNow() };
+            _report = _report with { Syncs = _report.Syncs + 1, LastSync = time.GetUtcNow() };
     }
 
     private void Set_NeedsLock(RepairKind kind, RepairCount count) => _report = _report with { Kinds = _report.Kinds.SetItem(kind, count) };
@@ -89,17 +89,17 @@ internal sealed partial class RepairJournal(TimeProvider time, ILogger logger)
         [LoggerMessage(
             73,
             LogLevel.Error,
-            "another program undoes what this node's pods need: repairs are made ever less often from now on"
+            "another program keeps undoing repairs of what this node's pods need: repairs become less frequent"
         )]
         public static partial void Dispute(ILogger logger, RepairKind repair, int times, double longestPauseSeconds);
 
-        [LoggerMessage(260, LogLevel.Information, "what another program kept undoing stays as it must be again: repairs are made at once")]
-        public static partial void Peace(ILogger logger, RepairKind repair);
+        [LoggerMessage(260, LogLevel.Information, "repairs are not undone any more: repairs are made at once again")]
+        public static partial void DisputeEnded(ILogger logger, RepairKind repair);
 
-        [LoggerMessage(261, LogLevel.Information, "removed rules or routes that nothing needs any more")]
+        [LoggerMessage(261, LogLevel.Information, "removed rules or routes that are not needed any more")]
         public static partial void Removed(ILogger logger, int count, string first);
 
         [LoggerMessage(262, LogLevel.Information, "added what was missing at the start")]
-        public static partial void PutThere(ILogger logger, RepairKind repair, int count, string first);
+        public static partial void Added(ILogger logger, RepairKind repair, int count, string first);
     }
 }

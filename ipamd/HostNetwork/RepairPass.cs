@@ -2,23 +2,23 @@
 
 namespace VpcCni.Ipamd.HostNetwork;
 
-/// <summary>The repairs of one look: holds back kinds that another program keeps undoing, and adds up what changed something.</summary>
-/// <param name="journal">Which kinds have to wait; gets the sums.</param>
-/// <param name="kernel">Applies them.</param>
+/// <summary>Applies the repairs of one sync: delays kinds in dispute, and counts the repairs that changed something.</summary>
+/// <param name="journal">Receives the counts and determines the delays.</param>
+/// <param name="kernel">Applies the repairs.</param>
 /// <param name="now">The time now.</param>
-/// <param name="failures">Gets what the kernel refuses.</param>
+/// <param name="failures">Receives what the kernel refuses.</param>
 internal sealed class RepairPass(RepairJournal journal, HostAccess kernel, DateTimeOffset now, List<Exception> failures)
 {
     private readonly Dictionary<RepairKind, (int Count, string First)> _made = [];
     private readonly HashSet<RepairKind> _wanted = [];
 
     /// <summary>
-    /// When something is to be looked at again: at once after a repair, to see that it stays; after the pause, what was held back. Null:
-    /// nothing had to be repaired.
+    /// When to sync again: at once after a repair, to verify it; after the pause, for repairs that were delayed. Null when nothing was
+    /// repaired or delayed.
     /// </summary>
-    public DateTimeOffset? LookAgain { get; private set; }
+    public DateTimeOffset? NextSync { get; private set; }
 
-    /// <returns>Those that changed something.</returns>
+    /// <returns>The repairs that changed something.</returns>
     public IReadOnlyList<Repair> Apply(IReadOnlyList<Repair> repairs)
     {
         if (repairs.Count == 0)
@@ -40,7 +40,8 @@ internal sealed class RepairPass(RepairJournal journal, HostAccess kernel, DateT
         Made(RepairKind.Setting, setting.ToString);
     }
 
-    /// <param name="isSettled">False: what was missing was never there.</param>
+    /// <summary>Passes the counts to the journal.</summary>
+    /// <param name="isSettled">False for the first sync, whose changes are no repairs.</param>
     public void End(bool isSettled)
     {
         foreach (var (kind, (count, first)) in _made)
@@ -48,13 +49,13 @@ internal sealed class RepairPass(RepairJournal journal, HostAccess kernel, DateT
             if (isSettled)
                 journal.Repaired(kind, count, first);
             else
-                journal.PutThere(kind, count, first);
+                journal.Added(kind, count, first);
         }
 
         foreach (var kind in Enum.GetValues<RepairKind>())
         {
             if (kind != RepairKind.Nat && !_wanted.Contains(kind))
-                journal.Right(kind);
+                journal.Unchanged(kind);
         }
     }
 
@@ -64,14 +65,14 @@ internal sealed class RepairPass(RepairJournal journal, HostAccess kernel, DateT
         var notBefore = journal.NotBefore(kind);
         if (notBefore <= now)
             return true;
-        if (LookAgain is not { } earlier || notBefore < earlier)
-            LookAgain = notBefore;
+        if (NextSync is not { } earlier || notBefore < earlier)
+            NextSync = notBefore;
         return false;
     }
 
     private void Made(RepairKind kind, Func<string> describe)
     {
-        LookAgain = LookAgain is { } earlier && earlier < now ? earlier : now;
+        NextSync = NextSync is { } earlier && earlier < now ? earlier : now;
         _made[kind] = _made.TryGetValue(kind, out var made) ? made with { Count = made.Count + 1 } : (1, describe());
     }
 }

@@ -4,18 +4,18 @@ using System.Collections.Immutable;
 namespace VpcCni.Ipamd.HostNetwork;
 
 /// <summary>
-/// How much of what the host's network must be had to be put right since the start. A value: whoever reads it sees one moment.
+/// Repairs of the host's network since the start. An immutable snapshot.
 /// </summary>
 internal sealed record RepairReport
 {
-    /// <summary>Every kind, also those of which nothing had to be repaired.</summary>
+    /// <summary>Counts of every kind, zero included.</summary>
     public required ImmutableDictionary<RepairKind, RepairCount> Kinds { get; init; }
 
-    /// <summary>Looks at links, addresses, routes and rules that were made whole.</summary>
-    public long Looks { get; init; }
+    /// <summary>Number of completed syncs of links, addresses, routes and rules.</summary>
+    public long Syncs { get; init; }
 
-    /// <summary>When the last of them was made; null before the first.</summary>
-    public DateTimeOffset? LastLook { get; init; }
+    /// <summary>Time of the last completed sync; null before the first.</summary>
+    public DateTimeOffset? LastSync { get; init; }
 
     public static RepairReport Empty { get; } =
         new() { Kinds = Enum.GetValues<RepairKind>().ToImmutableDictionary(kind => kind, _ => new RepairCount()) };
@@ -25,22 +25,22 @@ internal sealed record RepairReport
 internal sealed record RepairCount
 {
     /// <summary>
-    /// Objects that were put right, or taken away: what the kernel took as a change. What the first look puts there does not count.
+    /// Number of repairs that changed the kernel's state, without those of the first sync.
     /// </summary>
     public long Repaired { get; init; }
 
-    /// <summary>How often a series of repairs became a dispute with another program.</summary>
+    /// <summary>Number of disputes with another program.</summary>
     public long Disputes { get; init; }
 
-    /// <summary>Another program keeps undoing the repairs: they are made ever more rarely.</summary>
+    /// <summary>Whether another program keeps undoing the repairs, which are delayed.</summary>
     public bool IsDisputed { get; init; }
 
-    /// <summary>Null: never.</summary>
+    /// <summary>Time of the last repair; null for none.</summary>
     public DateTimeOffset? LastRepair { get; init; }
 }
 
-/// <summary>Repairs of one kind that one look led to.</summary>
-/// <param name="Kind">Of what.</param>
-/// <param name="Count">How many; at least one.</param>
-/// <param name="First">One of them, as the equivalent command.</param>
+/// <summary>Repairs of one kind in one sync.</summary>
+/// <param name="Kind">The kind.</param>
+/// <param name="Count">At least one.</param>
+/// <param name="First">The first one, as the equivalent command.</param>
 internal sealed record RepairsMade(RepairKind Kind, int Count, string First);

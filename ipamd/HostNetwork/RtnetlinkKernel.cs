@@ -6,8 +6,8 @@ using VpcCni.Netlink;
 namespace VpcCni.Ipamd.HostNetwork;
 
 /// <summary>
-/// The kernel through rtnetlink. One socket an instance: a dump of a busy node's tables is repeated until nothing changed in between, and
-/// what must not wait for that has an instance of its own.
+/// Implements the port on rtnetlink. One socket for each instance: a dump of a busy node's tables is repeated until nothing changes meanwhile,
+/// and callers that must not wait for that have an instance of their own.
 /// </summary>
 /// <param name="ns">Null: the process's own namespace.</param>
 /// <param name="settingsFolder">VPCCNI_PROC_SYS_NET: where kernel parameters are and may be written.</param>
@@ -66,13 +66,13 @@ internal sealed class RtnetlinkKernel(NetworkNamespace? ns, string settingsFolde
         }
         catch (Exception exception) when (exception is NetworkNamespaceException or NetlinkException)
         {
-            // Not visible from here, or going away.
+            // The namespace is not visible from here, or being deleted.
             return null;
         }
     }
 
     /// <summary>
-    /// A path below /proc names a process of the runtime's PID namespace, which is not this one's: its absence proves nothing.
+    /// A path below /proc names a process of the runtime's PID namespace, which differs from this one: its absence proves nothing.
     /// </summary>
     public NamespacePresence NamespaceAt(string path) =>
         path.Length == 0 ? NamespacePresence.Unknown

@@ -6,12 +6,12 @@ using VpcCni.Netlink;
 namespace VpcCni.Ipamd.HostNetwork;
 
 /// <summary>
-/// Policy rules, as a set difference. A rule is ours, or the reference's and adopted, when priority, selector and table have the shape that
-/// only those two write; what looks at anything else besides is somebody else's. Who wrote a rule (its protocol) is not looked at.
+/// Computes repairs of policy rules. A rule is ours, or adopted from the AWS VPC CNI, when priority, selectors and table have the shape that
+/// only those two use. A rule with any other selector is another program's. The rule's protocol is ignored.
 /// </summary>
 internal static class RuleDiff
 {
-    /// <summary>The rule for marks, those to external services, and the kernel's own for main when it is gone.</summary>
+    /// <summary>Repairs of the rules for marks and external services, and of the kernel's rule for main when it is missing.</summary>
     public static IEnumerable<Repair> Node(HostNetworkState state, HostIndex index)
     {
         var present = index.NodeRules;
@@ -36,13 +36,13 @@ internal static class RuleDiff
             yield return Add(rule);
         if (pod.Egress is null or Egress.Vlan)
             yield break;
-        // An earlier pod had the address, on another interface.
+        // Left by an earlier pod with the address on another interface.
         var table = pod.Egress is Egress.Table { Number: var number } ? number : RouteTables.Main;
         foreach (var rule in present.Rules(RulePriorities.FromPod, host).Where(rule => IsFromPod(rule) && rule.Table != table))
             yield return Remove(rule);
     }
 
-    /// <summary>Rules of an address of ours that nobody holds and that is routed to nobody.</summary>
+    /// <summary>Rules of an address of the node that no attachment has and no host route leads to.</summary>
     public static IEnumerable<RuleInfo> Stale(HostNetworkState state, IReadOnlyList<RuleInfo> present, HostIndex index)
     {
         var held = state.Inputs.Pods.Select(pod => pod.Address).ToHashSet();
@@ -69,7 +69,7 @@ internal static class RuleDiff
 
     public static Repair Remove(RuleInfo rule) => new(RepairKind.Leftover, new HostChange.RemoveRule(rule).Tolerating(Errno.ENOENT));
 
-    /// <summary>At any priority: what leads there is looked at, not who wrote it.</summary>
+    /// <summary>Whether a rule leads all traffic of its family to main, at any priority.</summary>
     public static bool IsMain(RuleInfo rule) =>
         rule is { Table: RouteTables.Main, Source: null, Destination: null, MarkMask: 0 } && IsPlain(rule);
 

@@ -5,8 +5,8 @@ using VpcCni.Netlink;
 namespace VpcCni.Ipamd.HostNetwork;
 
 /// <summary>
-/// Kernel parameters without which pods have no network, whoever changes them at run time. What else a node needs is set once, before
-/// the daemon starts (<see cref="NodeSettings"/>).
+/// Computes repairs of kernel parameters without which pods have no network. Others are set once, before the daemon starts
+/// (<see cref="NodeSettings"/>).
 /// </summary>
 internal static class SettingDiff
 {
@@ -21,7 +21,7 @@ internal static class SettingDiff
         IReadOnlyList<(PodEndpoint Pod, LinkInfo Link)> wired
     )
     {
-        // Not before there is something to forward: a machine whose metadata has not answered is not known to be a node.
+        // Not before the metadata has been read: the machine may not be a node.
         if (state.Inputs.Node is not null && observed.Settings.TryGetValue(LinkConfiguration.All, out var all))
         {
             if (!all.Forwards)
@@ -55,7 +55,10 @@ internal static class SettingDiff
             yield return new SettingRepair(AddressFamily.InterNetworkV6, KernelSettings.AllLinks, KernelSettings.Forwarding, On);
     }
 
-    /// <summary>The kernel asks the link by which a packet arrives: an ENI's for what pods get, a pod's for what it sends.</summary>
+    /// <summary>
+    /// Links that must forward. The kernel checks the link by which a packet arrives: the ENI's for packets to pods, the pod's for those
+    /// from it.
+    /// </summary>
     private static IEnumerable<LinkInfo> Forwarding(
         HostNetworkState state,
         ObservedHost observed,

@@ -5,29 +5,28 @@ using VpcCni.Netlink;
 namespace VpcCni.Ipamd.HostNetwork;
 
 /// <summary>
-/// Rules that nothing needs. One look cannot tell them from those of a pod that is being deleted by a plugin that releases first, so a rule
-/// is condemned only when it was stale at every look for a while: a short one when it is there because the reconciler itself put it back
-/// while a pod was being deleted.
+/// Tracks rules that are not needed. One sync cannot distinguish them from rules of a pod whose plugin releases the address first, so a rule
+/// expires when it was stale at every sync for a while: for a shorter one when the reconciler itself restored it during a pod's deletion.
 /// </summary>
 internal sealed class StaleRules
 {
-    /// <summary>Longer than any plugin takes from the release of an address to the end of its teardown.</summary>
+    /// <summary>Longer than a plugin takes from the release of an address to the end of its teardown.</summary>
     public static readonly TimeSpan MinimumAge = TimeSpan.FromSeconds(10);
 
-    /// <summary>Of what the reconciler put back.</summary>
+    /// <summary>The age for rules that the reconciler restored.</summary>
     public static readonly TimeSpan MinimumAgeOfRepaired = TimeSpan.FromSeconds(1);
 
-    /// <summary>Longer than a DEL takes that was under way when its pod was repaired.</summary>
+    /// <summary>Longer than a DEL that ran when its pod was repaired.</summary>
     private static readonly TimeSpan Memory = TimeSpan.FromMinutes(2);
 
     private readonly Dictionary<IPAddress, DateTimeOffset> _repaired = [];
     private Dictionary<RuleInfo, DateTimeOffset> _since = [];
 
-    /// <summary>When the next may be removed of those that may not yet; null when there are none.</summary>
+    /// <summary>When the next rule expires; null when none is waiting.</summary>
     public DateTimeOffset? Due { get; private set; }
 
     /// <summary>
-    /// The pods of these addresses were repaired, or are gone without a teardown. As many are remembered as the node has pods.
+    /// Records addresses whose pods were repaired, or ended without a teardown. Holds one entry for each address.
     /// </summary>
     public void Repaired(IEnumerable<IPAddress> addresses, DateTimeOffset now)
     {
@@ -37,9 +36,9 @@ internal sealed class StaleRules
             _repaired[address] = now;
     }
 
-    /// <param name="stale">All that are stale now; those that are not among them are forgotten.</param>
+    /// <param name="stale">All stale rules; the age of others is reset.</param>
     /// <param name="now">The time now.</param>
-    /// <returns>Those that may be removed.</returns>
+    /// <returns>The rules to remove.</returns>
     public IReadOnlyList<RuleInfo> SelectExpired(IReadOnlyList<RuleInfo> stale, DateTimeOffset now)
     {
         _since = stale.Distinct().ToDictionary(rule => rule, rule => _since.TryGetValue(rule, out var at) ? at : now);

@@ -4,7 +4,7 @@ using System.Threading.Channels;
 namespace VpcCni.Ipamd.HostNetwork;
 
 /// <summary>
-/// Wakes one waiter. Raises before the waiter looks count as one. Waits on a channel, which continues in the waiter's synchronization
+/// Wakes one waiter. Raises before it wakes count as one. Waits on a channel, which continues in the waiter's synchronization
 /// context, so that the simulation can run the waiter in virtual time. Thread-safe.
 /// </summary>
 internal sealed class SyncSignal

@@ -4,7 +4,7 @@ using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.HostNetwork;
 
-/// <summary>The interfaces that were wired and not removed since. From any thread.</summary>
+/// <summary>The interfaces that were wired and not removed since. Thread-safe.</summary>
 internal sealed class WiredInterfaces
 {
     private readonly Lock _lock = new();
@@ -19,7 +19,7 @@ internal sealed class WiredInterfaces
         }
     }
 
-    /// <returns>Those that had its route table until now: their interface is gone, and nobody said so.</returns>
+    /// <returns>Interfaces that had the same route table until now, and were not removed.</returns>
     public IReadOnlyList<InterfaceWiring> Add(InterfaceWiring wiring, int linkIndex)
     {
         var mac = MacAddress.Parse(wiring.Mac);
@@ -49,7 +49,7 @@ internal sealed class WiredInterfaces
         }
     }
 
-    /// <summary>Whether exactly this is still what the interface must look like.</summary>
+    /// <summary>Whether this is still the desired state of the interface.</summary>
     public bool Contains(InterfaceWiring wiring)
     {
         lock (_lock)
@@ -62,14 +62,14 @@ internal sealed class WiredInterfaces
             return _wired.Values.Any(item => item.LinkIndex == linkIndex);
     }
 
-    /// <summary>Of an interface other than the primary one: all that is on it is ours to say.</summary>
+    /// <summary>Whether the link is that of a secondary interface, which is configured by the daemon alone.</summary>
     public bool HasSecondaryLink(int linkIndex)
     {
         lock (_lock)
             return _wired.Values.Any(item => item.LinkIndex == linkIndex && !item.Wiring.IsPrimary);
     }
 
-    /// <summary>By its index, or by the address that tells whose link it is after it came back under another index.</summary>
+    /// <summary>Whether the link is that of an interface: by index, or by MAC address when it came back with another index.</summary>
     public bool HasLink(LinkInfo link)
     {
         lock (_lock)

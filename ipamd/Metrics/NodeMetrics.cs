@@ -43,7 +43,7 @@ internal static class NodeMetrics
         registry.Read(MetricTable.HostLookAge, reading => reading.HostLookAge?.TotalSeconds);
         registry.ReadAll(
             ReferenceMetrics.ConnmarkReconciled,
-            reading => [new Sample(reading.HostNetwork.Looks, "success"), new Sample(0, "error")]
+            reading => [new Sample(reading.HostNetwork.Syncs, "success"), new Sample(0, "error")]
         );
         registry.ReadAll(ReferenceMetrics.ConnmarkBackend, _ => [new Sample(1, "nftables")]);
     }

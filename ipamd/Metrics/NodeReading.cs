@@ -38,7 +38,7 @@ internal sealed class NodeReading(MetricSources sources)
     public HealthReport Health { get; } = sources.Health();
 
     /// <summary>Null before the first reconciliation.</summary>
-    public TimeSpan? HostLookAge => HostNetwork.LastLook is { } at ? _now - at : null;
+    public TimeSpan? HostLookAge => HostNetwork.LastSync is { } at ? _now - at : null;
 
     /// <summary>Null before the first observation.</summary>
     public TimeSpan? ResyncAge => Pool?.Sync.LastObservedAt is { } at ? _now - at : null;

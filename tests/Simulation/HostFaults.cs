@@ -295,6 +295,14 @@ internal sealed class HostFaults(HostPlan plan, int seed, SimulatedNode node, Ho
     private void ChangeForeign()
     {
         var mine = checker.Foreign.ToArray();
+        if (mine.OfType<RouteInfo>().ToArray() is { Length: > 0 } routes && _random.Next(4) == 0)
+        {
+            var route = routes[_random.Next(routes.Length)];
+            checker.Forget(route);
+            Replace(route with { Mtu = _random.Next(1280, 1500) });
+            return;
+        }
+
         if (mine.Length > 0 && _random.Next(3) == 0)
         {
             var going = mine[_random.Next(mine.Length)];
@@ -352,6 +360,12 @@ internal sealed class HostFaults(HostPlan plan, int seed, SimulatedNode node, Ho
             2 => route with { Destination = IPNetwork.Parse($"198.19.{number}.7/32") },
             _ => route,
         };
+    }
+
+    private void Replace(RouteInfo route)
+    {
+        if (Do(new HostChange.ReplaceRoute(route)))
+            checker.AddForeign(route);
     }
 
     private void AddForeign(object item)

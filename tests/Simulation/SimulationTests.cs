@@ -49,6 +49,7 @@ public sealed class SimulationTests(ITestOutputHelper output)
             1900,
             10_079,
             20_003,
+            1_000_092,
             55961202,
             224631012,
             619596865,
@@ -75,6 +76,7 @@ public sealed class SimulationTests(ITestOutputHelper output)
     [Theory]
     [InlineData(3)]
     [InlineData(21)]
+    [InlineData(1_000_092)]
     public void Same_seed_gives_the_same_run(int seed)
     {
         var first = Simulation.Run(seed);

@@ -4,15 +4,15 @@ using System.Text;
 namespace VpcCni.Ipamd.HostNetwork.Nat;
 
 /// <summary>
-/// Recognises what the AWS VPC CNI wrote with iptables, by the names of its chains, by what leads to them and by the comments of its rules,
-/// in the output of iptables-save, and says how to remove that and nothing else. Pure.
+/// Recognises the iptables rules of the AWS VPC CNI in the output of iptables-save, by the names of its chains, by jumps to them and by the
+/// comments of its rules, and builds the input that removes them and nothing else. Pure.
 /// </summary>
 internal sealed record AwsCniRules
 {
-    /// <summary>Its table where it uses nftables.</summary>
+    /// <summary>Name of its nftables table.</summary>
     public const string NftTable = "aws-cni";
 
-    /// <summary>Of its rules that need no chain of their own.</summary>
+    /// <summary>Comment of its rules without a chain of their own.</summary>
     public const string PrimaryComment = "AWS, primary ENI";
 
     private static readonly string[] ChainPrefixes = ["AWS-SNAT-CHAIN-", "AWS-CONNMARK-CHAIN-"];
@@ -26,17 +26,17 @@ internal sealed record AwsCniRules
         ("mangle", "PREROUTING", PrimaryComment),
     ];
 
-    /// <summary>Input for <c>iptables-restore --noflush</c>: each table is one transaction. Null: nothing is left.</summary>
+    /// <summary>Input for <c>iptables-restore --noflush</c>: each table is one transaction. Null when nothing is left.</summary>
     public string? Removal { get; private init; }
 
     /// <summary>
-    /// Somebody's rules that end POSTROUTING before its jump: what they accept was not translated by it, and is by us, whose chain they do
-    /// not end.
+    /// Rules of others that end POSTROUTING before its jump: connections that they accept were not translated by it, and are by us, whose
+    /// chain they do not end.
     /// </summary>
     public IReadOnlyList<string> Exemptions { get; private init; } = [];
 
     /// <summary>
-    /// Lines of iptables-save that <see cref="Find"/> needs: on a node with thousands of services all others are memory for nothing.
+    /// Whether <see cref="Find"/> needs a line of iptables-save. A node with thousands of services prints many others.
     /// </summary>
     public static bool Matters(ReadOnlySpan<char> line) =>
         line.StartsWith("*")
@@ -56,7 +56,7 @@ internal sealed record AwsCniRules
         return false;
     }
 
-    /// <param name="saved">What iptables-save printed, at least the lines that matter.</param>
+    /// <param name="saved">Output of iptables-save, at least the lines that matter.</param>
     public static AwsCniRules Find(string saved)
     {
         var script = new StringBuilder();
@@ -99,7 +99,7 @@ internal sealed record AwsCniRules
         return new AwsCniRules { Removal = script.Length == 0 ? null : script.ToString(), Exemptions = exemptions };
     }
 
-    /// <summary>All of a chain's rules go before any chain goes: chains of older versions lead to each other.</summary>
+    /// <summary>Removes all rules before any chain: chains of older versions jump to each other.</summary>
     private static void Append(StringBuilder script, string table, List<string> rules, List<string> chains)
     {
         script.Append('*').Append(table).Append('\n');
@@ -113,8 +113,7 @@ internal sealed record AwsCniRules
     }
 
     /// <summary>
-    /// Whatever its comment, a rule that leads to one of its chains is of no use without that chain, which cannot be removed while it leads
-    /// there.
+    /// Whether the rule is its own, by comment or by a jump to one of its chains, which cannot be removed while a rule jumps to it.
     /// </summary>
     private static bool IsRule(string table, string line, string target)
     {
@@ -127,7 +126,7 @@ internal sealed record AwsCniRules
             );
     }
 
-    /// <summary>What stands after -j or -g outside of quotes; empty when the rule has no target.</summary>
+    /// <summary>The word after -j or -g outside of quotes; empty when the rule has no target.</summary>
     private static string Target(string line)
     {
         var bare = new StringBuilder(line.Length);

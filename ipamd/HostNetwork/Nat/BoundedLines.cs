@@ -3,24 +3,24 @@ using System.Text;
 
 namespace VpcCni.Ipamd.HostNetwork.Nat;
 
-/// <summary>Whether a line of a program's output is of any use.</summary>
+/// <summary>Selects lines of a program's output.</summary>
 internal delegate bool LineFilter(ReadOnlySpan<char> line);
 
 /// <summary>
-/// Reads text to its end line by line and keeps what matters of it, whatever its size; the rest is not even made a string.
+/// Reads text of any size line by line and keeps the selected lines; others are not allocated as strings.
 /// </summary>
 internal static class BoundedLines
 {
-    /// <summary>Of longer lines the rest is dropped; a rule or an element of a set never has as much.</summary>
+    /// <summary>Most characters of a line; the rest is dropped. No rule or set element is longer.</summary>
     internal const int MaxLine = 64 * 1024;
 
     private const int BufferCharacters = 16 * 1024;
 
     /// <param name="reader">The text.</param>
-    /// <param name="keep">Which lines; null: all.</param>
-    /// <param name="limit">Characters that are kept.</param>
-    /// <param name="cancellationToken">Ends the wait.</param>
-    /// <returns>The lines, each with its end, and whether they are all there.</returns>
+    /// <param name="keep">Selects the lines; null for all.</param>
+    /// <param name="limit">Most characters to keep.</param>
+    /// <param name="cancellationToken">Cancels the read.</param>
+    /// <returns>The lines, each with its end, and whether none is missing.</returns>
     public static async Task<(string Kept, bool IsWhole)> ReadAsync(
         TextReader reader,
         LineFilter? keep,
@@ -29,7 +29,7 @@ internal static class BoundedLines
     )
     {
         var (buffer, kept, isWhole) = (new char[BufferCharacters], new StringBuilder(), true);
-        // What a line had in earlier buffers.
+        // The part of a line in earlier buffers.
         var begun = new StringBuilder();
         while (await reader.ReadAsync(buffer.AsMemory(), cancellationToken) is var count and > 0)
         {

@@ -2,18 +2,18 @@
 namespace VpcCni.Ipamd.HostNetwork.Nat;
 
 /// <summary>
-/// Keeps our nftables table, and keeps what the AWS VPC CNI wrote away. Beside the looks at rules and routes, which take a millisecond and
-/// must not stand in line behind programs that take ten, or hang.
+/// Reconciles our nftables table, and removes what the AWS VPC CNI left in netfilter. Has a loop of its own: it runs programs that take ten
+/// milliseconds, or hang, and the repair of rules and routes must not wait for them.
 /// </summary>
 internal sealed partial class NatReconciler
 {
-    /// <summary>What the kernel does not report, or was lost.</summary>
+    /// <summary>Interval of syncs; covers lost reports.</summary>
     private static readonly TimeSpan Resync = TimeSpan.FromSeconds(60);
 
-    /// <summary>The old daemon may end after ours has started, and put its rules back until then.</summary>
+    /// <summary>Short, because the old daemon may end after ours has started and add its rules until then.</summary>
     private static readonly TimeSpan FirstCleanupPause = TimeSpan.FromMinutes(1);
 
-    /// <summary>On a node with thousands of services each look at iptables costs a good part of a second.</summary>
+    /// <summary>Long, because on a node with thousands of services each read of iptables takes most of a second.</summary>
     private static readonly TimeSpan LongestCleanupPause = TimeSpan.FromMinutes(16);
 
     private readonly NatTable _table;
@@ -30,7 +30,7 @@ internal sealed partial class NatReconciler
     private DateTimeOffset _lastCleanup = DateTimeOffset.MinValue;
     private bool _wasClean;
     private volatile NatDeclaration? _declared;
-    private volatile bool _isDoubtful;
+    private volatile bool _needsCheck;
     private volatile bool _referenceSeen;
     private volatile string? _problem;
 
@@ -40,10 +40,10 @@ internal sealed partial class NatReconciler
         (_journal, _time, _random, _logger) = (journal, time, random, logger);
     }
 
-    /// <summary>Why the table is not what it must be, or old rules are left; null when neither is so.</summary>
+    /// <summary>Why the table is not in its desired state, or old rules are left; null when neither is the case.</summary>
     public string? Problem => _problem;
 
-    /// <summary>What the table must be. Before the first time nothing is touched.</summary>
+    /// <summary>Sets the desired table. Until then nothing is changed.</summary>
     public void Declare(NatDeclaration declared)
     {
         if (_declared == declared)
@@ -52,13 +52,13 @@ internal sealed partial class NatReconciler
         _changed.Raise();
     }
 
-    /// <summary>A table changed; null: any may have.</summary>
+    /// <summary>Handles a report on a table; null when any may have changed.</summary>
     public void OnTableChange(string? table)
     {
         if (table == AwsCniRules.NftTable)
             _referenceSeen = true;
         else if (table is null or NatRules.Table)
-            _isDoubtful = true;
+            _needsCheck = true;
         else
             return;
         _changed.Raise();
@@ -76,22 +76,22 @@ internal sealed partial class NatReconciler
         }
     }
 
-    /// <summary>What is due now.</summary>
+    /// <summary>Runs what is due.</summary>
     internal async Task SyncAsync(CancellationToken cancellationToken)
     {
         if (_declared is not { } declared)
             return;
-        if (_isDoubtful)
+        if (_needsCheck)
         {
-            _isDoubtful = false;
-            _table.IsDoubtful = true;
+            _needsCheck = false;
+            _table.NeedsCheck = true;
         }
 
         if (_time.GetUtcNow() >= _tableDue.NextRun)
-            _table.IsDoubtful = true;
+            _table.NeedsCheck = true;
         if (_table.IsDue(declared))
             await EnsureTableAsync(declared, cancellationToken);
-        // Not before ours is in place: there would be a gap.
+        // After ours is in place, so that there is no gap.
         if (_tableDue.Failure is null)
             await CleanUpAsync(cancellationToken);
         Report();
@@ -100,8 +100,7 @@ internal sealed partial class NatReconciler
     private async Task EnsureTableAsync(NatDeclaration declared, CancellationToken cancellationToken)
     {
         var now = _time.GetUtcNow();
-        // What must be another table now is no repair, and waits for no dispute; nor for the end of a pause after it could not be made as
-        // it was to be before.
+        // A changed desired table is no repair: neither a dispute nor the pause after a failure of the previous one delays it.
         if (_tableDue.IsSameAsBefore(declared) && (now < _tableDue.RetryAt || now < _journal.NotBefore(RepairKind.Nat)))
             return;
         _tableDue.Begin(declared);
@@ -112,8 +111,8 @@ internal sealed partial class NatReconciler
             if (outcome == NatOutcome.Repaired)
                 _journal.Repaired(RepairKind.Nat, 1, $"nft table ip {NatRules.Table}");
             else
-                _journal.Right(RepairKind.Nat);
-            if (outcome is NatOutcome.PutThere or NatOutcome.Updated)
+                _journal.Unchanged(RepairKind.Nat);
+            if (outcome is NatOutcome.Added or NatOutcome.Updated)
                 Log.Replaced(_logger, NatRules.Table, declared.Ranges);
         }
         catch (HostNetworkException exception)
@@ -167,20 +166,20 @@ internal sealed partial class NatReconciler
 
     private async Task WaitAsync(CancellationToken cancellationToken)
     {
-        var left = NextLook() - _time.GetUtcNow();
+        var left = NextSync() - _time.GetUtcNow();
         if (left <= TimeSpan.Zero)
             return;
         await _changed.WaitAsync(left, _time, cancellationToken);
     }
 
-    private DateTimeOffset NextLook()
+    private DateTimeOffset NextSync()
     {
         if (_declared is null)
             return _time.GetUtcNow() + Resync;
         if (_tableDue.Failure is not null)
             return _tableDue.Next;
-        // In doubt already: somebody changed it while it was put there, or a repair waits.
-        var table = _table.IsDoubtful ? _journal.NotBefore(RepairKind.Nat) : _tableDue.Next;
+        // To be checked already: another program changed it while it was applied, or a repair is delayed.
+        var table = _table.NeedsCheck ? _journal.NotBefore(RepairKind.Nat) : _tableDue.Next;
         return table < _cleanupDue.Next ? table : _cleanupDue.Next;
     }
 
@@ -189,13 +188,13 @@ internal sealed partial class NatReconciler
         [LoggerMessage(76, LogLevel.Information, "the nftables table was replaced")]
         public static partial void Replaced(ILogger logger, string table, int ranges);
 
-        [LoggerMessage(77, LogLevel.Information, "rules that the AWS VPC CNI left in netfilter are removed")]
+        [LoggerMessage(77, LogLevel.Information, "removed the rules that the AWS VPC CNI left in netfilter")]
         public static partial void Cleaned(ILogger logger);
 
         [LoggerMessage(
             263,
             LogLevel.Warning,
-            "rules of the AWS VPC CNI were in netfilter again, and are removed again, ever less often while they come back (said "
+            "removed rules of the AWS VPC CNI that were in netfilter again; removals become less frequent while they come back (logged "
                 + "once): does its daemon run on this node?"
         )]
         public static partial void CleanedAgain(ILogger logger);
@@ -208,10 +207,10 @@ internal sealed partial class NatReconciler
         )]
         public static partial void Exempted(ILogger logger, int count, string first);
 
-        [LoggerMessage(265, LogLevel.Error, "source NAT is not what it must be")]
+        [LoggerMessage(265, LogLevel.Error, "source NAT is not in its desired state")]
         public static partial void Failed(ILogger logger, Exception exception);
 
-        [LoggerMessage(266, LogLevel.Information, "source NAT is what it must be again")]
+        [LoggerMessage(266, LogLevel.Information, "source NAT is in its desired state again")]
         public static partial void Recovered(ILogger logger);
     }
 }

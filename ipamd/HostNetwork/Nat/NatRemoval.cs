@@ -2,28 +2,28 @@
 
 namespace VpcCni.Ipamd.HostNetwork.Nat;
 
-/// <summary>What became of our table.</summary>
+/// <summary>The outcome of a removal of our table.</summary>
 internal enum NatRemovalOutcome
 {
     NotThere,
     Removed,
 
-    /// <summary>Nothing else translates yet: pods that run would lose the outside.</summary>
+    /// <summary>Kept, because no other rules translate yet: running pods would lose the outside.</summary>
     Kept,
 }
 
 /// <summary>
-/// The way back to the AWS VPC CNI: our table outlives the daemon, and would go on translating with the ranges of our last day, and against
-/// its settings. It goes when its rules are there, without a gap for connections that run: their translation is the connection's.
+/// Removes our table for a return to the AWS VPC CNI: the table outlives the daemon and would keep translating with outdated ranges. Removes
+/// it once the other rules exist. Established connections keep their translation.
 /// </summary>
 internal sealed class NatRemoval(INetfilterPrograms program)
 {
-    /// <param name="always">Also when nothing takes its place.</param>
-    /// <param name="cancellationToken">Ends it.</param>
-    /// <exception cref="HostNetworkException">The kernel could not be asked, or refuses.</exception>
+    /// <param name="always">Removes it also when nothing replaces it.</param>
+    /// <param name="cancellationToken">Cancels the removal.</param>
+    /// <exception cref="HostNetworkException">The table could not be read or removed.</exception>
     public async Task<NatRemovalOutcome> RemoveAsync(bool always, CancellationToken cancellationToken)
     {
-        // Without the program the table cannot have come from here.
+        // Without the program the daemon cannot have made the table.
         if (await program.TryRunAsync("nft", ["list", "tables", "ip"], "", cancellationToken) is not { } tables)
             return NatRemovalOutcome.NotThere;
         if (tables.ExitCode != 0)

@@ -6,11 +6,11 @@ using System.Text;
 
 namespace VpcCni.Ipamd.HostNetwork.Nat;
 
-/// <summary>What the NAT table depends on.</summary>
+/// <summary>The inputs of the NAT table.</summary>
 /// <param name="PrimaryLink">Name of the primary interface's link.</param>
-/// <param name="PrimaryAddress">What the outside sees.</param>
-/// <param name="VpcRanges">Where pods are seen with their own addresses.</param>
-/// <param name="Options">What the operator decided.</param>
+/// <param name="PrimaryAddress">Source address of translated connections.</param>
+/// <param name="VpcRanges">Ranges that pods reach with their own addresses.</param>
+/// <param name="Options">The operator's settings.</param>
 internal sealed record NatSettings(
     string PrimaryLink,
     IPAddress PrimaryAddress,
@@ -19,15 +19,14 @@ internal sealed record NatSettings(
 );
 
 /// <summary>
-/// The text of our nftables table (docs/adr/0004-nftables.md). Pure. The script replaces the table whole: one transaction of the kernel,
-/// with no moment in between. Priorities are relative to kube-proxy's hooks, which are the same in all of its modes: it translates
+/// Builds the script of our nftables table (docs/adr/0004-nftables.md). Pure. The script replaces the table in one transaction. Priorities are relative to kube-proxy's hooks, which are the same in all of its modes: it translates
 /// destinations at dstnat (-100) and sources at srcnat (100).
 /// </summary>
 internal static class NatRules
 {
     public const string Table = "vpccni";
 
-    /// <summary>The script that puts the table there, or takes it away when there is nothing to translate or mark.</summary>
+    /// <summary>The script that applies the table, or removes it when there is nothing to translate or mark.</summary>
     public static string Script(NatSettings settings)
     {
         // "add" before "delete": neither fails, whether the table is there or not.
@@ -82,7 +81,7 @@ internal static class NatRules
         script.Append("}\n");
     }
 
-    /// <summary>IPv4 ranges in order, without those that lie in another: an interval set takes no overlaps.</summary>
+    /// <summary>IPv4 ranges in order, without those within another: an interval set accepts no overlaps.</summary>
     internal static IReadOnlyList<IPNetwork> Merged(IReadOnlyList<IPNetwork> ranges)
     {
         List<IPNetwork> merged = [];

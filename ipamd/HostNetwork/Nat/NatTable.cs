@@ -4,30 +4,29 @@ using System.Text.RegularExpressions;
 namespace VpcCni.Ipamd.HostNetwork.Nat;
 
 /// <summary>
-/// Our nftables table in the kernel. Replaced whole when it has to be another one, and when it is not as it was right after it was put
-/// there: how <c>nft</c> shows a table differs from how it is written and from version to version, so what it shows then is what it must
-/// show later.
+/// Our nftables table in the kernel. Replaced as a whole when the desired table changes, and when its output differs from that right after it
+/// was applied: how <c>nft</c> prints a table differs from how it is written, and between versions.
 /// </summary>
 internal sealed partial class NatTable(INetfilterPrograms program)
 {
     private string? _applied;
     private string? _shown;
 
-    /// <summary>The table must be looked at: somebody changed it, or a while has passed.</summary>
-    public bool IsDoubtful { get; set; } = true;
+    /// <summary>Whether the table must be read: it was changed, or the interval has passed.</summary>
+    public bool NeedsCheck { get; set; } = true;
 
-    /// <summary>Whether there is anything to do or to look at.</summary>
-    public bool IsDue(NatDeclaration declared) => IsDoubtful || declared.Script != _applied;
+    /// <summary>Whether the table must be read or replaced.</summary>
+    public bool IsDue(NatDeclaration declared) => NeedsCheck || declared.Script != _applied;
 
-    /// <summary>Brings the kernel to what is declared.</summary>
-    /// <exception cref="HostNetworkException">It could not be done; what was there is still there.</exception>
+    /// <summary>Applies the desired table where the kernel's differs.</summary>
+    /// <exception cref="HostNetworkException">It failed; the previous table is unchanged.</exception>
     public async Task<NatOutcome> EnsureAsync(NatDeclaration declared, CancellationToken cancellationToken)
     {
         if (!IsDue(declared))
             return NatOutcome.Right;
         var (script, changes) = (declared.Script, declared.Script != _applied);
-        // What changes from here on raises the doubt again.
-        IsDoubtful = false;
+        // Before the read: a later change requests another one.
+        NeedsCheck = false;
         try
         {
             if (!changes && await ShowAsync(cancellationToken) is { } shown && shown == _shown)
@@ -36,24 +35,24 @@ internal sealed partial class NatTable(INetfilterPrograms program)
                 return await RemoveAsync(script, cancellationToken);
             await RunAsync(script, cancellationToken);
             _shown = await ShowAsync(cancellationToken);
-            // Somebody was faster: what is shown is not what was put there, and must not be what later looks are content with.
+            // Another program changed it meanwhile: this output must not be what later ones are compared with.
             if (_shown is null || !Chains().Matches(script).All(chain => _shown.Contains(chain.Value, StringComparison.Ordinal)))
-                (_shown, IsDoubtful) = (null, true);
+                (_shown, NeedsCheck) = (null, true);
             (var first, _applied) = (_applied is null, script);
             return changes
                 ? first
-                    ? NatOutcome.PutThere
+                    ? NatOutcome.Added
                     : NatOutcome.Updated
                 : NatOutcome.Repaired;
         }
         catch
         {
-            IsDoubtful = true;
+            NeedsCheck = true;
             throw;
         }
     }
 
-    /// <summary>A node that needs no table needs no program for it either.</summary>
+    /// <summary>Removes the table. A node that needs none needs no program for it either.</summary>
     private async Task<NatOutcome> RemoveAsync(string script, CancellationToken cancellationToken)
     {
         if (program.Exists("nft") && await ShowAsync(cancellationToken) is not null)
@@ -62,7 +61,7 @@ internal sealed partial class NatTable(INetfilterPrograms program)
         return NatOutcome.Right;
     }
 
-    /// <summary>Without the values of counters; null when there is no such table.</summary>
+    /// <summary>The table as nft prints it, without the values of counters; null when there is none.</summary>
     private async Task<string?> ShowAsync(CancellationToken cancellationToken)
     {
         var outcome = await TryAsync(["-s", "list", "table", "ip", NatRules.Table], "", cancellationToken);
@@ -93,27 +92,27 @@ internal sealed partial class NatTable(INetfilterPrograms program)
         );
 }
 
-/// <summary>What the table must be.</summary>
-/// <param name="Script">For nft.</param>
-/// <param name="IsNeeded">False: there must be none.</param>
-/// <param name="Ranges">Of the VPC; for the log.</param>
+/// <summary>The desired table.</summary>
+/// <param name="Script">Script for nft.</param>
+/// <param name="IsNeeded">False when there must be no table.</param>
+/// <param name="Ranges">Number of ranges of the VPC, for the log.</param>
 internal sealed record NatDeclaration(string Script, bool IsNeeded, int Ranges)
 {
     public static NatDeclaration Of(NatSettings settings) =>
         new(NatRules.Script(settings), settings.Options.UsesMark, settings.VpcRanges.Count);
 }
 
-/// <summary>What was found and done.</summary>
+/// <summary>The outcome of <see cref="NatTable.EnsureAsync"/>.</summary>
 internal enum NatOutcome
 {
     Right,
 
-    /// <summary>The first time since the start.</summary>
-    PutThere,
+    /// <summary>Applied for the first time since the start.</summary>
+    Added,
 
-    /// <summary>It has to be another one than before: ranges or links changed.</summary>
+    /// <summary>Replaced because the desired table changed.</summary>
     Updated,
 
-    /// <summary>Somebody had changed it.</summary>
+    /// <summary>Replaced because another program had changed it.</summary>
     Repaired,
 }

@@ -6,39 +6,39 @@ using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.HostNetwork.Nat;
 
-/// <summary>What a program that has ended left.</summary>
+/// <summary>The outcome of a program.</summary>
 /// <param name="ExitCode">0 for success.</param>
-/// <param name="Output">The lines that were asked for.</param>
-/// <param name="Errors">As many of its messages as anybody will read.</param>
+/// <param name="Output">The selected lines of its output.</param>
+/// <param name="Errors">The beginning of its messages.</param>
 internal sealed record ProgramOutcome(int ExitCode, string Output, string Errors)
 {
-    /// <summary>Its messages, as much as belongs into the log and on a screen: nft repeats what it refuses.</summary>
+    /// <summary>Its messages, truncated for the log: nft repeats the script that it refuses.</summary>
     public string Message => Truncate.Of(Errors);
 }
 
 /// <summary>
-/// Runs the programs that speak netfilter: <c>nft</c> and the iptables family. No shell; input on stdin; looked for where distributions put
-/// them, and nowhere else; killed past a deadline.
+/// Executes the programs of netfilter: <c>nft</c> and the iptables family. Without a shell, with input on stdin, from the folders where
+/// distributions install them. Kills a program past its deadline.
 /// </summary>
-/// <param name="ns">Null: the process's own namespace.</param>
-/// <param name="time">For the deadline.</param>
+/// <param name="ns">Null for the process's own namespace.</param>
+/// <param name="time">Clock of the deadline.</param>
 internal sealed class NetfilterProgram(NetworkNamespace? ns, TimeProvider time) : INetfilterPrograms
 {
     /// <summary>Lists the tables of iptables-legacy of the reader's namespace. Missing until its kernel module is loaded.</summary>
     private const string LegacyTableList = "/proc/thread-self/net/ip_tables_names";
 
-    /// <summary>Characters that are kept of the messages.</summary>
+    /// <summary>Most characters of the messages.</summary>
     internal const int MaxErrors = 16 * 1024;
 
-    /// <summary>Characters that are kept of the output: many times what any table of ours has.</summary>
+    /// <summary>Most characters of the output: many times what our table has.</summary>
     internal const int MaxOutput = 4 * 1024 * 1024;
 
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(10);
 
-    /// <summary>Not the PATH: a container's may lack them, and whoever sets it would choose what runs with the daemon's rights.</summary>
+    /// <summary>Not the PATH: a container's may lack them, and its owner would choose what runs with the daemon's rights.</summary>
     private static readonly string[] DefaultFolders = ["/usr/sbin/", "/sbin/", "/usr/local/sbin/", "/usr/bin/", "/bin/"];
 
-    /// <summary>Where the programs are looked for, in this order.</summary>
+    /// <summary>Folders of the programs, in order of preference.</summary>
     public IReadOnlyList<string> Folders { get; init; } = DefaultFolders;
 
     public bool Exists(string name) => Folders.Any(folder => File.Exists(folder + name));
@@ -119,7 +119,7 @@ internal sealed class NetfilterProgram(NetworkNamespace? ns, TimeProvider time) 
             }
             catch (Win32Exception exception) when (exception.NativeErrorCode == (int)Errno.ENOENT)
             {
-                // Looked for in the next folder.
+                // It may be in the next folder.
             }
             catch (Win32Exception exception)
             {

@@ -3,8 +3,8 @@
 namespace VpcCni.Ipamd.HostNetwork.Nat;
 
 /// <summary>
-/// How soon rules that come back are removed again: at first within seconds, since the old daemon may end after ours has started; ever
-/// later while somebody goes on putting them back, which then is no leftover but a second network, and cannot be removed.
+/// Delays the removal of rules that come back: by seconds at first, because the old daemon may end after ours has started; by growing times
+/// while they are added again, because another daemon runs on the node.
 /// </summary>
 internal sealed class RecurrenceBackoff
 {
@@ -12,24 +12,24 @@ internal sealed class RecurrenceBackoff
     public static readonly TimeSpan Longest = TimeSpan.FromMinutes(16);
 
     private DateTimeOffset _last = DateTimeOffset.MinValue;
-    private bool _isSaid;
+    private bool _isLogged;
 
-    /// <summary>The least time between two looks for them.</summary>
+    /// <summary>The shortest time between two searches.</summary>
     public TimeSpan Pause { get; private set; } = Shortest;
 
-    /// <summary>They were there again, and are removed. True when that is to be said: once for all that follow each other.</summary>
+    /// <summary>Records a removal of rules that had come back. True for the first of a series, which is logged.</summary>
     public bool Removed(DateTimeOffset now)
     {
         _last = now;
         Pause = Pause * 2 < Longest ? Pause * 2 : Longest;
-        return !_isSaid && (_isSaid = true);
+        return !_isLogged && (_isLogged = true);
     }
 
-    /// <summary>They were not there. That they stay away is believed when they have for as long as they are ever let be.</summary>
+    /// <summary>Records a search without result. Resets the backoff after <see cref="Longest"/> without recurrence.</summary>
     public void Clean(DateTimeOffset now)
     {
         if (_last == DateTimeOffset.MinValue || now - _last <= Longest)
             return;
-        (_last, Pause, _isSaid) = (DateTimeOffset.MinValue, Shortest, false);
+        (_last, Pause, _isLogged) = (DateTimeOffset.MinValue, Shortest, false);
     }
 }

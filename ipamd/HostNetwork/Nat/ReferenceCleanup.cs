@@ -2,22 +2,22 @@
 
 namespace VpcCni.Ipamd.HostNetwork.Nat;
 
-/// <summary>What was removed.</summary>
-/// <param name="Removed">Something was there.</param>
+/// <summary>The outcome of a cleanup.</summary>
+/// <param name="Removed">Whether anything was removed.</param>
 /// <param name="Exemptions">See <see cref="AwsCniRules.Exemptions"/>.</param>
 internal sealed record CleanupOutcome(bool Removed, IReadOnlyList<string> Exemptions);
 
 /// <summary>
-/// Removes what the AWS VPC CNI left in netfilter, once ours does its work: connections that it translated keep their translation, which is
-/// the connection's and not the rule's, and new ones meet either rule or both, which say the same.
+/// Removes what the AWS VPC CNI left in netfilter, once our table is in place. Established connections keep their translation; new ones match
+/// either rule or both, which do the same.
 /// </summary>
 internal sealed class ReferenceCleanup(INetfilterPrograms program)
 {
-    /// <summary>The tables that it writes to.</summary>
+    /// <summary>The tables of iptables that the AWS VPC CNI uses.</summary>
     private static readonly string[] Tables = ["nat", "mangle"];
 
-    /// <summary>Removes what is there.</summary>
-    /// <exception cref="HostNetworkException">Something is there, or may be, and could not be removed.</exception>
+    /// <summary>Removes the rules that are found.</summary>
+    /// <exception cref="HostNetworkException">Rules are left, or may be, and could not be removed.</exception>
     public async Task<CleanupOutcome> RemoveAsync(CancellationToken cancellationToken)
     {
         var tables = await NftTablesAsync(cancellationToken);
@@ -36,8 +36,8 @@ internal sealed class ReferenceCleanup(INetfilterPrograms program)
         return new CleanupOutcome(removed, exemptions);
     }
 
-    /// <summary>Whether anything of it is there.</summary>
-    /// <exception cref="HostNetworkException">That cannot be said.</exception>
+    /// <summary>Whether the AWS VPC CNI has rules in netfilter.</summary>
+    /// <exception cref="HostNetworkException">The rules could not be read.</exception>
     public async Task<bool> IsThereAsync(CancellationToken cancellationToken)
     {
         var tables = await NftTablesAsync(cancellationToken);
@@ -53,9 +53,10 @@ internal sealed class ReferenceCleanup(INetfilterPrograms program)
     }
 
     /// <summary>
-    /// The kinds of iptables whose tables are there; a node may have rules of both. Their programs make tables that are not.
+    /// The kinds of iptables with tables on the node, which may have both. Programs of a kind without tables are not run: they would create
+    /// them.
     /// </summary>
-    /// <exception cref="HostNetworkException">Its rules are there, and the program to remove them is not.</exception>
+    /// <exception cref="HostNetworkException">The node has its rules and no program to remove them.</exception>
     private async Task<IReadOnlyList<string>> KindsAsync(IReadOnlyCollection<string> nftTables, CancellationToken cancellationToken)
     {
         List<string> kinds = [];
@@ -72,7 +73,7 @@ internal sealed class ReferenceCleanup(INetfilterPrograms program)
             await program.TryRunAsync($"{kind}-save", [], "", cancellationToken, AwsCniRules.Matters)
             ?? throw new HostNetworkException(
                 $"this node has rules of {kind}, and no program {kind}-save to look for those of the AWS VPC CNI among them: they "
-                    + "would go on translating with the ranges of its last day"
+                    + "would keep translating with outdated ranges"
             );
         return saved.ExitCode == 0
             ? AwsCniRules.Find(saved.Output)
@@ -81,7 +82,7 @@ internal sealed class ReferenceCleanup(INetfilterPrograms program)
             );
     }
 
-    /// <summary>nft shows the rules of iptables-nft, but cannot tell how to remove them.</summary>
+    /// <summary>Whether nft shows rules of iptables-nft; it cannot remove them.</summary>
     private async Task<bool> IsInNftAsync(IReadOnlyCollection<string> tables, CancellationToken cancellationToken)
     {
         var chains = await program.TryRunAsync("nft", ["list", "chains", "ip"], "", cancellationToken, AwsCniRules.NamesChain);
@@ -102,7 +103,7 @@ internal sealed class ReferenceCleanup(INetfilterPrograms program)
     private async Task<IReadOnlyCollection<string>> NftTablesAsync(CancellationToken cancellationToken)
     {
         const string prefix = "table ip ";
-        // Without nft there is nothing of nftables that we could remove, or have put there.
+        // Without nft nothing of nftables can be removed, or was made by us.
         if (await program.TryRunAsync("nft", ["list", "tables", "ip"], "", cancellationToken) is not { } listed)
             return [];
         if (listed.ExitCode != 0)

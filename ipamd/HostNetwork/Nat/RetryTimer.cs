@@ -2,7 +2,7 @@
 
 namespace VpcCni.Ipamd.HostNetwork.Nat;
 
-/// <summary>When something is to be done again: regularly after a success, ever later after failures, at most after a minute.</summary>
+/// <summary>Schedules a recurring operation: at its interval after a success, with backoff up to a minute after failures.</summary>
 internal sealed class RetryTimer
 {
     private static readonly TimeSpan FirstPause = TimeSpan.FromSeconds(5);
@@ -11,18 +11,18 @@ internal sealed class RetryTimer
     private TimeSpan _pause = FirstPause;
     private object? _subject;
 
-    /// <summary>The last failure; null after a success, and before the first try.</summary>
+    /// <summary>The last failure; null after a success, and before the first attempt.</summary>
     public HostNetworkException? Failure { get; private set; }
 
-    /// <summary>Not before, after a failure.</summary>
+    /// <summary>Next retry after a failure.</summary>
     public DateTimeOffset RetryAt { get; private set; } = DateTimeOffset.MinValue;
 
-    /// <summary>Then, after a success.</summary>
+    /// <summary>Next run after a success.</summary>
     public DateTimeOffset NextRun { get; set; } = DateTimeOffset.MinValue;
 
     public DateTimeOffset Next => Failure is null ? NextRun : RetryAt;
 
-    /// <summary>Whether the last try was about the same.</summary>
+    /// <summary>Whether the last attempt had the same subject.</summary>
     public bool IsSameAsBefore(object subject) => subject.Equals(_subject);
 
     public void Begin(object subject) => _subject = subject;

@@ -9,7 +9,7 @@ using Xunit;
 namespace VpcCni.Ipamd.Tests.HostNetwork;
 
 /// <summary>
-/// Which of the kernel's reports lead to a look: none of what pods bring with them and of what others do with what is theirs.
+/// Which of the kernel's reports request a sync: not those on what plugins add for pods, and on other programs' tables and routes.
 /// </summary>
 public sealed class ChangeFilterTests
 {
@@ -41,7 +41,7 @@ public sealed class ChangeFilterTests
             new Case("a rule to a pod comes", matters: false, Rule(RouteChange.Set, RulePriorities.ToPod)),
             new Case("the rule for marks goes", matters: true, Rule(RouteChange.Removed, RulePriorities.Mark)),
             new Case("a rule from an interface comes", matters: true, Rule(RouteChange.Set, RulePriorities.FromInterface)),
-            new Case("a rule of somebody else goes", matters: false, Rule(RouteChange.Removed, 100)),
+            new Case("a rule of another program is removed", matters: false, Rule(RouteChange.Removed, 100)),
             new Case("the route of a pod goes", matters: true, Route(RouteChange.Removed, "10.0.0.21/32", Web)),
             new Case("the route of an address that pods may have goes", matters: true, Route(RouteChange.Removed, "10.0.0.99/32", Web)),
             new Case("the route of a pod comes", matters: false, Route(RouteChange.Set, "10.0.0.21/32", Web)),
@@ -85,14 +85,14 @@ public sealed class ChangeFilterTests
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public void A_report_matters_when_it_can_be_about_what_is_kept(Case row) => Assert.Equal(row.Matters, Filter().Matters(row.Change));
+    public void Report_matters_when_it_can_mean_a_drift(Case row) => Assert.Equal(row.Matters, Filter().Matters(row.Change));
 
     [Fact]
-    public void Before_the_first_look_everything_matters() =>
+    public void Report_before_the_first_sync_matters() =>
         Assert.True(new ChangeFilter(new WiredInterfaces()).Matters(Route(RouteChange.Set, "192.0.2.0/24", Primary)));
 
     [Fact]
-    public void A_link_that_comes_up_again_after_it_was_down_matters()
+    public void Link_that_comes_up_again_matters()
     {
         var filter = Filter();
         Assert.True(filter.Matters(Link(Web, WebMac, up: false)));
@@ -101,16 +101,16 @@ public sealed class ChangeFilterTests
     }
 
     [Fact]
-    public void A_look_that_is_older_than_the_report_of_a_link_that_went_down_does_not_hide_that_it_comes_back()
+    public void Sync_older_than_a_report_does_not_hide_that_the_link_comes_back()
     {
         var filter = Filter();
         filter.Matters(Link(Web, WebMac, up: false));
-        filter.Looked(State, Observed, Wired);
+        filter.Synced(State, Observed, Wired);
         Assert.True(filter.Matters(Link(Web, WebMac, up: true)));
     }
 
     [Fact]
-    public void A_link_that_came_up_since_the_last_look_is_known_as_well()
+    public void Link_that_came_up_since_the_last_sync_is_known()
     {
         var filter = Filter();
         Assert.False(filter.Matters(Link(50, null, up: false)));
@@ -165,7 +165,7 @@ public sealed class ChangeFilterTests
         wired.Add(Wiring, Secondary);
         wired.Add(Wiring with { Mac = PrimaryMac.ToString(), DeviceIndex = 0, PrimaryAddress = IPAddress.Parse("10.0.0.10") }, Primary);
         var filter = new ChangeFilter(wired);
-        filter.Looked(State, Observed, Wired);
+        filter.Synced(State, Observed, Wired);
         return filter;
     }
 

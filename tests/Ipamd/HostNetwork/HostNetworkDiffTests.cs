@@ -8,7 +8,7 @@ using Xunit;
 
 namespace VpcCni.Ipamd.Tests.HostNetwork;
 
-/// <summary>What is against what must be, but for the interfaces, which have <see cref="InterfaceDiffTests"/>.</summary>
+/// <summary>Desired against observed state, without the interfaces, which have <see cref="InterfaceDiffTests"/>.</summary>
 public sealed class HostNetworkDiffTests
 {
     private const AddressFamily V4 = AddressFamily.InterNetwork,
@@ -143,7 +143,7 @@ public sealed class HostNetworkDiffTests
                 ["ip rule add from all table 254 priority 32766"]
             ),
             new Case(
-                "somebody's rule leads everything to main",
+                "a rule of another program leads everything to main",
                 host => host with { Rules = [.. Without(host, 32766), new RuleInfo { Family = V4, Priority = 20000 }] },
                 []
             ),
@@ -203,7 +203,7 @@ public sealed class HostNetworkDiffTests
                 []
             ),
             new Case(
-                "a rule of ours that looks at something else as well is not ours",
+                "a rule with another selector is not ours",
                 host =>
                     host with
                     {
@@ -225,14 +225,14 @@ public sealed class HostNetworkDiffTests
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public void The_difference_is_exactly_what_must_change(Case row)
+    public void Diff_has_exactly_the_repairs(Case row)
     {
         var state = row.Declared?.Invoke(State) ?? State;
         Assert.Equal(row.Expected, Requests(HostNetworkDiff.Compute(state, row.Observed(Right))).Select(repair => repair.Description));
     }
 
     [Fact]
-    public void Two_links_that_may_be_the_interface_are_named_and_neither_is_touched()
+    public void Two_links_with_the_MAC_address_are_named_and_not_changed()
     {
         var observed = Right with { Rules = Without(Right, 32765), Links = [.. Right.Links, Link(50, "ens7", SecondaryMac, kind: null)] };
         var repairs = HostNetworkDiff.Compute(State, observed);
@@ -241,7 +241,7 @@ public sealed class HostNetworkDiffTests
     }
 
     [Fact]
-    public void The_rule_of_an_interface_whose_link_is_gone_is_stale() =>
+    public void Rule_of_an_interface_without_a_link_is_stale() =>
         Assert.Equal(
             [32765],
             HostNetworkDiff
@@ -250,7 +250,7 @@ public sealed class HostNetworkDiffTests
         );
 
     [Fact]
-    public void A_pod_is_repaired_only_if_it_looked_broken_before()
+    public void Pod_is_repaired_only_when_two_reads_show_the_drift()
     {
         var broken = HostNetworkDiff.Compute(State, Right with { Rules = Without(Right, 512) });
         var right = HostNetworkDiff.Compute(State, Right);
@@ -260,7 +260,7 @@ public sealed class HostNetworkDiffTests
     }
 
     [Fact]
-    public void The_reverse_path_filter_of_every_ENI_is_loose()
+    public void Reverse_path_filter_of_every_ENI_is_loose()
     {
         var observed = Right with
         {
@@ -348,7 +348,7 @@ public sealed class HostNetworkDiffTests
     [InlineData(Secondary, "sysctl -w net.ipv4.conf.ens6.forwarding=1")]
     [InlineData(Web, "sysctl -w net.ipv4.conf.eniaaaaaaaaaaa.forwarding=1")]
     [InlineData(99, null)]
-    public void The_node_forwards_by_the_links_of_pods_and_ENIs(int link, string? expected)
+    public void Node_forwards_by_the_links_of_pods_and_ENIs(int link, string? expected)
     {
         var observed = Right with
         {
@@ -359,7 +359,7 @@ public sealed class HostNetworkDiffTests
     }
 
     [Fact]
-    public void A_link_that_was_set_down_comes_up_with_its_route_and_one_with_another_MAC_address_gets_its_own()
+    public void Link_that_was_set_down_or_got_another_MAC_address_is_repaired()
     {
         var down = Right with
         {
@@ -379,7 +379,7 @@ public sealed class HostNetworkDiffTests
     }
 
     [Fact]
-    public void Of_a_recovered_attachment_nothing_is_put_back_once_its_route_is_gone()
+    public void Recovered_attachment_without_its_route_is_not_repaired()
     {
         var state = State with
         {
@@ -397,9 +397,9 @@ public sealed class HostNetworkDiffTests
                 )
             )
         );
-        // As long as the route is there, so is the pod.
+        // The route is the evidence of the pod.
         Assert.Equal(2, Requests(HostNetworkDiff.Compute(state, Right with { Rules = Without(Right, 512, 1536) })).Count());
-        // A link that is no pod's gets nothing, whatever an earlier daemon took it for.
+        // A link that is no pod's gets nothing, whatever an earlier daemon recorded.
         var foreign = Right with
         {
             Rules = Without(Right, 512, 1536),
@@ -409,7 +409,7 @@ public sealed class HostNetworkDiffTests
     }
 
     [Fact]
-    public void A_recovered_attachment_gives_way_to_the_ADD_that_has_its_link_and_its_route_goes()
+    public void Recovered_attachment_yields_to_the_ADD_of_its_link()
     {
         var old = IPAddress.Parse("10.0.0.30");
         var route = new RouteInfo
@@ -423,7 +423,7 @@ public sealed class HostNetworkDiffTests
         var both = State with { Inputs = State.Inputs with { Pods = [WebPod, recovered] } };
         Assert.Empty(Requests(HostNetworkDiff.Compute(both, Right)));
         Assert.Empty(Requests(HostNetworkDiff.Compute(both, Right with { Routes = [.. Right.Routes, route] })));
-        // Nobody holds it any more.
+        // No attachment has it any more.
         var left = Assert.Single(Requests(HostNetworkDiff.Compute(State, Right with { Routes = [.. Right.Routes, route] })));
         Assert.Equal(
             (RepairKind.Leftover, "ip route delete 10.0.0.30/32 dev if10 table 254 scope 253"),
@@ -435,7 +435,7 @@ public sealed class HostNetworkDiffTests
     [InlineData(Secondary, 50, true)]
     [InlineData(Secondary, 200, false)]
     [InlineData(Web, 50, false)]
-    public void A_default_route_by_a_secondary_ENI_that_is_preferred_is_a_problem(int link, int metric, bool isProblem)
+    public void Preferred_default_route_by_a_secondary_ENI_is_a_problem(int link, int metric, bool isProblem)
     {
         RouteInfo Default(int index, int value) =>
             new()
@@ -454,7 +454,7 @@ public sealed class HostNetworkDiffTests
     }
 
     [Fact]
-    public void A_link_that_is_down_is_brought_up_when_it_has_been_up_or_long_down()
+    public void Link_is_set_up_when_it_has_been_up_or_down_for_long()
     {
         var links = new DownLinks();
         var start = new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
@@ -469,7 +469,7 @@ public sealed class HostNetworkDiffTests
     }
 
     [Fact]
-    public void A_link_must_have_the_MAC_address_that_its_pod_knows_or_else_the_one_that_it_had_first()
+    public void Link_gets_the_MAC_address_of_its_pod_or_else_its_first_one()
     {
         var (right, wrong) = (MacAddress.Parse("0a:00:00:00:00:01"), MacAddress.Parse("0a:00:00:00:00:02"));
         LinkInfo Web(MacAddress mac) => Link(HostNetworkDiffTests.Web, "eniaaaaaaaaaaa", mac, "veth");
@@ -479,17 +479,17 @@ public sealed class HostNetworkDiffTests
             all.Different([(WebPod with { NetnsPath = path }, link)], [link, Link(Secondary, "ens6", SecondaryMac, kind: null)]);
         Assert.Empty(Different(gateways, Web(right)));
         Assert.Equal(right, Assert.Single(Different(gateways, Web(wrong))).Value);
-        // What a pod says is not believed when another link has that address.
+        // The address in the pod is ignored when another link has it.
         inside = SecondaryMac;
         Assert.Equal(right, Assert.Single(Different(gateways, Web(wrong))).Value);
-        // Not visible from here.
+        // The namespace is not visible.
         var blind = new PodGateways((_, _) => null);
         Assert.Empty(Different(blind, Web(right), path: ""));
         Assert.Equal(right, Assert.Single(Different(blind, Web(wrong), path: "")).Value);
     }
 
     [Fact]
-    public void Rules_of_a_pod_that_is_gone_are_stale_and_only_those()
+    public void Only_rules_of_a_released_address_are_stale()
     {
         RuleInfo[] gone = [To("10.0.0.30"), From("10.0.0.30", 2)];
         RuleInfo[] others =
@@ -516,7 +516,7 @@ public sealed class HostNetworkDiffTests
     }
 
     [Fact]
-    public void A_stale_rule_is_condemned_when_it_was_stale_at_every_look_for_a_while()
+    public void Stale_rule_expires_when_it_was_stale_at_every_sync()
     {
         var rules = new StaleRules();
         var (start, rule) = (new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero), To("10.0.0.30"));
@@ -528,7 +528,7 @@ public sealed class HostNetworkDiffTests
     }
 
     [Fact]
-    public void A_rule_that_was_put_back_while_its_pod_went_is_condemned_soon_and_is_looked_for_then()
+    public void Rule_that_was_restored_while_its_pod_ended_expires_soon()
     {
         var rules = new StaleRules();
         var (start, rule) = (new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero), To("10.0.0.30"));

@@ -20,7 +20,7 @@ public sealed class InterfaceDiffTests
     };
 
     [Fact]
-    public void A_new_link_gets_everything_in_the_order_in_which_the_kernel_can_take_it()
+    public void New_link_gets_everything_in_the_order_that_the_kernel_accepts()
     {
         var requests = InterfaceDiff
             .Compute(Second, State(mtu: 1500, up: false), Second.Families)
@@ -38,10 +38,10 @@ public sealed class InterfaceDiffTests
     }
 
     [Fact]
-    public void What_is_right_is_left_alone() => Assert.Empty(InterfaceDiff.Compute(Second, Complete(), Second.Families));
+    public void Right_state_needs_no_repair() => Assert.Empty(InterfaceDiff.Compute(Second, Complete(), Second.Families));
 
     [Fact]
-    public void The_primary_interface_gets_its_mtu_and_nothing_else()
+    public void Primary_interface_gets_its_MTU_and_nothing_else()
     {
         var primary = Second with { DeviceIndex = 0 };
         var request = Assert.Single(InterfaceDiff.Compute(primary, State(mtu: 1500, up: true), primary.Families));
@@ -63,7 +63,7 @@ public sealed class InterfaceDiffTests
 
     [Theory]
     [MemberData(nameof(Deviations))]
-    public void A_deviation_is_repaired(string what, string expected)
+    public void Drift_is_repaired(string what, string expected)
     {
         var right = Complete();
         var state = what switch
@@ -107,7 +107,7 @@ public sealed class InterfaceDiffTests
     [InlineData("iif")]
     [InlineData("not")]
     [InlineData("ports")]
-    public void A_rule_of_somebody_else_with_the_same_source_is_neither_removed_nor_taken_for_ours(string condition)
+    public void Foreign_rule_with_the_same_source_is_not_removed_and_not_ours(string condition)
     {
         var ours = InterfaceDiff.FromInterface(Second.PrimaryAddress, Second.RouteTable);
         var foreign = condition switch

@@ -15,46 +15,46 @@ public sealed class PodGatewaysTests
     private readonly PodGateways _gateways = new((_, _) => null);
 
     [Fact]
-    public void Link_whose_MAC_changed_before_the_first_look_gets_the_one_that_it_was_made_with()
+    public void Link_whose_MAC_changed_before_the_first_sync_gets_its_first_one()
     {
         _gateways.Reported(Report(RouteChange.Set, Made));
         _gateways.Reported(Report(RouteChange.Set, Foreign));
-        Assert.Equal([KeyValuePair.Create(7, Made)], Look(Foreign));
-        Assert.Empty(Look(Made));
+        Assert.Equal([KeyValuePair.Create(7, Made)], Sync(Foreign));
+        Assert.Empty(Sync(Made));
     }
 
     [Fact]
-    public void Link_that_was_there_before_the_daemon_is_taken_as_it_is()
+    public void Link_older_than_the_daemon_keeps_its_MAC()
     {
-        Assert.Empty(Look(Foreign));
-        Assert.Equal([KeyValuePair.Create(7, Foreign)], Look(Made));
+        Assert.Empty(Sync(Foreign));
+        Assert.Equal([KeyValuePair.Create(7, Foreign)], Sync(Made));
     }
 
-    /// <summary>The kernel may give the number of a link that is gone to another one.</summary>
+    /// <summary>The kernel may reuse the index of a removed link.</summary>
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public void Link_that_takes_the_number_of_another_one_is_not_given_its_MAC(bool isReported)
+    public void Link_with_a_reused_index_does_not_get_the_earlier_MAC(bool isReported)
     {
         _gateways.Reported(Report(RouteChange.Set, Made));
         if (isReported)
             _gateways.Reported(Report(RouteChange.Removed, Made));
         _gateways.BeginSync();
         _gateways.Different([], []);
-        Assert.Empty(Look(Foreign));
+        Assert.Empty(Sync(Foreign));
     }
 
-    /// <summary>The kernel reports a link while its links are read: the dump does not have it yet.</summary>
+    /// <summary>The kernel reports a link while its links are dumped, without it.</summary>
     [Fact]
-    public void Link_that_is_younger_than_the_dump_keeps_the_MAC_that_it_was_made_with()
+    public void Link_newer_than_the_dump_keeps_its_first_MAC()
     {
         _gateways.BeginSync();
         _gateways.Reported(Report(RouteChange.Set, Made));
         _gateways.Different([], []);
-        Assert.Equal([KeyValuePair.Create(7, Made)], Look(Foreign));
+        Assert.Equal([KeyValuePair.Create(7, Made)], Sync(Foreign));
     }
 
-    private IReadOnlyDictionary<int, MacAddress> Look(MacAddress mac) =>
+    private IReadOnlyDictionary<int, MacAddress> Sync(MacAddress mac) =>
         _gateways.Different([(new PodEndpoint("p", IPAddress.Parse("10.0.0.5"), null), Link(mac))], [Link(mac)]);
 
     private static RouteNotification.LinkChanged Report(RouteChange change, MacAddress mac) => new(change, Link(mac));

@@ -55,7 +55,7 @@ public sealed class RepairBackoffTests
     {
         var backoff = new RepairBackoff();
         for (var time = 0; time <= RepairBackoff.Patience; time++)
-            backoff.Repaired(Start + (time * 2 * RepairBackoff.Peace));
+            backoff.Repaired(Start + (time * 2 * RepairBackoff.CalmAfter));
         Assert.True(backoff.IsDispute);
     }
 }

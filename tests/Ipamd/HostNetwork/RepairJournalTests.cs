@@ -12,10 +12,10 @@ public sealed class RepairJournalTests
     private readonly List<RepairsMade> _told = [];
     private readonly RepairJournal _journal;
 
-    public RepairJournalTests() => _journal = new RepairJournal(_time, NullLogger.Instance) { Told = _told.Add };
+    public RepairJournalTests() => _journal = new RepairJournal(_time, NullLogger.Instance) { OnRepaired = _told.Add };
 
     [Fact]
-    public void Repairs_are_counted_by_kind_and_told_once()
+    public void Repairs_are_counted_by_kind_and_reported_once()
     {
         _journal.Repaired(RepairKind.Rule, 3, "ip rule add ..");
         _time.Advance(TimeSpan.FromMinutes(1));
@@ -26,15 +26,15 @@ public sealed class RepairJournalTests
     }
 
     [Fact]
-    public void What_was_missing_at_the_start_is_not_counted()
+    public void Additions_of_the_first_sync_are_not_counted()
     {
-        _journal.PutThere(RepairKind.Rule, 3, "ip rule add ..");
+        _journal.Added(RepairKind.Rule, 3, "ip rule add ..");
         Assert.Equal(new RepairCount(), _journal.Report.Kinds[RepairKind.Rule]);
         Assert.Empty(_told);
     }
 
     [Fact]
-    public void A_dispute_over_one_kind_makes_no_other_wait_and_ends_with_peace()
+    public void Dispute_over_one_kind_delays_no_other_and_ends()
     {
         for (var time = 0; time <= RepairBackoff.Patience; time++)
             _journal.Repaired(RepairKind.Link, 1, "ip link set ..");
@@ -43,17 +43,17 @@ public sealed class RepairJournalTests
         Assert.Equal((true, 1), (_journal.Report.Kinds[RepairKind.Link].IsDisputed, _journal.Report.Kinds[RepairKind.Link].Disputes));
 
         _time.Advance(TimeSpan.FromMinutes(2));
-        _journal.Right(RepairKind.Link);
+        _journal.Unchanged(RepairKind.Link);
         Assert.True(_journal.NotBefore(RepairKind.Link) <= _time.GetUtcNow());
         Assert.Equal((false, 1), (_journal.Report.Kinds[RepairKind.Link].IsDisputed, _journal.Report.Kinds[RepairKind.Link].Disputes));
     }
 
     [Fact]
-    public void Looks_are_counted_and_the_last_one_has_a_time()
+    public void Syncs_are_counted_and_the_last_one_has_a_time()
     {
-        _journal.Looked();
+        _journal.Synced();
         _time.Advance(TimeSpan.FromSeconds(5));
-        _journal.Looked();
-        Assert.Equal((2, _time.GetUtcNow()), (_journal.Report.Looks, _journal.Report.LastLook));
+        _journal.Synced();
+        Assert.Equal((2, _time.GetUtcNow()), (_journal.Report.Syncs, _journal.Report.LastSync));
     }
 }

@@ -279,8 +279,8 @@ public sealed class DaemonMetricsTests
         node.HostNetwork = RepairReport.Empty with
         {
             Kinds = RepairReport.Empty.Kinds.SetItem(RepairKind.Rule, rules),
-            Looks = 3,
-            LastLook = node.Pool.Time.GetUtcNow(),
+            Syncs = 3,
+            LastSync = node.Pool.Time.GetUtcNow(),
         };
         node.Pool.Time.Advance(TimeSpan.FromSeconds(5));
         var scrape = node.Scrape();

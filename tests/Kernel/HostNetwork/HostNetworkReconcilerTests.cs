@@ -253,7 +253,7 @@ public sealed class HostNetworkReconcilerTests
             _ => { }
         );
         lab.Host.Ip("rule del priority 1024");
-        await Eventually.TrueAsync(() => lab.Lines.Any(line => line.Contains("another program undoes", StringComparison.Ordinal)));
+        await Eventually.TrueAsync(() => lab.Lines.Any(line => line.Contains("another program keeps undoing", StringComparison.Ordinal)));
         Assert.InRange(lab.Repaired(RepairKind.Rule), RepairBackoff.Patience, RepairBackoff.Patience + 3);
     }
 

@@ -32,7 +32,7 @@ public sealed class AwsCniRulesTests
         """;
 
     [Fact]
-    public void Exactly_what_the_reference_wrote_is_removed_a_transaction_for_each_table() =>
+    public void Exactly_the_rules_of_aws_node_are_removed_by_table() =>
         Assert.Equal(
             """
             *mangle
@@ -58,7 +58,7 @@ public sealed class AwsCniRulesTests
     [InlineData("*nat\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -m comment --comment \"masquerade\" -j MASQUERADE\nCOMMIT\n")]
     [InlineData("*filter\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -m comment --comment \"AWS, primary ENI\" -j ACCEPT\nCOMMIT\n")]
     [InlineData("# Table `nat' is incompatible, use 'nft' tool.\n")]
-    public void Rules_of_others_give_nothing_to_do(string saved) => Assert.Null(AwsCniRules.Find(saved).Removal);
+    public void Rules_of_others_are_not_removed(string saved) => Assert.Null(AwsCniRules.Find(saved).Removal);
 
     [Theory]
     [InlineData("-A POSTROUTING -j AWS-SNAT-CHAIN-0", "-D POSTROUTING -j AWS-SNAT-CHAIN-0")]
@@ -67,20 +67,20 @@ public sealed class AwsCniRulesTests
         "-D POSTROUTING -m comment --comment \"by hand: -j ACCEPT\" -g AWS-SNAT-CHAIN-0"
     )]
     [InlineData("-A MINE -s 10.0.0.0/8 -j AWS-SNAT-CHAIN-0", "-D MINE -s 10.0.0.0/8 -j AWS-SNAT-CHAIN-0")]
-    public void Whatever_leads_to_its_chains_goes_with_them(string rule, string expected) =>
+    public void Rules_that_jump_to_its_chains_are_removed(string rule, string expected) =>
         Assert.Equal(
             $"*nat\n{expected}\n-F AWS-SNAT-CHAIN-0\n-X AWS-SNAT-CHAIN-0\nCOMMIT\n",
             AwsCniRules.Find($"*nat\n:AWS-SNAT-CHAIN-0 - [0:0]\n{rule}\n-A AWS-SNAT-CHAIN-0 -j RETURN\nCOMMIT\n").Removal
         );
 
     [Fact]
-    public void A_rule_that_only_speaks_of_its_chains_stays() =>
+    public void Rule_that_only_mentions_its_chains_stays() =>
         Assert.Null(
             AwsCniRules.Find("*nat\n-A POSTROUTING -m comment --comment \"instead of -j AWS-SNAT-CHAIN-0\" -j MASQUERADE\nCOMMIT\n").Removal
         );
 
     [Fact]
-    public void What_ended_POSTROUTING_before_its_jump_is_named()
+    public void Rules_that_end_POSTROUTING_before_its_jump_are_named()
     {
         const string saved = """
             *nat
@@ -96,7 +96,7 @@ public sealed class AwsCniRulesTests
     }
 
     [Fact]
-    public void Of_a_large_ruleset_only_what_matters_is_needed()
+    public void Only_lines_that_matter_are_needed_of_a_large_ruleset()
     {
         var lines = Saved.Split('\n');
         var few = lines.Where(line => AwsCniRules.Matters(line)).ToArray();

@@ -7,7 +7,7 @@ namespace VpcCni.Ipamd.Tests.HostNetwork.Nat;
 public sealed class BoundedLinesTests
 {
     [Fact]
-    public async Task Lines_that_matter_are_kept_whatever_stands_between_them()
+    public async Task Selected_lines_are_kept_whatever_is_between_them()
     {
         var text = string.Concat(
             Enumerable
@@ -21,7 +21,7 @@ public sealed class BoundedLinesTests
     }
 
     [Fact]
-    public async Task What_does_not_matter_costs_no_memory()
+    public async Task Other_lines_allocate_no_memory()
     {
         var text = string.Concat(
             Enumerable
@@ -30,22 +30,22 @@ public sealed class BoundedLinesTests
         );
         var before = GC.GetAllocatedBytesForCurrentThread();
         var reading = ReadAsync(text, line => line.StartsWith("keep"), limit: 1000);
-        // Of a string it is read at once, so all of it was on this thread.
+        // A string is read synchronously, so all of it was on this thread.
         Assert.True(reading.IsCompletedSuccessfully);
         Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, text.Length / 3);
         Assert.Equal(("", true), await reading);
     }
 
     [Fact]
-    public async Task A_last_line_without_an_end_is_a_line() =>
+    public async Task Last_line_without_an_end_is_a_line() =>
         Assert.Equal(("a\nb\n", true), await ReadAsync("a\nb", keep: null, limit: 100));
 
     [Fact]
-    public async Task Beyond_the_limit_nothing_is_kept_and_that_is_said() =>
+    public async Task Output_beyond_the_limit_is_dropped_and_reported() =>
         Assert.Equal(("aaaa\n", false), await ReadAsync("aaaa\nbbbb\nc\n", keep: null, limit: 8));
 
     [Fact]
-    public async Task A_line_without_end_is_cut_off()
+    public async Task Line_without_end_is_truncated()
     {
         var (kept, isWhole) = await ReadAsync(new string('x', 10_000_000), keep: null, limit: 1_000_000);
         Assert.True(isWhole);

@@ -16,7 +16,7 @@ public sealed class NatRulesTests
     );
 
     [Fact]
-    public void The_defaults_give_the_whole_table_in_one_transaction() =>
+    public void Defaults_give_the_whole_table_in_one_transaction() =>
         Assert.Equal(
             """
             add table ip vpccni
@@ -112,7 +112,7 @@ public sealed class NatRulesTests
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public void Options_change_exactly_what_they_are_about(Case row)
+    public void Option_changes_exactly_its_part(Case row)
     {
         var script = NatRules.Script(Defaults with { Options = row.Options });
         Assert.All(row.Has, text => Assert.Contains(text, script, StringComparison.Ordinal));
@@ -120,7 +120,7 @@ public sealed class NatRulesTests
     }
 
     [Fact]
-    public void The_order_in_which_ranges_are_known_makes_no_other_table() =>
+    public void Order_of_ranges_does_not_change_the_table() =>
         Assert.Equal(NatRules.Script(Defaults), NatRules.Script(Defaults with { VpcRanges = [.. Defaults.VpcRanges.Reverse()] }));
 
     private static IPNetwork[] Ranges(params string[] ranges) => [.. ranges.Select(IPNetwork.Parse)];

@@ -8,35 +8,35 @@ public sealed class RecurrenceBackoffTests
 {
     private static readonly DateTimeOffset Start = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
 
-    /// <summary>Each removal is reported by the kernel as well, and leads to a look that finds nothing.</summary>
+    /// <summary>The kernel reports each removal, too, which leads to a search without result.</summary>
     [Theory]
     [InlineData(5)]
     [InlineData(30)]
     [InlineData(60)]
-    public void While_somebody_puts_the_rules_back_they_are_looked_for_ever_less_often_and_it_is_said_once(int every)
+    public void Searches_become_rare_while_the_rules_come_back(int every)
     {
         var pacing = new RecurrenceBackoff();
-        var (last, isThere, said, looks) = (Start, false, 0, 0);
+        var (last, isThere, reported, searches) = (Start, false, 0, 0);
         for (var second = 0; second < 24 * 3600; second++)
         {
             var now = Start.AddSeconds(second);
             isThere |= second % every == 0;
             if (now < last + pacing.Pause)
                 continue;
-            (last, looks) = (now, looks + 1);
+            (last, searches) = (now, searches + 1);
             if (isThere && pacing.Removed(now))
-                said++;
+                reported++;
             if (!isThere)
                 pacing.Clean(now);
             isThere = false;
         }
 
-        Assert.Equal((1, RecurrenceBackoff.Longest), (said, pacing.Pause));
-        Assert.InRange(looks, 90, 110);
+        Assert.Equal((1, RecurrenceBackoff.Longest), (reported, pacing.Pause));
+        Assert.InRange(searches, 90, 110);
     }
 
     [Fact]
-    public void Once_they_stay_away_the_next_are_removed_within_seconds_again()
+    public void Rules_are_removed_within_seconds_again_after_a_pause()
     {
         var pacing = new RecurrenceBackoff();
         Assert.True(pacing.Removed(Start));
