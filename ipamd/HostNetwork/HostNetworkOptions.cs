@@ -46,6 +46,15 @@ internal sealed record HostNetworkOptions
     /// <summary>AWS_VPC_K8S_CNI_VETHPREFIX: how the names of the hosts' ends of pods' links begin.</summary>
     public string VethPrefix { get; init; } = "eni";
 
+    /// <summary>
+    /// ENABLE_V4_EGRESS on a node whose pods have no IPv4 address: what they send from a node-local address is translated (<see
+    /// cref="Datapath.NodeLocalAddresses"/>).
+    /// </summary>
+    public bool Ipv4Egress { get; init; }
+
+    /// <summary>ENABLE_V6_EGRESS on a node whose pods have no IPv6 address.</summary>
+    public bool Ipv6Egress { get; init; }
+
     /// <summary>Whether any packet is marked, so that the rule for marks is needed.</summary>
     public bool UsesMark => NodePorts || !ExternalSnat;
 }

@@ -274,8 +274,10 @@ internal sealed partial class HostNetworkReconciler : IDisposable
             return links.Count == 0
                 ? $"there is no link with the primary interface's MAC {node.PrimaryMac}"
                 : $"the primary interface's MAC {node.PrimaryMac} is that of {HostNetworkDiff.Names(links)}";
-        _nat.Declare(NatDeclaration.Of(new NatSettings(link.Name, node.PrimaryAddress, node.VpcRanges, _options)));
-        return null;
+        _nat.Declare(NatDeclaration.Of(new NatSettings(link.Name, node.PrimaryAddress, node.Ipv6Address, node.VpcRanges, _options)));
+        return _options.Ipv6Egress && node.Ipv6Address is null
+            ? "ENABLE_V6_EGRESS is true and the node has no IPv6 address, so pods reach no IPv6 destination"
+            : null;
     }
 
     /// <summary>Applies the repairs; a failure of one does not stop the others.</summary>

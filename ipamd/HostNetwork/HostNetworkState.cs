@@ -12,6 +12,9 @@ internal sealed record NodeFacts
     public required IPAddress PrimaryAddress { get; init; }
     public required MacAddress PrimaryMac { get; init; }
 
+    /// <summary>The node's own IPv6 address; null when it has none.</summary>
+    public IPAddress? Ipv6Address { get; init; }
+
     /// <summary>The VPC's ranges; at least one.</summary>
     public required IReadOnlyList<IPNetwork> VpcRanges { get; init; }
 }
@@ -66,6 +69,7 @@ internal sealed record HostNetworkState
                 NodeFamilies.Always.Contains(family)
                 || Interfaces.Any(item => item.Families.Contains(family))
                 || Inputs.Pods.Any(pod => pod.Address.AddressFamily == family)
+                || (family == IpFamily.V6 && Options.Ipv6Egress)
             ),
         ];
 

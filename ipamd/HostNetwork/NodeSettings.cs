@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-using System.Net.Sockets;
+using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.HostNetwork;
 
@@ -25,11 +25,23 @@ internal static class NodeSettings
     /// DISABLE_TCP_EARLY_DEMUX: kubelet's TCP probes of pods on branch interfaces need it (a packet that arrives by one link for a socket
     /// that was found early is answered by another).
     /// </param>
+    /// <param name="ipv6">Whether pods have IPv6 addresses, or reach IPv6 destinations by the node's.</param>
     /// <exception cref="HostNetworkException">A parameter does not exist or cannot be set.</exception>
-    public static IReadOnlyList<SettingOutcome> Apply(IKernelSettings settings, string primaryLink, bool earlyDemuxDisabled) =>
+    public static IReadOnlyList<SettingOutcome> Apply(IKernelSettings settings, string primaryLink, bool earlyDemuxDisabled, bool ipv6) =>
         [
-            Set(settings, KernelSettings.OfLink(AddressFamily.InterNetwork, primaryLink, KernelSettings.ReversePathFilter), "2"),
+            Set(settings, KernelSettings.OfLink(IpFamily.V4, primaryLink, KernelSettings.ReversePathFilter), "2"),
             Set(settings, "ipv4/tcp_early_demux", earlyDemuxDisabled ? "0" : "1"),
+            .. ipv6 ? SetIpv6(settings, primaryLink) : [],
+        ];
+
+    /// <summary>
+    /// The node keeps its default route of router advertisements, which the kernel ignores on a node that forwards unless told otherwise.
+    /// </summary>
+    private static IReadOnlyList<SettingOutcome> SetIpv6(IKernelSettings settings, string primaryLink) =>
+        [
+            Set(settings, KernelSettings.OfLink(IpFamily.V6, KernelSettings.AllLinks, "disable_ipv6"), "0"),
+            Set(settings, KernelSettings.OfLink(IpFamily.V6, primaryLink, KernelSettings.AcceptAdvertisements), "2"),
+            Set(settings, KernelSettings.OfLink(IpFamily.V6, KernelSettings.AllLinks, KernelSettings.Forwarding), "1"),
         ];
 
     private static SettingOutcome Set(IKernelSettings settings, string path, string value)

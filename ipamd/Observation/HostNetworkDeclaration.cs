@@ -22,6 +22,7 @@ internal static class HostNetworkDeclaration
                     : new NodeFacts
                     {
                         PrimaryAddress = identity.PrimaryAddress,
+                        Ipv6Address = identity.Ipv6Address,
                         PrimaryMac = MacAddress.Parse(identity.PrimaryMac),
                         VpcRanges = ranges.Current,
                     },

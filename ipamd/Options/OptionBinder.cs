@@ -48,10 +48,11 @@ internal static class OptionBinder
         var reader = new OptionReader(environment);
         List<string> warnings = [];
         var defaults = new IpamdOptions();
+        var families = Families(reader);
         var options = new IpamdOptions
         {
             Targets = Targets(reader),
-            Families = Families(reader),
+            Families = families,
             Cooldown = reader.Seconds(OptionTable.Cooldown),
             AddWait = reader.Seconds(OptionTable.AddWait),
             SocketPath = reader.Path(OptionTable.SocketPath),
@@ -82,7 +83,7 @@ internal static class OptionBinder
             MetadataOnly = reader.Flag(OptionTable.MetadataOnly),
             ProvisioningDisabled = reader.Flag(OptionTable.ProvisioningDisabled) | reader.Flag(OptionTable.MetadataOnly),
             Cluster = Cluster(reader),
-            HostNetwork = HostNetwork(reader, defaults.HostNetwork),
+            HostNetwork = HostNetwork(reader, defaults.HostNetwork, families),
             RangeInterval = reader.Seconds(OptionTable.RangeInterval),
             KernelSettingsFolder = reader.Path(OptionTable.KernelSettingsFolder),
             TcpEarlyDemuxDisabled = reader.Flag(OptionTable.TcpEarlyDemuxDisabled),
@@ -326,7 +327,7 @@ internal static class OptionBinder
         };
     }
 
-    private static HostNetworkOptions HostNetwork(OptionReader reader, HostNetworkOptions defaults) =>
+    private static HostNetworkOptions HostNetwork(OptionReader reader, HostNetworkOptions defaults, PodFamilies families) =>
         new()
         {
             ExternalSnat = reader.Flag(OptionTable.ExternalSnat),
@@ -341,6 +342,8 @@ internal static class OptionBinder
             NodePorts = reader.Flag(OptionTable.NodePorts),
             ConnectionMark = reader.Mark(OptionTable.ConnectionMark, defaults.ConnectionMark),
             VethPrefix = VethPrefix(reader),
+            Ipv4Egress = reader.Flag(OptionTable.V4Egress) && !families.Contains(IpFamily.V4),
+            Ipv6Egress = reader.Flag(OptionTable.V6Egress) && !families.Contains(IpFamily.V6),
         };
 
     private static string VethPrefix(OptionReader reader)

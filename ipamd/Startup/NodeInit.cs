@@ -35,7 +35,12 @@ internal static class NodeInit
             var link =
                 netlink.FindLinkByMac(MacAddress.Parse(identity.PrimaryMac))
                 ?? throw new HostNetworkException($"there is no link with the primary interface's MAC {identity.PrimaryMac}");
-            return NodeSettings.Apply(new KernelSettings(ns: null, options.KernelSettingsFolder), link.Name, options.TcpEarlyDemuxDisabled);
+            return NodeSettings.Apply(
+                new KernelSettings(ns: null, options.KernelSettingsFolder),
+                link.Name,
+                options.TcpEarlyDemuxDisabled,
+                options.Families.Contains(IpFamily.V6) || options.HostNetwork.Ipv6Egress
+            );
         }
         catch (NetlinkException exception)
         {

@@ -32,7 +32,9 @@ internal sealed class NatRemoval(INetfilterPrograms program)
             return NatRemovalOutcome.NotThere;
         if (!always && !await new ReferenceCleanup(program).IsThereAsync(cancellationToken))
             return NatRemovalOutcome.Kept;
-        var removed = await program.TryRunAsync("nft", ["-f", "-"], $"delete table ip {NatRules.Table}\n", cancellationToken);
+        // The table of IPv6 exists with ENABLE_V6_EGRESS only. "add" before "delete": neither fails, whether the table is there or not.
+        var script = $"delete table ip {NatRules.Table}\nadd table ip6 {NatRules.Table}\ndelete table ip6 {NatRules.Table}\n";
+        var removed = await program.TryRunAsync("nft", ["-f", "-"], script, cancellationToken);
         return removed is { ExitCode: 0 }
             ? NatRemovalOutcome.Removed
             : throw new HostNetworkException($"nft does not remove table ip {NatRules.Table}: {removed?.Message}");

@@ -3,20 +3,31 @@ using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
+using VpcCni.Datapath;
+using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.HostNetwork.Nat;
 
 /// <summary>The inputs of the NAT table.</summary>
 /// <param name="PrimaryLink">Name of the primary interface's link.</param>
 /// <param name="PrimaryAddress">Source address of translated connections.</param>
+/// <param name="Ipv6Address">Source address of translated IPv6 connections; null when the node has none.</param>
 /// <param name="VpcRanges">Ranges that pods reach with their own addresses.</param>
 /// <param name="Options">The operator's settings.</param>
 internal sealed record NatSettings(
     string PrimaryLink,
     IPAddress PrimaryAddress,
+    IPAddress? Ipv6Address,
     IReadOnlyList<IPNetwork> VpcRanges,
     HostNetworkOptions Options
-);
+)
+{
+    /// <summary>Whether there is anything to do in the table of IPv4.</summary>
+    public bool NeedsIpv4 => Options.UsesMark || Options.Ipv4Egress;
+
+    /// <summary>Whether there is a table of IPv6.</summary>
+    public bool NeedsIpv6 => Options.Ipv6Egress && Ipv6Address is not null;
+}
 
 /// <summary>
 /// Builds the script of our nftables table (docs/adr/0004-nftables.md). Pure. The script replaces the table in one transaction. Priorities are relative to kube-proxy's hooks, which are the same in all of its modes: it translates
@@ -31,8 +42,15 @@ internal static class NatRules
     {
         // "add" before "delete": neither fails, whether the table is there or not.
         var script = new StringBuilder($"add table ip {Table}\ndelete table ip {Table}\n");
-        if (settings.Options.UsesMark)
+        if (settings.NeedsIpv4)
             AppendTable(script, settings);
+        if (settings is { NeedsIpv6: true, Ipv6Address: { } node })
+        {
+            script.Append($"add table ip6 {Table}\ndelete table ip6 {Table}\ntable ip6 {Table} {{\n");
+            AppendEgress(script, IpFamily.V6, node, settings.Options.SnatPorts);
+            script.Append("}\n");
+        }
+
         return script.ToString();
     }
 
@@ -57,6 +75,13 @@ internal static class NatRules
                 );
         }
 
+        if (!options.UsesMark)
+        {
+            AppendEgress(script, IpFamily.V4, settings.PrimaryAddress, options.SnatPorts);
+            script.Append("}\n");
+            return;
+        }
+
         // After kube-proxy has chosen the pod behind a service: only the real destination says whether the packet leaves the VPC.
         script.Append("  chain from_pods {\n    type filter hook prerouting priority dstnat + 10; policy accept;\n");
         if (translates)
@@ -78,7 +103,22 @@ internal static class NatRules
                 );
         }
 
+        if (options.Ipv4Egress)
+            AppendEgress(script, IpFamily.V4, settings.PrimaryAddress, options.SnatPorts);
         script.Append("}\n");
+    }
+
+    /// <summary>
+    /// Translates what pods send from node-local addresses, and rejects connections to these, which mean another pod on another node.
+    /// </summary>
+    private static void AppendEgress(StringBuilder script, AddressFamily family, IPAddress node, SnatPorts ports)
+    {
+        var (ip, range) = (family == IpFamily.V6 ? "ip6" : "ip", NodeLocalAddresses.Range(family));
+        script
+            .Append("  chain node_local {\n    type nat hook postrouting priority srcnat + 10; policy accept;\n")
+            .Append($"    {ip} saddr {range} fib daddr type != local counter snat to {node}{Ports(ports)}\n  }}\n")
+            .Append("  chain to_node_local {\n    type filter hook forward priority filter; policy accept;\n")
+            .Append($"    {ip} daddr {range} ct state new counter reject\n  }}\n");
     }
 
     /// <summary>IPv4 ranges in order, without those within another: an interval set accepts no overlaps.</summary>
@@ -86,7 +126,7 @@ internal static class NatRules
     {
         List<IPNetwork> merged = [];
         var widestFirst = ranges
-            .Where(range => range.BaseAddress.AddressFamily == AddressFamily.InterNetwork)
+            .Where(range => range.BaseAddress.AddressFamily == IpFamily.V4)
             .OrderBy(range => range.PrefixLength)
             .ThenBy(range => range.ToString(), StringComparer.Ordinal);
         foreach (var range in widestFirst)

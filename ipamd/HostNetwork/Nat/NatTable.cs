@@ -29,12 +29,12 @@ internal sealed partial class NatTable(INetfilterPrograms program)
         NeedsCheck = false;
         try
         {
-            if (!changes && await ShowAsync(cancellationToken) is { } shown && shown == _shown)
+            if (!changes && await ShowAsync(declared, cancellationToken) is { } shown && shown == _shown)
                 return NatOutcome.Right;
             if (!declared.IsNeeded)
                 return await RemoveAsync(script, cancellationToken);
             await RunAsync(script, cancellationToken);
-            _shown = await ShowAsync(cancellationToken);
+            _shown = await ShowAsync(declared, cancellationToken);
             // Another program changed it meanwhile: this output must not be what later ones are compared with.
             if (_shown is null || !Chains().Matches(script).All(chain => _shown.Contains(chain.Value, StringComparison.Ordinal)))
                 (_shown, NeedsCheck) = (null, true);
@@ -55,22 +55,35 @@ internal sealed partial class NatTable(INetfilterPrograms program)
     /// <summary>Removes the table. A node that needs none needs no program for it either.</summary>
     private async Task<NatOutcome> RemoveAsync(string script, CancellationToken cancellationToken)
     {
-        if (program.Exists("nft") && await ShowAsync(cancellationToken) is not null)
+        if (program.Exists("nft") && await ShowAsync("ip", cancellationToken) is not null)
             await RunAsync(script, cancellationToken);
         (_applied, _shown) = (script, null);
         return NatOutcome.Right;
     }
 
-    /// <summary>The table as nft prints it, without the values of counters; null when there is none.</summary>
-    private async Task<string?> ShowAsync(CancellationToken cancellationToken)
+    /// <summary>The tables as nft prints them, without the values of counters; null when one is missing.</summary>
+    private async Task<string?> ShowAsync(NatDeclaration declared, CancellationToken cancellationToken)
     {
-        var outcome = await TryAsync(["-s", "list", "table", "ip", NatRules.Table], "", cancellationToken);
+        var all = "";
+        foreach (var family in declared.Families)
+        {
+            if (await ShowAsync(family, cancellationToken) is not { } shown)
+                return null;
+            all += shown;
+        }
+
+        return all;
+    }
+
+    private async Task<string?> ShowAsync(string family, CancellationToken cancellationToken)
+    {
+        var outcome = await TryAsync(["-s", "list", "table", family, NatRules.Table], "", cancellationToken);
         if (outcome.ExitCode == 0)
             return outcome.Output;
         return outcome.Errors.Contains("No such file or directory", StringComparison.Ordinal)
             ? null
             : throw new HostNetworkException(
-                $"nft does not show table ip {NatRules.Table} (exit code {outcome.ExitCode}): {outcome.Message}"
+                $"nft does not show table {family} {NatRules.Table} (exit code {outcome.ExitCode}): {outcome.Message}"
             );
     }
 
@@ -94,12 +107,22 @@ internal sealed partial class NatTable(INetfilterPrograms program)
 
 /// <summary>The desired table.</summary>
 /// <param name="Script">Script for nft.</param>
-/// <param name="IsNeeded">False when there must be no table.</param>
+/// <param name="Families">Families of the tables, as nft names them; empty when there must be none.</param>
 /// <param name="Ranges">Number of ranges of the VPC, for the log.</param>
-internal sealed record NatDeclaration(string Script, bool IsNeeded, int Ranges)
+internal sealed record NatDeclaration(string Script, IReadOnlyList<string> Families, int Ranges)
 {
+    public bool IsNeeded => Families.Count > 0;
+
+    public bool Equals(NatDeclaration? other) => other is not null && Script == other.Script && Ranges == other.Ranges;
+
+    public override int GetHashCode() => Script.GetHashCode(StringComparison.Ordinal);
+
     public static NatDeclaration Of(NatSettings settings) =>
-        new(NatRules.Script(settings), settings.Options.UsesMark, settings.VpcRanges.Count);
+        new(
+            NatRules.Script(settings),
+            [.. settings.NeedsIpv4 ? ["ip"] : Array.Empty<string>(), .. settings.NeedsIpv6 ? ["ip6"] : Array.Empty<string>()],
+            settings.VpcRanges.Count
+        );
 }
 
 /// <summary>The outcome of <see cref="NatTable.EnsureAsync"/>.</summary>

@@ -127,7 +127,7 @@ public sealed class ReferenceCleanupTests
             new Random(1),
             log
         );
-        keeper.Declare(new NatDeclaration("nothing", IsNeeded: false, Ranges: 0));
+        keeper.Declare(new NatDeclaration("nothing", Families: [], Ranges: 0));
         for (var end = time.GetUtcNow().AddHours(1); time.GetUtcNow() < end; time.Advance(TimeSpan.FromSeconds(5)))
         {
             keeper.OnTableChange("aws-cni");

@@ -11,6 +11,7 @@ public sealed class NatRulesTests
     private static readonly NatSettings Defaults = new(
         "eth0",
         IPAddress.Parse("10.0.0.5"),
+        Ipv6Address: null,
         Ranges("10.0.0.0/16", "100.64.0.0/16"),
         new HostNetworkOptions()
     );
@@ -41,6 +42,60 @@ public sealed class NatRulesTests
             """,
             NatRules.Script(Defaults)
         );
+
+    [Fact]
+    public void Node_local_addresses_of_ipv6_pods_are_translated_and_closed()
+    {
+        var script = NatRules.Script(Defaults with { Options = new HostNetworkOptions { Ipv4Egress = true } });
+
+        Assert.Contains("ip saddr 169.254.172.0/22 fib daddr type != local counter snat to 10.0.0.5 fully-random", script);
+        Assert.Contains("ip daddr 169.254.172.0/22 ct state new counter reject", script);
+        Assert.DoesNotContain("ip6", script);
+    }
+
+    [Fact]
+    public void Node_local_addresses_alone_make_a_table()
+    {
+        var options = new HostNetworkOptions
+        {
+            ExternalSnat = true,
+            NodePorts = false,
+            Ipv4Egress = true,
+        };
+
+        Assert.Equal(
+            """
+            add table ip vpccni
+            delete table ip vpccni
+            table ip vpccni {
+              chain node_local {
+                type nat hook postrouting priority srcnat + 10; policy accept;
+                ip saddr 169.254.172.0/22 fib daddr type != local counter snat to 10.0.0.5 fully-random
+              }
+              chain to_node_local {
+                type filter hook forward priority filter; policy accept;
+                ip daddr 169.254.172.0/22 ct state new counter reject
+              }
+            }
+
+            """,
+            NatRules.Script(Defaults with { Options = options })
+        );
+    }
+
+    [Fact]
+    public void Ipv6_egress_makes_a_table_of_its_own_when_the_node_has_an_address()
+    {
+        var settings = Defaults with { Options = new HostNetworkOptions { Ipv6Egress = true } };
+        Assert.DoesNotContain("ip6", NatRules.Script(settings));
+
+        var script = NatRules.Script(settings with { Ipv6Address = IPAddress.Parse("2001:db8::5") });
+
+        Assert.Contains("table ip6 vpccni {", script);
+        Assert.Contains("ip6 saddr fd00::ac:0/118 fib daddr type != local counter snat to 2001:db8::5 fully-random", script);
+        Assert.Contains("ip6 daddr fd00::ac:0/118 ct state new counter reject", script);
+        Assert.Equal(["ip", "ip6"], NatDeclaration.Of(settings with { Ipv6Address = IPAddress.Parse("2001:db8::5") }).Families);
+    }
 
     public sealed class Case
     {
