@@ -87,18 +87,8 @@ internal sealed record HostNetworkState
     /// <summary>Rules of the node: those that belong to no pod and no interface.</summary>
     public IReadOnlyList<RuleInfo> NodeRules =>
         [
-            .. Options.UsesMark
-                ?
-                [
-                    new RuleInfo
-                    {
-                        Family = AddressFamily.InterNetwork,
-                        Priority = RulePriorities.Mark,
-                        Mark = Options.ConnectionMark,
-                        MarkMask = Options.ConnectionMark,
-                    },
-                ]
-                : (RuleInfo[])[],
+            .. Options.UsesMark ? [MarkRule(IpFamily.V4)] : (RuleInfo[])[],
+            .. Options.UsesIpv6Mark ? [MarkRule(IpFamily.V6)] : (RuleInfo[])[],
             .. Options.ExternalServiceRanges.Select(range => new RuleInfo
             {
                 Family = range.BaseAddress.AddressFamily,
@@ -106,4 +96,13 @@ internal sealed record HostNetworkState
                 Destination = range,
             }),
         ];
+
+    private RuleInfo MarkRule(AddressFamily family) =>
+        new()
+        {
+            Family = family,
+            Priority = RulePriorities.Mark,
+            Mark = Options.ConnectionMark,
+            MarkMask = Options.ConnectionMark,
+        };
 }

@@ -120,7 +120,7 @@ internal sealed class PathMatrix
     public async Task FlushAsync(CancellationToken cancellationToken)
     {
         var commands = IsIpv6
-            ? (string[])["ip -6 rule flush", "ip -6 route flush table 2"]
+            ? (string[])["ip -6 rule flush", .. IsOfSecondaryEni(_pod) ? ["ip -6 route flush table 2"] : (string[])[]]
             : ["ip rule flush", "ip route flush table 2", "nft delete table ip vpccni"];
         foreach (var command in commands)
         {
@@ -135,12 +135,12 @@ internal sealed class PathMatrix
     {
         var ip = IsIpv6 ? "-6" : "-4";
         var rules = await _lab.ExecAsync(FirstNode.Name, ["ip", ip, "rule"], CommandDeadline, cancellationToken);
-        // Rules and routes of secondary ENIs, and the mark of the NAT that only IPv4 has.
+        // Rules and routes of secondary ENIs. Their own address, and the NAT that needs its mark, are IPv4.
         int[] priorities =
         [
             RulePriorities.ToPod,
             RulePriorities.Main,
-            .. IsOfSecondaryEni(_pod) ? [RulePriorities.FromPod, RulePriorities.FromInterface] : (int[])[],
+            .. IsOfSecondaryEni(_pod) ? [RulePriorities.FromPod, .. IsIpv6 ? (int[])[] : [RulePriorities.FromInterface]] : (int[])[],
             .. IsIpv6 ? (int[])[] : [RulePriorities.Mark],
         ];
         if (!priorities.All(priority => rules.Output.Contains($"{priority}:", StringComparison.Ordinal)))

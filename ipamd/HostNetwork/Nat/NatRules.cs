@@ -26,7 +26,10 @@ internal sealed record NatSettings(
     public bool NeedsIpv4 => Options.UsesMark || Options.Ipv4Egress;
 
     /// <summary>Whether there is a table of IPv6.</summary>
-    public bool NeedsIpv6 => Options.Ipv6Egress && Ipv6Address is not null;
+    public bool NeedsIpv6 => Options.UsesIpv6Mark || TranslatesIpv6;
+
+    /// <summary>Whether IPv6 traffic of node-local addresses is translated.</summary>
+    public bool TranslatesIpv6 => Options.Ipv6Egress && Ipv6Address is not null;
 }
 
 /// <summary>
@@ -44,37 +47,22 @@ internal static class NatRules
         var script = new StringBuilder($"add table ip {Table}\ndelete table ip {Table}\n");
         if (settings.NeedsIpv4)
             AppendTable(script, settings);
-        if (settings is { NeedsIpv6: true, Ipv6Address: { } node })
-        {
-            script.Append($"add table ip6 {Table}\ndelete table ip6 {Table}\ntable ip6 {Table} {{\n");
-            AppendEgress(script, IpFamily.V6, node, settings.Options.SnatPorts);
-            script.Append("}\n");
-        }
-
+        if (settings.NeedsIpv6)
+            AppendIpv6Table(script, settings);
         return script.ToString();
     }
 
     private static void AppendTable(StringBuilder script, NatSettings settings)
     {
         var options = settings.Options;
-        var mark = $"0x{options.ConnectionMark.ToString("x", CultureInfo.InvariantCulture)}";
-        var veths = $"iifname \"{options.VethPrefix}*\"";
+        var (mark, veths) = (MarkOf(options), Veths(options));
         var inside = Merged([.. settings.VpcRanges, .. options.ExcludedRanges]);
         var translates = !options.ExternalSnat && !inside.Any(range => range.PrefixLength == 0);
         script.Append($"table ip {Table} {{\n");
         if (translates)
             script.Append($"  set inside {{ type ipv4_addr; flags interval; elements = {{ {string.Join(", ", inside)} }}; }}\n");
         if (options.NodePorts)
-        {
-            // Before kube-proxy turns the node's address into the pod's.
-            script
-                .Append("  chain from_outside {\n    type filter hook prerouting priority mangle; policy accept;\n")
-                .Append(
-                    $"    iifname \"{settings.PrimaryLink}\" ct direction original fib daddr . iif type local ct mark set ct mark or "
-                        + $"{mark}\n  }}\n"
-                );
-        }
-
+            AppendFromOutside(script, settings, mark);
         if (!options.UsesMark)
         {
             AppendEgress(script, IpFamily.V4, settings.PrimaryAddress, options.SnatPorts);
@@ -107,6 +95,41 @@ internal static class NatRules
             AppendEgress(script, IpFamily.V4, settings.PrimaryAddress, options.SnatPorts);
         script.Append("}\n");
     }
+
+    /// <summary>
+    /// The table of IPv6: no address of the VPC is translated, and what came in by the primary interface for a pod of another one is
+    /// answered by the primary interface.
+    /// </summary>
+    private static void AppendIpv6Table(StringBuilder script, NatSettings settings)
+    {
+        var options = settings.Options;
+        script.Append($"add table ip6 {Table}\ndelete table ip6 {Table}\ntable ip6 {Table} {{\n");
+        if (options.UsesIpv6Mark)
+        {
+            var mark = MarkOf(options);
+            AppendFromOutside(script, settings, mark);
+            script
+                .Append("  chain from_pods {\n    type filter hook prerouting priority dstnat + 10; policy accept;\n")
+                .Append($"    {Veths(options)} ct mark and {mark} == {mark} meta mark set meta mark or {mark}\n  }}\n");
+        }
+
+        if (settings is { TranslatesIpv6: true, Ipv6Address: { } node })
+            AppendEgress(script, IpFamily.V6, node, options.SnatPorts);
+        script.Append("}\n");
+    }
+
+    /// <summary>Before kube-proxy replaces the node's address by the pod's.</summary>
+    private static void AppendFromOutside(StringBuilder script, NatSettings settings, string mark) =>
+        script
+            .Append("  chain from_outside {\n    type filter hook prerouting priority mangle; policy accept;\n")
+            .Append(
+                $"    iifname \"{settings.PrimaryLink}\" ct direction original fib daddr . iif type local ct mark set ct mark or "
+                    + $"{mark}\n  }}\n"
+            );
+
+    private static string MarkOf(HostNetworkOptions options) => $"0x{options.ConnectionMark.ToString("x", CultureInfo.InvariantCulture)}";
+
+    private static string Veths(HostNetworkOptions options) => $"iifname \"{options.VethPrefix}*\"";
 
     /// <summary>
     /// Translates what pods send from node-local addresses, and rejects connections to these, which mean another pod on another node.

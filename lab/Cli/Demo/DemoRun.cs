@@ -221,7 +221,9 @@ internal sealed class DemoRun(
             var owner = lab.World.With(world => world.FindOwner(address));
             if (owner?.Attachment?.Instance != node.Instance.Id)
                 throw new CheckFailedException($"{pod.Name} on {node.Name} has {address}, which belongs to {owner?.Id.Value ?? "no ENI"}");
-            if (owner.PrimaryAddress.Equals(address) || owner.Ipv6Addresses.FirstOrDefault() is { } first && first.Equals(address))
+            // Of the IPv6 addresses, the node itself has the first one of its primary ENI.
+            var ownIpv6 = owner.Attachment.IsPrimary ? owner.Ipv6Addresses.FirstOrDefault() : owner.PrimaryIpv6Address;
+            if (address.Equals(owner.PrimaryAddress) || address.Equals(ownIpv6))
                 throw new CheckFailedException($"{pod.Name} has {address}, the primary address of {owner.Id}");
         }
 

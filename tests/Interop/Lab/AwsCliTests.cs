@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Text.Json;
 using VpcCni.Lab.VpcModel;
-using VpcCni.Netlink;
 using VpcCni.Tests.Shared;
 using Xunit;
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using VpcCni.Lab.VpcModel;
-using VpcCni.Netlink;
 using VpcCni.Tests.Shared;
 using Xunit;
 

@@ -19,13 +19,13 @@ public sealed class NodeSettingsTests
         ns.Ip("link add eth0.7 type veth peer name p0");
         var settings = new KernelSettings(ns);
         settings.Write("ipv4/conf/eth0.7/rp_filter", "1");
-        settings.Write("tcp_early_demux", expected == "1" ? "0" : "1");
+        settings.Write("ipv4/tcp_early_demux", expected == "1" ? "0" : "1");
 
-        var first = NodeSettings.Apply(settings, "eth0.7", earlyDemuxDisabled);
+        var first = NodeSettings.Apply(settings, "eth0.7", earlyDemuxDisabled, ipv6: false);
 
         Assert.All(first, item => Assert.True(item.Changed));
         Assert.Equal(("2", expected), (settings.Read("ipv4/conf/eth0.7/rp_filter"), settings.Read("ipv4/tcp_early_demux")));
-        Assert.All(NodeSettings.Apply(settings, "eth0.7", earlyDemuxDisabled), item => Assert.False(item.Changed));
+        Assert.All(NodeSettings.Apply(settings, "eth0.7", earlyDemuxDisabled, ipv6: false), item => Assert.False(item.Changed));
     }
 
     [Fact]

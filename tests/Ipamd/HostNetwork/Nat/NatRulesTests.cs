@@ -97,6 +97,31 @@ public sealed class NatRulesTests
         Assert.Equal(["ip", "ip6"], NatDeclaration.Of(settings with { Ipv6Address = IPAddress.Parse("2001:db8::5") }).Families);
     }
 
+    [Fact]
+    public void Node_ports_of_dual_stack_pods_are_marked_in_both_families()
+    {
+        var script = NatRules.Script(Defaults with { Options = new HostNetworkOptions { HasIpv6OnSecondary = true } });
+
+        Assert.EndsWith(
+            """
+            add table ip6 vpccni
+            delete table ip6 vpccni
+            table ip6 vpccni {
+              chain from_outside {
+                type filter hook prerouting priority mangle; policy accept;
+                iifname "eth0" ct direction original fib daddr . iif type local ct mark set ct mark or 0x80
+              }
+              chain from_pods {
+                type filter hook prerouting priority dstnat + 10; policy accept;
+                iifname "eni*" ct mark and 0x80 == 0x80 meta mark set meta mark or 0x80
+              }
+            }
+
+            """,
+            script
+        );
+    }
+
     public sealed class Case
     {
         private readonly string _name;
