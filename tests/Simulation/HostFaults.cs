@@ -30,6 +30,7 @@ internal sealed class HostFaults(HostPlan plan, int seed, SimulatedNode node, Ho
     private readonly Random _random = Scenario.Stream(seed, "host trouble");
     private readonly List<Task> _tasks = [];
     private readonly HashSet<string> _vanished = new(StringComparer.Ordinal);
+    private int _vanishings;
     private bool _isCalm;
     private int _foreign;
 
@@ -234,6 +235,7 @@ internal sealed class HostFaults(HostPlan plan, int seed, SimulatedNode node, Ho
         // Until it is back the daemon cannot use the interface.
         node.Checker.Damage(eni.AllRanges);
         _vanished.Add(eni.Mac);
+        _vanishings++;
         Kernel.RemoveInterface(eni.Mac);
         node.Time.After(
             TimeSpan.FromSeconds(_random.NextDouble() * 20),
@@ -264,7 +266,7 @@ internal sealed class HostFaults(HostPlan plan, int seed, SimulatedNode node, Ho
         HostChange undo = target is RuleInfo rule ? new HostChange.RemoveRule(rule) : new HostChange.RemoveRoute((RouteInfo)target);
         var pod = PodOf(target);
         var (began, ends) = (node.Time.GetUtcNow(), node.Time.GetUtcNow() + TimeSpan.FromSeconds(_random.Next(30, 240)));
-        var (repairs, starts) = (checker.RepairsOf(target), node.Starts);
+        var (repairs, interruptions) = (checker.RepairsOf(target), node.Starts + _vanishings);
         node.Trace.Add($"fault: a program undoes {target} until {ends:HH:mm:ss}");
         Again();
 
@@ -283,7 +285,10 @@ internal sealed class HostFaults(HostPlan plan, int seed, SimulatedNode node, Ho
             node.Time.After(TimeSpan.FromMilliseconds(50), Again);
         }
 
-        double Bound() => (RepairsBeforeLongestPause * (1 + node.Starts - starts)) + ((node.Time.GetUtcNow() - began) / LongestPause * 2);
+        // After a restart, or a while without the interface, it is another dispute for the daemon.
+        double Bound() =>
+            (RepairsBeforeLongestPause * (1 + node.Starts + _vanishings - interruptions))
+            + ((node.Time.GetUtcNow() - began) / LongestPause * 2);
     }
 
     private PodRecord? PodOf(object item) =>

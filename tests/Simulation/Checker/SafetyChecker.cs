@@ -277,11 +277,15 @@ internal sealed class SafetyChecker
         }
     }
 
-    /// <summary>Records ranges that someone else removes from the node.</summary>
+    /// <summary>
+    /// Records ranges that someone else removes from the node. A daemon that has not observed the cloud may not serve from them again, even
+    /// when they come back.
+    /// </summary>
     public void Damage(IEnumerable<IPNetwork> ranges)
     {
         foreach (var range in ranges)
         {
+            _knownAtStart.RemoveWhere(range.Contains);
             for (var number = 0; number < 1 << (32 - range.PrefixLength); number++)
                 _damaged[Offset(range.BaseAddress, number)] = _time.GetUtcNow();
         }
