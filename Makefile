@@ -44,8 +44,10 @@ out/.lab: $(call sources,datapath netlink lab)
 	@ln -sfn lab/vpc-lab out/vpc-lab
 	@touch $@
 
-demo: build ## a VPC with three nodes on this machine; checks every path, with addresses and with prefixes
+demo: build ## a VPC with three nodes on this machine; checks every path, with addresses and with prefixes, and with IPv6 and dual stack
 	@out/vpc-lab demo
+	@out/vpc-lab demo --family ipv6
+	@out/vpc-lab demo --family dual
 
 test: build ## all tests; the last line has their numbers
 	@scripts/run-tests

@@ -271,7 +271,6 @@ public sealed class ValuesTests
         """{image: {override: "r.example/vpc-cni:1"}, extraEnv: [{name: ENABLE_POD_ENI, value: "true"}]}""",
         "env.ENABLE_POD_ENI=true"
     )]
-    [InlineData("""{image: {override: "r.example/vpc-cni:1"}, env: {ENABLE_IPv6: true}}""", "env.ENABLE_IPv6=true")]
     [InlineData("""{image: {override: "r.example/vpc-cni:1"}, env: {ENABLE_MULTI_NIC: "True"}}""", "env.ENABLE_MULTI_NIC=true")]
     [InlineData("""{image: {override: "r.example/vpc-cni:1"}, env: {ENABLE_IPv4: false}}""", "env.ENABLE_IPv4=false")]
     [InlineData(

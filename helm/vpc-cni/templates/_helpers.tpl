@@ -128,16 +128,13 @@ k8s-app: aws-node
 {{- if hasKey $seen .name -}}{{- fail (printf "extraEnv names %s twice; expected each variable once" .name) -}}{{- end -}}
 {{- $_ := set $seen .name true -}}
 {{- end -}}
-{{- range $name := list "ENABLE_IPv6" "ENABLE_POD_ENI" "ENABLE_MULTI_NIC" -}}
+{{- range $name := list "ENABLE_POD_ENI" "ENABLE_MULTI_NIC" -}}
 {{- if include "vpc-cni.isOn" (list $ $name) -}}
 {{- fail (printf "env.%s=true: this version does not support this mode, and the daemon would not start; omit it (docs/limits.md)" $name) -}}
 {{- end -}}
 {{- end -}}
-{{- if has (toString (get (default dict .Values.init.env) "ENABLE_IPv6")) (list "1" "t" "T" "true" "TRUE" "True") -}}
-{{- fail "init.env.ENABLE_IPv6=true: this version does not support this mode; omit it (docs/limits.md)" -}}
-{{- end -}}
-{{- if has (include "vpc-cni.variable" (list . "ENABLE_IPv4")) (list "0" "f" "F" "false" "FALSE" "False") -}}
-{{- fail "env.ENABLE_IPv4=false: this version supports only IPv4 pods, and the daemon would not start; omit it (docs/limits.md)" -}}
+{{- if and (has (include "vpc-cni.variable" (list . "ENABLE_IPv4")) (list "0" "f" "F" "false" "FALSE" "False")) (not (include "vpc-cni.isOn" (list . "ENABLE_IPv6"))) -}}
+{{- fail "env.ENABLE_IPv4=false without env.ENABLE_IPv6=true: pods need addresses of one family at least, and the daemon would not start (docs/ipv6.md)" -}}
 {{- end -}}
 {{- if eq (include "vpc-cni.variable" (list . "NETWORK_POLICY_ENFORCING_MODE")) "strict" -}}
 {{- fail "env.NETWORK_POLICY_ENFORCING_MODE=strict: this version does not support this mode, and the daemon would not start; expected standard or none (docs/limits.md)" -}}

@@ -36,7 +36,9 @@ public sealed class NodeSettingsTests
         Assert.Contains(
             "net.ipv4.conf.eth9.rp_filter",
             Assert
-                .Throws<HostNetworkException>(() => NodeSettings.Apply(new KernelSettings(ns), "eth9", earlyDemuxDisabled: false, ipv6: false))
+                .Throws<HostNetworkException>(() =>
+                    NodeSettings.Apply(new KernelSettings(ns), "eth9", earlyDemuxDisabled: false, ipv6: false)
+                )
                 .Message,
             StringComparison.Ordinal
         );
