@@ -7,8 +7,8 @@ using System.Text.Json;
 namespace VpcCni.Shim;
 
 /// <summary>
-/// Renders what is written to stdout: one JSON object in the shape of the protocol version that the configuration asks for. The specification's sections
-/// "Success", "Error" and "VERSION".
+/// Renders what is written to stdout: one JSON object in the shape of the protocol version that the configuration asks for. The
+/// specification's sections "Success", "Error" and "VERSION".
 /// </summary>
 internal static class CniOutput
 {

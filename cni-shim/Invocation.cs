@@ -87,7 +87,9 @@ internal sealed record Invocation(
         return true;
     }
 
-    /// <summary>The kernel's rule (dev_valid_name) and, stricter, that of the reference library. Returns null if the name is valid.</summary>
+    /// <summary>
+    /// The kernel's rule (dev_valid_name) and, stricter, that of the reference library. Returns null if the name is valid.
+    /// </summary>
     public static string? InterfaceNameProblem(string name)
     {
         const int longest = 15; // IFNAMSIZ - 1

@@ -25,7 +25,9 @@ internal static class Limits
     /// <summary>Deadline for stderr, for a runtime that does not read it: a log line must not delay a pod.</summary>
     public static readonly TimeSpan Stderr = TimeSpan.FromSeconds(1);
 
-    /// <summary>Deadline of DelNetwork, which does not wait for the pool; containerd's deadline of a whole teardown is one minute.</summary>
+    /// <summary>
+    /// Deadline of DelNetwork, which does not wait for the pool; containerd's deadline of a whole teardown is one minute.
+    /// </summary>
     public static readonly TimeSpan Release = TimeSpan.FromSeconds(10);
 
     /// <summary>Deadline of the calls of CHECK and GC; GC covers a whole node.</summary>

@@ -14,8 +14,8 @@ public static class PodPathRequests
     private const int StaleRules = 2;
 
     /// <summary>
-    /// Makes the host's side of one address. Replaces the route and the from-pod rules that an earlier pod with the address left because its
-    /// DEL was lost.
+    /// Makes the host's side of one address. Replaces the route and the from-pod rules that an earlier pod with the address left because
+    /// its DEL was lost.
     /// </summary>
     /// <param name="requests">Gets the requests.</param>
     /// <param name="address">The pod's.</param>

@@ -17,7 +17,9 @@ internal sealed class ModelCheckpointFile(ModelDisk disk, DaemonRun run) : IChec
 {
     public string Name => "model";
 
-    /// <summary>Called before a write, which keeps the old content when this throws <see cref="IOException"/> or kills the daemon.</summary>
+    /// <summary>
+    /// Called before a write, which keeps the old content when this throws <see cref="IOException"/> or kills the daemon.
+    /// </summary>
     public Action<byte[]>? BeforeWrite { get; init; }
 
     /// <summary>Called after a write; may kill the daemon.</summary>

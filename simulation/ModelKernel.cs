@@ -127,7 +127,9 @@ internal sealed class ModelKernel
         return link;
     }
 
-    /// <summary>Changes flags, group or MAC address of a link. Setting it down takes its routes, of which the kernel reports none.</summary>
+    /// <summary>
+    /// Changes flags, group or MAC address of a link. Setting it down takes its routes, of which the kernel reports none.
+    /// </summary>
     public void SetLink(KernelActor actor, LinkInfo link)
     {
         var before = _links[link.Index];

@@ -7,7 +7,8 @@ using VpcCni.Netlink;
 namespace VpcCni.Shim.Interop;
 
 /// <summary>
-/// A connected Unix stream socket with a bound on every wait. The framework's Socket would start an event loop and a thread. Failures are <see cref="IOException"/>, an expired wait <see cref="TimeoutException"/>.
+/// A connected Unix stream socket with a bound on every wait. The framework's Socket would start an event loop and a thread. Failures are
+/// <see cref="IOException"/>, an expired wait <see cref="TimeoutException"/>.
 /// </summary>
 internal sealed partial class UnixSocket : IDisposable
 {

@@ -10,8 +10,8 @@ namespace VpcCni.Shim.Ipamd;
 
 /// <summary>
 /// Blocking unary gRPC calls over a Unix socket, on the calling thread (grpc/doc/PROTOCOL-HTTP2.md). The general channel over
-/// SocketsHttpHandler starts five threads and an event loop for its connection; for a process that makes one call, that was half of its
-/// run time. Each call has a connection of its own, and must have a deadline. No TLS: the socket's file permissions and the peer's credentials
+/// SocketsHttpHandler starts five threads and an event loop for its connection; for a process that makes one call, that was half of its run
+/// time. Each call has a connection of its own, and must have a deadline. No TLS: the socket's file permissions and the peer's credentials
 /// are the access control.
 /// </summary>
 internal sealed class UnixCallInvoker(string socketPath, TimeProvider time) : CallInvoker

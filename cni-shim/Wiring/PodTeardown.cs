@@ -9,11 +9,12 @@ using VpcCni.Netlink;
 namespace VpcCni.Shim.Wiring;
 
 /// <summary>
-/// Removes the wiring of one sandbox, and of no other. A DEL may be late, repeated, of an old sandbox of a pod that runs again with the same
-/// host veth name, or after another pod got the address. So nothing is deleted by name alone. A host veth is the sandbox's if its peer is in
-/// the sandbox's namespace, if its MAC address is the one that ADD reported, or if the daemon says that the sandbox had an address that was
-/// routed to it before the release. While the daemon is down, the pod's name suffices for a link without a live namespace behind it. Rules
-/// of an address are removed with its veth, or if no host route leads to the address. An address that is routed to another link is left.
+/// Removes the wiring of one sandbox, and of no other. A DEL may be late, repeated, of an old sandbox of a pod that runs again with the
+/// same host veth name, or after another pod got the address. So nothing is deleted by name alone. A host veth is the sandbox's if its peer
+/// is in the sandbox's namespace, if its MAC address is the one that ADD reported, or if the daemon says that the sandbox had an address
+/// that was routed to it before the release. While the daemon is down, the pod's name suffices for a link without a live namespace behind
+/// it. Rules of an address are removed with its veth, or if no host route leads to the address. An address that is routed to another link
+/// is left.
 /// </summary>
 internal sealed class PodTeardown(RouteNetlink host, Invocation invocation, CniResult? previous, PluginLog log)
 {
@@ -228,8 +229,8 @@ internal sealed class PodTeardown(RouteNetlink host, Invocation invocation, CniR
     }
 
     /// <summary>
-    /// Finds host veths by the MAC address in the result, which is random for each veth and so distinguishes it from a later one of the same
-    /// name. Results of aws-node have none.
+    /// Finds host veths by the MAC address in the result, which is random for each veth and so distinguishes it from a later one of the
+    /// same name. Results of aws-node have none.
     /// </summary>
     private void FindByMac(Dictionary<int, LinkInfo> own)
     {
@@ -249,8 +250,8 @@ internal sealed class PodTeardown(RouteNetlink host, Invocation invocation, CniR
     }
 
     /// <summary>
-    /// Removes the branch interface and the rules (priority 10) of a pod that aws-node wired to one: prevResult has its VLAN as the marker's
-    /// MAC address. The routes in table VLAN + 100 are removed with the links.
+    /// Removes the branch interface and the rules (priority 10) of a pod that aws-node wired to one: prevResult has its VLAN as the
+    /// marker's MAC address. The routes in table VLAN + 100 are removed with the links.
     /// </summary>
     private void RemoveBranchInterface(Dictionary<int, LinkInfo> own)
     {

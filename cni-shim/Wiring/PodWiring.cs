@@ -128,8 +128,8 @@ internal sealed class PodWiring(
     }
 
     /// <summary>
-    /// Deletes the host veth of an earlier sandbox of the pod, which has the same name and was not deleted yet, as the AWS plugin does; the DEL
-    /// of the old sandbox leaves the new veth. A link of another kind with that name is an error.
+    /// Deletes the host veth of an earlier sandbox of the pod, which has the same name and was not deleted yet, as the AWS plugin does; the
+    /// DEL of the old sandbox leaves the new veth. A link of another kind with that name is an error.
     /// </summary>
     private void RemoveStaleHostVeth(PodInterface link, NetlinkException exists)
     {

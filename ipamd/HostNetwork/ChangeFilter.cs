@@ -55,8 +55,8 @@ internal sealed class ChangeFilter(WiredInterfaces interfaces)
     }
 
     /// <summary>
-    /// Whether a change of main matters: a pod's route that is removed, any route by a secondary interface's link, which has none of its own
-    /// there, and default routes.
+    /// Whether a change of main matters: a pod's route that is removed, any route by a secondary interface's link, which has none of its
+    /// own there, and default routes.
     /// </summary>
     private bool InMain(RouteNotification.RouteChanged change, Scope scope)
     {

@@ -19,8 +19,8 @@ internal sealed partial class HostNetworkReconciler : IDisposable
     private static readonly TimeSpan Resync = TimeSpan.FromSeconds(60);
 
     /// <summary>
-    /// Longest pause between syncs without repairs while the kernel keeps reporting, as when pods come and go. Well within the second that a
-    /// repair may take.
+    /// Longest pause between syncs without repairs while the kernel keeps reporting, as when pods come and go. Well within the second that
+    /// a repair may take.
     /// </summary>
     private static readonly TimeSpan LongestPause = TimeSpan.FromMilliseconds(400);
 
@@ -32,7 +32,9 @@ internal sealed partial class HostNetworkReconciler : IDisposable
     /// </summary>
     private static readonly TimeSpan Confirmation = TimeSpan.FromMilliseconds(30);
 
-    /// <summary>Number of syncs in a row that may fail with EINTR, because tables change during each dump, without being reported.</summary>
+    /// <summary>
+    /// Number of syncs in a row that may fail with EINTR, because tables change during each dump, without being reported.
+    /// </summary>
     private const int Interruptions = 5;
 
     private readonly KernelHostNetwork _host;

@@ -15,7 +15,9 @@ namespace VpcCni.Ipamd.HostNetwork;
 /// </param>
 internal sealed class PodGateways(Func<string, LinkInfo, MacAddress?> read)
 {
-    /// <summary>By link index: the address that the kernel reported first, at the link's creation unless this daemon started later.</summary>
+    /// <summary>
+    /// By link index: the address that the kernel reported first, at the link's creation unless this daemon started later.
+    /// </summary>
     private readonly ConcurrentDictionary<int, MacAddress> _first = [];
 
     /// <summary>By link index: the desired address, or the first one where the namespace cannot be entered.</summary>

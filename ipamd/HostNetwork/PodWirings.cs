@@ -7,9 +7,9 @@ namespace VpcCni.Ipamd.HostNetwork;
 internal static class PodWirings
 {
     /// <summary>
-    /// The pods with exactly one matching link. Skips a link that matches two attachments (a pod that was created again before the DEL of its
-    /// old sandbox), whose state is the plugin's. An attachment that was recovered from the kernel yields to one of an ADD: the link may be
-    /// that of a newer sandbox of the same pod.
+    /// The pods with exactly one matching link. Skips a link that matches two attachments (a pod that was created again before the DEL of
+    /// its old sandbox), whose state is the plugin's. An attachment that was recovered from the kernel yields to one of an ADD: the link
+    /// may be that of a newer sandbox of the same pod.
     /// </summary>
     public static IReadOnlyList<(PodEndpoint Pod, LinkInfo Link)> Of(HostNetworkState state, HostIndex index)
     {
@@ -31,8 +31,8 @@ internal static class PodWirings
     }
 
     /// <summary>
-    /// Whether a recovered attachment still exists: its route is the only evidence of it. A link that is down has lost its routes and is still
-    /// the pod's.
+    /// Whether a recovered attachment still exists: its route is the only evidence of it. A link that is down has lost its routes and is
+    /// still the pod's.
     /// </summary>
     private static bool IsStillThere(PodEndpoint pod, LinkInfo link, HostNetworkState state, HostIndex index) =>
         PodLinks.IsPods(link, state.Options.VethPrefix) && (!link.IsUp || index.IsRouted(pod.Address, link.Index));

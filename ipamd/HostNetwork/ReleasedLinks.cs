@@ -4,9 +4,9 @@ using VpcCni.Netlink;
 namespace VpcCni.Ipamd.HostNetwork;
 
 /// <summary>
-/// Deletes the links that the plugin released (<see cref="LinkGroups.Released"/>), in batches: thirty links cost the kernel about as much as
-/// one. Runs on a thread of its own, because the kernel takes 10 to 20 ms. The group is the kernel's state, so links that an earlier daemon
-/// left are deleted at the start.
+/// Deletes the links that the plugin released (<see cref="LinkGroups.Released"/>), in batches: thirty links cost the kernel about as much
+/// as one. Runs on a thread of its own, because the kernel takes 10 to 20 ms. The group is the kernel's state, so links that an earlier
+/// daemon left are deleted at the start.
 /// </summary>
 internal sealed partial class ReleasedLinks : IDisposable
 {

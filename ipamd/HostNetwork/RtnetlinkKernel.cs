@@ -6,8 +6,8 @@ using VpcCni.Netlink;
 namespace VpcCni.Ipamd.HostNetwork;
 
 /// <summary>
-/// Implements the port on rtnetlink. One socket for each instance: a dump of a busy node's tables is repeated until nothing changes meanwhile,
-/// and callers that must not wait for that have an instance of their own.
+/// Implements the port on rtnetlink. One socket for each instance: a dump of a busy node's tables is repeated until nothing changes
+/// meanwhile, and callers that must not wait for that have an instance of their own.
 /// </summary>
 /// <param name="ns">Null: the process's own namespace.</param>
 /// <param name="settingsFolder">VPCCNI_PROC_SYS_NET: where kernel parameters are and may be written.</param>

@@ -6,8 +6,8 @@ using VpcCni.Netlink;
 namespace VpcCni.Ipamd.HostNetwork;
 
 /// <summary>
-/// Computes repairs of policy rules. A rule is ours, or adopted from the AWS VPC CNI, when priority, selectors and table have the shape that
-/// only those two use. A rule with any other selector is another program's. The rule's protocol is ignored.
+/// Computes repairs of policy rules. A rule is ours, or adopted from the AWS VPC CNI, when priority, selectors and table have the shape
+/// that only those two use. A rule with any other selector is another program's. The rule's protocol is ignored.
 /// </summary>
 internal static class RuleDiff
 {

@@ -5,8 +5,9 @@ using VpcCni.Netlink;
 namespace VpcCni.Ipamd.HostNetwork;
 
 /// <summary>
-/// Tracks rules that are not needed. One sync cannot distinguish them from rules of a pod whose plugin releases the address first, so a rule
-/// expires when it was stale at every sync for a while: for a shorter one when the reconciler itself restored it during a pod's deletion.
+/// Tracks rules that are not needed. One sync cannot distinguish them from rules of a pod whose plugin releases the address first, so a
+/// rule expires when it was stale at every sync for a while: for a shorter one when the reconciler itself restored it during a pod's
+/// deletion.
 /// </summary>
 internal sealed class StaleRules
 {

@@ -41,7 +41,9 @@ internal readonly record struct InterfaceSlot(NetworkInterfaceId Id, Slot Slot)
     public Egress Egress => Egress.OfSlot(Slot);
 }
 
-/// <summary>An interface of a pod. Its traffic leaves the node by one network interface, so that one carries all of its addresses.</summary>
+/// <summary>
+/// An interface of a pod. Its traffic leaves the node by one network interface, so that one carries all of its addresses.
+/// </summary>
 /// <param name="Name">Its name in the pod.</param>
 /// <param name="Addresses">One or two: at most one of each family, IPv4 first.</param>
 /// <param name="Slot">

@@ -23,8 +23,8 @@ internal abstract record Intent(long Number, DateTimeOffset At)
         this switch
         {
             AddInterface { IsUndoing: true } add => $"undo the addition of {add.Created}",
-            AddInterface add =>
-                $"add an interface with {add.Blocks.Sum(request => request.Count)} blocks in {add.SubnetId}{(add.Created is { } created ? $" ({created})" : "")}",
+            AddInterface add => $"add an interface with {add.Blocks.Sum(request => request.Count)} blocks in {add.SubnetId}"
+                + (add.Created is { } created ? $" ({created})" : ""),
             AssignBlocks assign => $"add {assign.Blocks.Count} blocks to {assign.Interface}",
             ReleaseBlocks release => $"release {release.Blocks.Count} blocks of {release.Interface}",
             RemoveInterface remove => $"remove {remove.Interface}",

@@ -11,7 +11,8 @@ namespace VpcCni.Ipamd.Observation;
 /// <summary>
 /// Compares the ledger with the kernel. An address routed to a pod is in use whatever the ledger says (after a lost checkpoint or a failed
 /// teardown), and is reserved until the route is gone. So is an address on a link of the host, or routed to a link of no pod, which is
-/// never attributed to a pod. Publishes recovered and released addresses. An attachment without route, veth and namespace has lost its DEL, and its address is released.
+/// never attributed to a pod. Publishes recovered and released addresses. An attachment without route, veth and namespace has lost its DEL,
+/// and its address is released.
 /// </summary>
 internal sealed partial class KernelUsage(
     IpLedger ledger,

@@ -23,7 +23,9 @@ internal sealed class HostFaults(HostPlan plan, int seed, SimulatedNode node, Ho
     private const int FromPod = 1536;
     private const int FromInterface = 32765;
 
-    /// <summary>Repairs of one object, without a pause between them, that count as no dispute yet, and those until the longest pause.</summary>
+    /// <summary>
+    /// Repairs of one object, without a pause between them, that count as no dispute yet, and those until the longest pause.
+    /// </summary>
     private const int RepairsBeforeLongestPause = 20;
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(30);
 
@@ -296,7 +298,9 @@ internal sealed class HostFaults(HostPlan plan, int seed, SimulatedNode node, Ho
             ? node.Checker.FindLive(range.BaseAddress)
             : null;
 
-    /// <summary>Another program adds, changes or removes rules and routes of its own, at priorities and in tables of its own or ours.</summary>
+    /// <summary>
+    /// Another program adds, changes or removes rules and routes of its own, at priorities and in tables of its own or ours.
+    /// </summary>
     private void ChangeForeign()
     {
         var mine = checker.Foreign.ToArray();

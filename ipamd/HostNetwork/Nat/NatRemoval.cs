@@ -13,8 +13,8 @@ internal enum NatRemovalOutcome
 }
 
 /// <summary>
-/// Removes our table for a return to the AWS VPC CNI: the table outlives the daemon and would keep translating with outdated ranges. Removes
-/// it once the other rules exist. Established connections keep their translation.
+/// Removes our table for a return to the AWS VPC CNI: the table outlives the daemon and would keep translating with outdated ranges.
+/// Removes it once the other rules exist. Established connections keep their translation.
 /// </summary>
 internal sealed class NatRemoval(INetfilterPrograms program)
 {

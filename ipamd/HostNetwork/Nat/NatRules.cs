@@ -33,8 +33,9 @@ internal sealed record NatSettings(
 }
 
 /// <summary>
-/// Builds the script of our nftables table (docs/adr/0004-nftables.md). Pure. The script replaces the table in one transaction. Priorities are relative to kube-proxy's hooks, which are the same in all of its modes: it translates
-/// destinations at dstnat (-100) and sources at srcnat (100).
+/// Builds the script of our nftables table (docs/adr/0004-nftables.md). Pure. The script replaces the table in one transaction. Priorities
+/// are relative to kube-proxy's hooks, which are the same in all of its modes: it translates destinations at dstnat (-100) and sources at
+/// srcnat (100).
 /// </summary>
 internal static class NatRules
 {

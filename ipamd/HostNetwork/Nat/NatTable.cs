@@ -4,8 +4,8 @@ using System.Text.RegularExpressions;
 namespace VpcCni.Ipamd.HostNetwork.Nat;
 
 /// <summary>
-/// Our nftables table in the kernel. Replaced as a whole when the desired table changes, and when its output differs from that right after it
-/// was applied: how <c>nft</c> prints a table differs from how it is written, and between versions.
+/// Our nftables table in the kernel. Replaced as a whole when the desired table changes, and when its output differs from that right after
+/// it was applied: how <c>nft</c> prints a table differs from how it is written, and between versions.
 /// </summary>
 internal sealed partial class NatTable(INetfilterPrograms program)
 {

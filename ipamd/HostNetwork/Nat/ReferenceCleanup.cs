@@ -8,8 +8,8 @@ namespace VpcCni.Ipamd.HostNetwork.Nat;
 internal sealed record CleanupOutcome(bool Removed, IReadOnlyList<string> Exemptions);
 
 /// <summary>
-/// Removes what the AWS VPC CNI left in netfilter, once our table is in place. Established connections keep their translation; new ones match
-/// either rule or both, which do the same.
+/// Removes what the AWS VPC CNI left in netfilter, once our table is in place. Established connections keep their translation; new ones
+/// match either rule or both, which do the same.
 /// </summary>
 internal sealed class ReferenceCleanup(INetfilterPrograms program)
 {

@@ -275,7 +275,9 @@ public sealed class HostNetworkDiffTests
         );
     }
 
-    /// <summary>An IPv6 pod on the primary ENI leaves by main: it has a rule to it, and none from it. Nothing of IPv6 is translated.</summary>
+    /// <summary>
+    /// An IPv6 pod on the primary ENI leaves by main: it has a rule to it, and none from it. Nothing of IPv6 is translated.
+    /// </summary>
     [Fact]
     public void IPv6_pod_of_the_primary_ENI_gets_its_rule_and_its_route()
     {
