@@ -61,7 +61,7 @@ sim: ## the daemon in virtual time over SEEDS=n new seeds, or repeats SEED=x
 	@dotnet build tests/Simulation -c Release --nologo -v quiet
 	@tests/Simulation/bin/Release/net10.0/VpcCni.Simulation.Tests simulate --seeds $(SEEDS) $(if $(SEED),--seed $(SEED))
 
-bench: build out/vpc-cni-floor ## compares with ptp + host-local, the kernel alone, and the EC2 calls of the AWS VPC CNI; a table and a JSON file
+bench: build out/vpc-cni-floor ## compares with ptp + host-local, the kernel, and EC2 calls of the AWS VPC CNI; a table and a JSON file
 	@dotnet build bench -c Release --nologo -v quiet
 	@bench/bin/Release/net10.0/vpc-cni-bench .
 	@dotnet build tests/Simulation -c Release --nologo -v quiet
