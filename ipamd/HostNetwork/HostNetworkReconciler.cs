@@ -276,11 +276,24 @@ internal sealed partial class HostNetworkReconciler : IDisposable
             return links.Count == 0
                 ? $"there is no link with the primary interface's MAC {node.PrimaryMac}"
                 : $"the primary interface's MAC {node.PrimaryMac} is that of {HostNetworkDiff.Names(links)}";
-        _nat.Declare(NatDeclaration.Of(new NatSettings(link.Name, node.PrimaryAddress, node.Ipv6Address, node.VpcRanges, _options)));
+        // Pods of an earlier mode keep what they have.
+        var options = state.EffectiveOptions with
+        {
+            Ipv4Egress = _options.Ipv4Egress || HasNodeLocal(observed, IpFamily.V4),
+            Ipv6Egress = _options.Ipv6Egress || HasNodeLocal(observed, IpFamily.V6),
+        };
+        _nat.Declare(NatDeclaration.Of(new NatSettings(link.Name, node.PrimaryAddress, node.Ipv6Address, node.VpcRanges, options)));
         return _options.Ipv6Egress && node.Ipv6Address is null
             ? "ENABLE_V6_EGRESS is true and the node has no IPv6 address, so pods reach no IPv6 destination"
             : null;
     }
+
+    private static bool HasNodeLocal(ObservedHost observed, AddressFamily family) =>
+        observed.Routes.Any(route =>
+            route is { Table: RouteTables.Main, Destination: { } destination }
+            && route.Family == family
+            && NodeLocalAddresses.Contains(destination.BaseAddress)
+        );
 
     /// <summary>Applies the repairs; a failure of one does not stop the others.</summary>
     private DateTimeOffset? Apply(HostRepairs repairs, List<Exception> failures)

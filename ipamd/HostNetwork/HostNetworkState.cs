@@ -84,11 +84,19 @@ internal sealed record HostNetworkState
             ),
         ];
 
+    /// <summary>The options, and what pods of an earlier mode still need.</summary>
+    public HostNetworkOptions EffectiveOptions =>
+        Options with
+        {
+            HasIpv6OnSecondary =
+                Options.HasIpv6OnSecondary || Inputs.Pods.Any(pod => pod is { Address.AddressFamily: IpFamily.V6, Egress: Egress.Table }),
+        };
+
     /// <summary>Rules of the node: those that belong to no pod and no interface.</summary>
     public IReadOnlyList<RuleInfo> NodeRules =>
         [
             .. Options.UsesMark ? [MarkRule(IpFamily.V4)] : (RuleInfo[])[],
-            .. Options.UsesIpv6Mark ? [MarkRule(IpFamily.V6)] : (RuleInfo[])[],
+            .. EffectiveOptions.UsesIpv6Mark ? [MarkRule(IpFamily.V6)] : (RuleInfo[])[],
             .. Options.ExternalServiceRanges.Select(range => new RuleInfo
             {
                 Family = range.BaseAddress.AddressFamily,

@@ -129,9 +129,20 @@ internal sealed partial class KernelUsage(
         try
         {
             var routed = host.PodRoutes().Select(route => route.Address).ToHashSet();
-            return candidates.FirstOrDefault(attachment => attachment.Addresses.All(item => !routed.Contains(item.Address))) is { } ended
-                ? ledger.Release(ended.Key, time.GetUtcNow())
-                : null;
+            // One per address: two of a dual-stack pod.
+            Attachment[] released =
+            [
+                .. candidates
+                    .Where(attachment => attachment.Addresses.All(item => !routed.Contains(item.Address)))
+                    .Select(attachment => ledger.Release(attachment.Key, time.GetUtcNow()))
+                    .OfType<Attachment>(),
+            ];
+            return released.Length == 0
+                ? null
+                : released[0] with
+                {
+                    Interfaces = [.. released.SelectMany(attachment => attachment.Interfaces)],
+                };
         }
         catch (HostNetworkException exception)
         {

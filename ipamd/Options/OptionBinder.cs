@@ -342,7 +342,7 @@ internal static class OptionBinder
             NodePorts = reader.Flag(OptionTable.NodePorts),
             ConnectionMark = reader.Mark(OptionTable.ConnectionMark, defaults.ConnectionMark),
             VethPrefix = VethPrefix(reader),
-            HasIpv6OnSecondary = families == PodFamilies.Dual,
+            HasIpv6OnSecondary = families.Contains(IpFamily.V6),
             Ipv4Egress = reader.Flag(OptionTable.V4Egress) && !families.Contains(IpFamily.V4),
             Ipv6Egress = reader.Flag(OptionTable.V6Egress) && !families.Contains(IpFamily.V6),
         };

@@ -74,6 +74,8 @@ internal sealed class GrowthPlan
     {
         if (_snapshot.IsUnschedulable)
             return -_counts.Available;
+        if (_snapshot.Capacity.HasOneBlockForAll)
+            return 1 - _counts.Available;
         if (_targets.UsesAddressTargets)
             return Math.Max(
                 Math.Max(_targets.WarmIpTarget, 1) - _counts.Available,
@@ -148,6 +150,10 @@ internal sealed class GrowthPlan
 
     private string Limit()
     {
+        if (_lead.BlocksPerInterface == 0)
+            return $"this instance type has no {IpFamily.Name(_lead.Shape.Family)} addresses";
+        if (_snapshot.Capacity.HasOneBlockForAll)
+            return "the primary interface gets no prefix now, and pods have addresses of no other";
         var excluded = _snapshot.Ledger.Interfaces.Count(item => item is { CarriesPods: true, IsExcluded: true, IsPrimary: false });
         return $"all {_snapshot.Capacity.MaxInterfaces} interfaces of this node are attached"
             + (_snapshot.Capacity.UsesPrimary ? "" : ", the primary one carries no pods")
@@ -169,7 +175,7 @@ internal sealed class GrowthPlan
     private int GrowByPrefixes(int need, int room)
     {
         var prefixes = _lead.Shape.CountFor(need);
-        if (!_targets.UsesAddressTargets && !_snapshot.IsUnschedulable)
+        if (!_targets.UsesAddressTargets && !_snapshot.IsUnschedulable && !_snapshot.Capacity.HasOneBlockForAll)
             prefixes = Math.Max(prefixes, _targets.WarmPrefixTarget - _counts.FreePrefixes - _counts.PendingPrefixes);
         prefixes = Math.Min(prefixes, _lead.Shape.CountFor(room));
         var added = 0;
@@ -199,13 +205,15 @@ internal sealed class GrowthPlan
     private int FillExisting(BlockShape shape, int wanted, int room, bool fill, int ahead = 0)
     {
         var placed = 0;
-        foreach (var item in _counts.Usable)
+        foreach (var item in _counts.Usable.Where(item => item.IsPrimary || !_snapshot.Capacity.HasOneBlockForAll))
         {
             if (placed >= wanted)
                 break;
             if (Slots(item) is not (var slots and > 0))
                 continue;
-            if (_snapshot.Obstacles.Interfaces.GetValueOrDefault((item.Id, shape.Family)) is { } full)
+            var refusal =
+                _snapshot.Obstacles.Interfaces.GetValueOrDefault((item.Id, shape.Family)) ?? PairingPlan.ObstacleFor(_snapshot, item);
+            if (refusal is { } full)
             {
                 Refuse(full);
                 continue;
@@ -228,6 +236,8 @@ internal sealed class GrowthPlan
     private int FillNew(BlockShape shape, int wanted, int room, bool fill, int ahead = 0)
     {
         var placed = 0;
+        if (_snapshot.Capacity.HasOneBlockForAll)
+            return 0;
         for (var index = 1; placed < wanted && _interfaces < _snapshot.Capacity.MaxInterfaces; index++)
         {
             var slot = new Slot(NetworkCard: 0, index);
@@ -248,7 +258,7 @@ internal sealed class GrowthPlan
             if (subnet is null)
                 break;
             Take(subnet.Id, shape, count, isNew: true);
-            _actions.Add(new PoolAction.AddInterface(slot, subnet.Id, Blocks(new BlockRequest(shape, count), subnet.Id)));
+            _actions.Add(new PoolAction.AddInterface(slot, subnet.Id, Blocks(new BlockRequest(shape, count))));
             _slots.Add(slot);
             _interfaces++;
             placed += count * shape.Size;
@@ -305,8 +315,13 @@ internal sealed class GrowthPlan
         return Math.Max(available, 0);
     }
 
-    private int CountOnNew(BlockShape shape, string subnetId, int wanted, int room, bool fill) =>
-        Count(shape, subnetId, isNew: true, _lead.BlocksPerInterface, wanted, room, fill);
+    private int CountOnNew(BlockShape shape, string subnetId, int wanted, int room, bool fill)
+    {
+        if (PairingPlan.ObstacleForNew(_snapshot, subnetId) is not { } obstacle)
+            return Count(shape, subnetId, isNew: true, _lead.BlocksPerInterface, wanted, room, fill);
+        Refuse(obstacle);
+        return 0;
+    }
 
     private void Take(string subnetId, BlockShape shape, int count, bool isNew)
     {
@@ -340,11 +355,11 @@ internal sealed class GrowthPlan
     private int Used(InterfaceView item) => item.Blocks.Count(block => block.Family == _lead.Shape.Family);
 
     /// <summary>
-    /// The blocks of a new interface: in dual stack with as many addresses of the other family, unless the subnet has refused those.
+    /// The blocks of a new interface: in dual stack with as many addresses of the other family.
     /// </summary>
-    private IReadOnlyList<BlockRequest> Blocks(BlockRequest lead, string subnetId)
+    private IReadOnlyList<BlockRequest> Blocks(BlockRequest lead)
     {
-        if (_snapshot.Capacity.Other is not { } other || _snapshot.Obstacles.ObstacleFor(subnetId, other.Shape, isNew: false) is not null)
+        if (_snapshot.Capacity.Other is not { } other)
             return [lead];
         var count = Math.Min(other.Shape.CountFor(lead.Addresses), other.BlocksPerInterface);
         return count > 0 ? [lead, new BlockRequest(other.Shape, count)] : [lead];

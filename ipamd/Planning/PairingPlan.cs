@@ -49,7 +49,13 @@ internal sealed class PairingPlan
             .. lead.OfType<PoolAction.AssignBlocks>().Select(assign => assign.Interface),
         ];
         foreach (var item in counts.Usable)
-            plan.Pair(snapshot, item, other, busy.Contains(item.Id));
+        {
+            if (busy.Contains(item.Id))
+                plan.Supply += Later(snapshot, item, other, lead, now);
+            else
+                plan.Pair(snapshot, item, other);
+        }
+
         if (snapshot.Obstacles.Everything is not { } everything || plan._actions.Count == 0)
             return plan;
         plan.Obstacle = everything;
@@ -65,6 +71,82 @@ internal sealed class PairingPlan
     private static int Capacity(InterfaceView item, FamilyCapacity family) =>
         item.Blocks.Where(block => !block.IsReleasing && PoolCounts.Counts(block, family.Shape)).Sum(block => block.Capacity);
 
+    /// <summary>
+    /// Number of free addresses of the lead family on an interface that no pod can get, because the other family cannot follow: the cloud has
+    /// refused it, or the interface has no room for it.
+    /// </summary>
+    public static int Unpairable(PoolSnapshot snapshot, InterfaceView item)
+    {
+        if (snapshot.Capacity.Other is not { } other)
+            return 0;
+        var free = item
+            .Blocks.Where(block => !block.IsReleasing && PoolCounts.Counts(block, snapshot.Capacity.Lead.Shape))
+            .Sum(block => block.Free);
+        var room = RefusalOf(snapshot, item, other) is null ? Slots(item, other) * other.Shape.Size : 0;
+        return Math.Max(free - item.FreeOf(other.Shape.Family) - room, 0);
+    }
+
+    /// <summary>Why more addresses of the lead family on an interface would be of no use to pods; null when they are.</summary>
+    public static GrowthObstacle? ObstacleFor(PoolSnapshot snapshot, InterfaceView item)
+    {
+        if (snapshot.Capacity.Other is not { } other || Missing(snapshot.Capacity, other, item) < 0)
+            return null;
+        return RefusalOf(snapshot, item, other) ?? (Slots(item, other) == 0 ? NoRoom(item, other) : null);
+    }
+
+    /// <summary>Why a new interface would be of no use; null when it is.</summary>
+    public static GrowthObstacle? ObstacleForNew(PoolSnapshot snapshot, string subnetId) =>
+        snapshot.Capacity.Other is not { } other ? null
+        : other.BlocksPerInterface == 0 ? NoRoom(item: null, other)
+        : snapshot.Obstacles.ObstacleFor(subnetId, other.Shape, isNew: false);
+
+    private static GrowthObstacle NoRoom(InterfaceView? item, FamilyCapacity other)
+    {
+        var name = IpFamily.Name(other.Shape.Family);
+        return new GrowthObstacle(
+            GrowthObstacleKind.AddressLimit,
+            null,
+            item is null || other.BlocksPerInterface == 0
+                ? $"this instance type has no {name} addresses"
+                : $"{item.Id} has all {other.BlocksPerInterface} {name} blocks that it can have"
+        );
+    }
+
+    private static GrowthObstacle? RefusalOf(PoolSnapshot snapshot, InterfaceView item, FamilyCapacity other) =>
+        snapshot.Obstacles.Interfaces.GetValueOrDefault((item.Id, other.Shape.Family))
+        ?? snapshot.Obstacles.ObstacleFor(item.SubnetId, other.Shape, isNew: false);
+
+    /// <summary>Number of blocks of the other family that the interface has room for.</summary>
+    private static int Slots(InterfaceView item, FamilyCapacity other) =>
+        Math.Max(other.BlocksPerInterface - item.Blocks.Count(block => block.Family == other.Shape.Family), 0);
+
+    /// <summary>Number of addresses of the other family that an interface gets when its change, planned or in flight, has ended.</summary>
+    private static int Later(
+        PoolSnapshot snapshot,
+        InterfaceView item,
+        FamilyCapacity other,
+        IReadOnlyList<PoolAction> lead,
+        DateTimeOffset now
+    )
+    {
+        if (RefusalOf(snapshot, item, other) is not null)
+            return 0;
+        BlockRequest[] coming =
+        [
+            .. snapshot
+                .Ledger.Intents.Where(open => PoolCounts.IsPending(open, now))
+                .Select(open => open.Intent)
+                .OfType<Intent.AssignBlocks>()
+                .Where(assign => assign.Interface == item.Id)
+                .Select(assign => assign.Blocks),
+            .. lead.OfType<PoolAction.AssignBlocks>().Where(assign => assign.Interface == item.Id).Select(assign => assign.Blocks),
+        ];
+        int Of(FamilyCapacity family) =>
+            coming.Where(request => request.Shape.Family == family.Shape.Family).Sum(request => request.Addresses);
+        var missing = Missing(snapshot.Capacity, other, item) + Of(snapshot.Capacity.Lead) - Of(other);
+        return Math.Min(other.Shape.CountFor(missing), Slots(item, other)) * other.Shape.Size;
+    }
+
     /// <summary>Unused single addresses of the other family beyond those of the lead family.</summary>
     public static IEnumerable<BlockView> Unpaired(PoolCapacity capacity, InterfaceView item)
     {
@@ -76,40 +158,23 @@ internal sealed class PairingPlan
             .Take(Math.Max(-Missing(capacity, other, item), 0));
     }
 
-    private void Pair(PoolSnapshot snapshot, InterfaceView item, FamilyCapacity other, bool isBusy)
+    private void Pair(PoolSnapshot snapshot, InterfaceView item, FamilyCapacity other)
     {
         var wanted = other.Shape.CountFor(Missing(snapshot.Capacity, other, item));
         if (wanted == 0)
             return;
-        var slots = other.BlocksPerInterface - item.Blocks.Count(block => block.Family == other.Shape.Family);
-        var count = Math.Min(wanted, slots);
-        var obstacle =
-            snapshot.Obstacles.Interfaces.GetValueOrDefault((item.Id, other.Shape.Family))
-            ?? snapshot.Obstacles.ObstacleFor(item.SubnetId, other.Shape, isNew: false);
-        if (obstacle is not null)
+        if (RefusalOf(snapshot, item, other) is { } obstacle)
         {
             Refuse(obstacle);
             return;
         }
 
+        var count = Math.Min(wanted, Slots(item, other));
         if (count < wanted)
-        {
-            var name = IpFamily.Name(other.Shape.Family);
-            Refuse(
-                new GrowthObstacle(
-                    GrowthObstacleKind.AddressLimit,
-                    null,
-                    other.BlocksPerInterface <= 0
-                        ? $"this instance type has no {name} addresses"
-                        : $"{item.Id} has all {other.BlocksPerInterface} {name} blocks that it can have"
-                )
-            );
-        }
-
+            Refuse(NoRoom(item, other));
         if (snapshot.Obstacles.Subnets.GetValueOrDefault((item.SubnetId, other.Shape.Family)) is { } refused)
             count = Math.Min(count, other.Shape.IsSingle ? refused.AddressesAtOnce : refused.PrefixesAtOnce);
-        // A busy interface is paired when its change has ended.
-        if (count <= 0 || isBusy)
+        if (count <= 0)
             return;
         var request = new BlockRequest(other.Shape, count);
         _actions.Add(new PoolAction.AssignBlocks(item.Id, item.SubnetId, request));

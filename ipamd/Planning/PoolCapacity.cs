@@ -14,6 +14,12 @@ internal sealed record PoolCapacity(int MaxInterfaces, FamilyCapacity Lead, Fami
 {
     public int MaxPods => Pods.Value;
 
+    /// <summary>
+    /// Whether one block has addresses for every pod of the node, as an IPv6 prefix has: warm targets have no meaning, and one block on the
+    /// primary interface is all that the pool grows to.
+    /// </summary>
+    public bool HasOneBlockForAll => UsesPrimary && !Lead.Shape.IsSingle && Lead.Shape.Size >= MaxPods && Other is null;
+
     /// <param name="limits">The instance type's limits.</param>
     /// <param name="targets">MAX_ENI, VPCCNI_MAX_PODS and prefix delegation.</param>
     /// <param name="families">The families of the pods.</param>

@@ -49,7 +49,7 @@ internal sealed record PoolCounts
             .ToArray();
         var counted = usableBlocks.Where(block => Counts(block, lead)).ToArray();
         var used = usableBlocks.Except(counted).Sum(block => block.Assigned) + carrying.Except(usable).Sum(item => item.Assigned);
-        var free = counted.Sum(block => block.Free);
+        var free = counted.Sum(block => block.Free) - usable.Sum(item => PairingPlan.Unpairable(snapshot, item));
         var pending = PendingRequests(snapshot, lead.Family, now).ToArray();
         var pendingAddresses = pending.Sum(request => request.Addresses);
         var cooldownEnding = snapshot.Ledger.CooldownEnds.Count(end => end <= now + PoolLimits.GrowthHorizon);

@@ -104,6 +104,8 @@ internal sealed record ShrinkPlan(IReadOnlyList<PoolAction> Actions, int Surplus
     /// <summary>Number of free addresses beyond the targets.</summary>
     private static int SurplusOf(PoolSnapshot snapshot, PoolTargets targets, PoolCounts counts)
     {
+        if (snapshot.Capacity.HasOneBlockForAll)
+            return counts.Free - 1;
         if (targets.UsesAddressTargets)
             return Math.Min(counts.Free - Math.Max(targets.WarmIpTarget, 1), counts.Total - targets.MinimumIpTarget);
         // With a target of 0 one address is kept, as growth wants it; otherwise growth and release would alternate.

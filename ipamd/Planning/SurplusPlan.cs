@@ -68,7 +68,9 @@ internal sealed class SurplusPlan
         // Blocks of a removable interface are released with it and not before.
         var others = idle.Where(item => item.IsUsable && !removable.Contains(item));
         // Without address targets and prefixes only whole interfaces are removed, as in the reference.
-        if (targets.UsesAddressTargets)
+        if (_capacity.HasOneBlockForAll)
+            Release(others.Where(item => !item.IsPrimary), surplus, block => PoolCounts.Counts(block, Lead));
+        else if (targets.UsesAddressTargets)
             Release(others, surplus, block => PoolCounts.Counts(block, Lead));
         else if (!Lead.IsSingle)
             Release(

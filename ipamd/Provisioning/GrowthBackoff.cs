@@ -5,6 +5,7 @@ using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Observation;
 using VpcCni.Ipamd.Placement;
 using VpcCni.Ipamd.Planning;
+using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.Provisioning;
 
@@ -49,7 +50,7 @@ internal sealed class GrowthBackoff(SubnetSupply supply, TimeProvider time, Rand
                 {
                     var addresses = _addresses.GetValueOrDefault(id);
                     var prefixes = _prefixes.GetValueOrDefault(id);
-                    var (obstacle, atOnce) = addresses is null ? (null, int.MaxValue) : Remaining(id.SubnetId, addresses);
+                    var (obstacle, atOnce) = addresses is null ? (null, int.MaxValue) : Remaining(id.SubnetId, id.Family, addresses);
                     return new SubnetObstacle(obstacle, atOnce, prefixes.Obstacle) { PrefixesAtOnce = prefixes.AtOnce };
                 }
             );
@@ -76,8 +77,9 @@ internal sealed class GrowthBackoff(SubnetSupply supply, TimeProvider time, Rand
     /// EC2 gives all or nothing, so a smaller request may succeed: for as many addresses as a later description shows. Without a
     /// description, or when it shows more than was refused, half of the refused number.
     /// </summary>
-    private (GrowthObstacle Obstacle, int AtOnce) Remaining(string subnetId, AddressRefusal refusal) =>
-        refusal.AwaitedAfter is { } before && supply.LastEnded <= before ? (refusal.Obstacle with { MayEndAnyMoment = true }, 0)
+    private (GrowthObstacle Obstacle, int AtOnce) Remaining(string subnetId, AddressFamily family, AddressRefusal refusal) =>
+        family != IpFamily.V4 ? (refusal.Obstacle, refusal.Size / 2)
+        : refusal.AwaitedAfter is { } before && supply.LastEnded <= before ? (refusal.Obstacle with { MayEndAnyMoment = true }, 0)
         : supply.DescribedSinceRefusal(subnetId) < refusal.Size ? (refusal.Obstacle, refusal.Size - 1)
         : (refusal.Obstacle, refusal.Size / 2);
 
@@ -145,6 +147,19 @@ internal sealed class GrowthBackoff(SubnetSupply supply, TimeProvider time, Rand
             case CloudErrorKind.NotFound or CloudErrorKind.Conflict when target is { } changed:
                 _interfaces[(changed, family)] = Fact(GrowthObstacleKind.CloudFailure, PoolLimits.FirstBackoff);
                 break;
+            // A subnet or an interface without IPv6: the other subnets and interfaces, and IPv4, can still grow.
+            case CloudErrorKind.Invalid or CloudErrorKind.Unknown when family == IpFamily.V6 && target is { } refused:
+                _interfaces[(refused, family)] = Fact(GrowthObstacleKind.CloudFailure, PoolLimits.FactBackoff);
+                break;
+            case CloudErrorKind.Invalid or CloudErrorKind.Unknown when family == IpFamily.V6:
+                _prefixes[(subnetId, family)] = (Fact(GrowthObstacleKind.CloudFailure, PoolLimits.SubnetBackoff), 0);
+                _addresses[(subnetId, family)] = new AddressRefusal(
+                    Fact(GrowthObstacleKind.CloudFailure, PoolLimits.SubnetBackoff),
+                    Size: 1,
+                    Refreshes: 0,
+                    AwaitedAfter: null
+                );
+                break;
             case CloudErrorKind.Transient:
                 _everything = Fact(GrowthObstacleKind.CloudFailure, Exponential());
                 break;
@@ -174,10 +189,12 @@ internal sealed class GrowthBackoff(SubnetSupply supply, TimeProvider time, Rand
         var before =
             _addresses.GetValueOrDefault((subnetId, family)) is { } known && known.Obstacle.Until > time.GetUtcNow() ? known : null;
         var refreshes = before?.Refreshes ?? 0;
-        supply.Refused(subnetId, size);
+        // Descriptions of subnets count IPv4 addresses.
+        if (family == IpFamily.V4)
+            supply.Refused(subnetId, size);
         var lastRequested = supply.LastRequested;
         // A description tells nothing more when the request was one interface with one address.
-        var isRefreshing = size > 2 && refreshes < PoolLimits.MaxSubnetRefreshes && describeAgain();
+        var isRefreshing = family == IpFamily.V4 && size > 2 && refreshes < PoolLimits.MaxSubnetRefreshes && describeAgain();
         var fewest = Math.Min(size, before?.Size ?? size);
         _addresses[(subnetId, family)] = new AddressRefusal(
             obstacle,

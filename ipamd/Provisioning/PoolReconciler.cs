@@ -225,7 +225,6 @@ internal sealed partial class PoolReconciler(
         var (target, subnet, blocks) = action switch
         {
             PoolAction.AssignBlocks assign => (assign.Interface, assign.SubnetId, assign.Blocks),
-            // A refusal concerns the blocks that the interface is made for.
             PoolAction.AddInterface add => (null, add.SubnetId, add.Blocks[0]),
             _ => ((NetworkInterfaceId?)null, "", default(BlockRequest)),
         };
@@ -257,7 +256,7 @@ internal sealed partial class PoolReconciler(
             Log.ActionFailed(logger, action.Description, failure);
             failed = true;
             if (isGrowth)
-                parts.Backoff.Failed(failure, target, subnet, blocks, parts.Sync.RequestSubnetsNow);
+                parts.Backoff.Failed(failure, target, subnet, Refused(action, failure) ?? blocks, parts.Sync.RequestSubnetsNow);
             RequestResync(failure);
         }
         finally
@@ -268,6 +267,15 @@ internal sealed partial class PoolReconciler(
             parts.Signal.Raise();
         }
     }
+
+    /// <summary>
+    /// The request of a new interface that the cloud refused; null when that is not known. It is created with blocks of both families in dual
+    /// stack, and the error says which: the other family is IPv6.
+    /// </summary>
+    private static BlockRequest? Refused(PoolAction action, CloudException failure) =>
+        action is PoolAction.AddInterface { Blocks: [_, var other] } && failure.Message.Contains("ipv6", StringComparison.OrdinalIgnoreCase)
+            ? other
+            : null;
 
     /// <summary>Resumes idle changes. Returns when the next one is due.</summary>
     private DateTimeOffset? ResumeDue(CancellationToken cancellationToken)

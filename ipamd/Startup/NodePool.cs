@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using VpcCni.Ipamd.Allocation;
 using VpcCni.Ipamd.Clouds;
 using VpcCni.Ipamd.Clouds.Aws;
+using VpcCni.Ipamd.Clouds.Aws.InstanceTypes;
 using VpcCni.Ipamd.Events;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Ledger.Checkpoint;
@@ -202,15 +203,12 @@ internal sealed partial class NodePool
     private NodeLimits LimitsOfAttached()
     {
         var attached = _parts.Ledger.View(_parts.Ports.Time.GetUtcNow()).Interfaces;
-        FamilyLimits Of(AddressFamily family)
-        {
-            var blocks = attached.Select(item => item.Blocks.Where(block => block.Family == family).ToArray()).ToArray();
-            var shapes = blocks.SelectMany(own => own.Select(block => block.Shape));
-            return new FamilyLimits(
-                blocks.Select(own => own.Length).DefaultIfEmpty().Max() + 1,
-                shapes.Where(shape => !shape.IsSingle).Select(shape => (BlockShape?)shape).FirstOrDefault()
+        // The shapes are those of types with prefixes: a type without is no reason for a warning before it is known.
+        FamilyLimits Of(AddressFamily family) =>
+            new(
+                attached.Select(item => item.Blocks.Count(block => block.Family == family)).DefaultIfEmpty().Max() + 1,
+                family == IpFamily.V6 ? Ec2Limits.Ipv6Prefix : Ec2Limits.Ipv4Prefix
             );
-        }
 
         return new NodeLimits(Math.Max(attached.Count(item => item.Slot.NetworkCard == 0), 1), Of(IpFamily.V4), Of(IpFamily.V6));
     }

@@ -24,19 +24,24 @@ internal sealed class NatRemoval(INetfilterPrograms program)
     public async Task<NatRemovalOutcome> RemoveAsync(bool always, CancellationToken cancellationToken)
     {
         // Without the program the daemon cannot have made the table.
-        if (await program.TryRunAsync("nft", ["list", "tables", "ip"], "", cancellationToken) is not { } tables)
+        if (await program.TryRunAsync("nft", ["list", "tables"], "", cancellationToken) is not { } tables)
             return NatRemovalOutcome.NotThere;
         if (tables.ExitCode != 0)
             throw new HostNetworkException($"nft does not list the tables (exit code {tables.ExitCode}): {tables.Message}");
-        if (!tables.Output.Split('\n', StringSplitOptions.TrimEntries).Contains($"table ip {NatRules.Table}"))
+        string[] present =
+        [
+            .. tables
+                .Output.Split('\n', StringSplitOptions.TrimEntries)
+                .Where(line => line is $"table ip {NatRules.Table}" or $"table ip6 {NatRules.Table}"),
+        ];
+        if (present.Length == 0)
             return NatRemovalOutcome.NotThere;
         if (!always && !await new ReferenceCleanup(program).IsThereAsync(cancellationToken))
             return NatRemovalOutcome.Kept;
-        // The table of IPv6 exists with ENABLE_V6_EGRESS only. "add" before "delete": neither fails, whether the table is there or not.
-        var script = $"delete table ip {NatRules.Table}\nadd table ip6 {NatRules.Table}\ndelete table ip6 {NatRules.Table}\n";
+        var script = string.Concat(present.Select(table => $"delete {table}\n"));
         var removed = await program.TryRunAsync("nft", ["-f", "-"], script, cancellationToken);
         return removed is { ExitCode: 0 }
             ? NatRemovalOutcome.Removed
-            : throw new HostNetworkException($"nft does not remove table ip {NatRules.Table}: {removed?.Message}");
+            : throw new HostNetworkException($"nft does not remove the tables {NatRules.Table}: {removed?.Message}");
     }
 }

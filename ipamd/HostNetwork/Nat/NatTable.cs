@@ -12,6 +12,9 @@ internal sealed partial class NatTable(INetfilterPrograms program)
     private string? _applied;
     private string? _shown;
 
+    /// <summary>Whether there may be a table of IPv6 that is not desired; true until it is known, since an earlier daemon run may have made one.</summary>
+    private bool _mayHaveUndesired = true;
+
     /// <summary>Whether the table must be read: it was changed, or the interval has passed.</summary>
     public bool NeedsCheck { get; set; } = true;
 
@@ -29,6 +32,7 @@ internal sealed partial class NatTable(INetfilterPrograms program)
         NeedsCheck = false;
         try
         {
+            await RemoveUndesiredAsync(declared, cancellationToken);
             if (!changes && await ShowAsync(declared, cancellationToken) is { } shown && shown == _shown)
                 return NatOutcome.Right;
             if (!declared.IsNeeded)
@@ -59,6 +63,24 @@ internal sealed partial class NatTable(INetfilterPrograms program)
             await RunAsync(script, cancellationToken);
         (_applied, _shown) = (script, null);
         return NatOutcome.Right;
+    }
+
+    /// <summary>Removes the table of IPv6 of an earlier mode.</summary>
+    private async Task RemoveUndesiredAsync(NatDeclaration declared, CancellationToken cancellationToken)
+    {
+        if (declared.Families.Contains("ip6"))
+        {
+            _mayHaveUndesired = true;
+            return;
+        }
+
+        if (!_mayHaveUndesired || !program.Exists("nft"))
+            return;
+        var tables = await TryAsync(["list", "tables", "ip6"], "", cancellationToken);
+        // A kernel without IPv6 has no such tables.
+        if (tables.ExitCode == 0 && tables.Output.Contains($"table ip6 {NatRules.Table}\n", StringComparison.Ordinal))
+            await RunAsync($"delete table ip6 {NatRules.Table}\n", cancellationToken);
+        _mayHaveUndesired = false;
     }
 
     /// <summary>The tables as nft prints them, without the values of counters; null when one is missing.</summary>

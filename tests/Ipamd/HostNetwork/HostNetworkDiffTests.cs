@@ -313,7 +313,11 @@ public sealed class HostNetworkDiffTests
             ],
             repairs.Interfaces.SelectMany(item => item.Requests).Select(repair => repair.Description)
         );
-        Assert.Equal(["ip -6 rule add from all table 254 priority 32766"], repairs.Node.Select(repair => repair.Description));
+        // The mark is that of node ports.
+        Assert.Equal(
+            ["ip -6 rule add from all table 254 priority 32766", "ip -6 rule add from all fwmark 0x80/0x80 table 254 priority 1024"],
+            repairs.Node.Select(repair => repair.Description)
+        );
     }
 
     [Fact]

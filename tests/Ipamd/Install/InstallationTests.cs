@@ -182,7 +182,16 @@ public sealed class InstallationTests : IDisposable
 
         // A newer release without 1.1.0 stays, and the configuration follows it.
         TestPlugin.WriteCore(Path.Combine(Bin, "portmap"), "v2.0.0", TestPlugin.Old);
-        await Eventually.TrueAsync(() => _time.NextDueIn > PluginInquiry.Deadline, what: "the daemon waits for its next check");
+        await Eventually.TrueAsync(
+            () =>
+            {
+                // A question that failed, as when another test's child process still has the program open for writing, is repeated soon.
+                if (_time.NextDueIn < PluginInquiry.Deadline)
+                    Pass(_time.NextDueIn.Value);
+                return _time.NextDueIn > PluginInquiry.Deadline;
+            },
+            what: "the daemon waits for its next check"
+        );
         Pass(Installation.CheckInterval);
         await Eventually.TrueAsync(() => !Conflist.HasStatus(File.ReadAllBytes(Configuration)));
         Assert.Single(_log.Lines, line => line.Contains("the plugin portmap supports 1.0.0 at most", StringComparison.Ordinal));

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+using System.Net.Sockets;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Planning;
 using VpcCni.Netlink;
@@ -113,7 +114,7 @@ public sealed class DualStackPlanTests
         var pool = Pool(PodFamilies.Dual, Prefixes);
         pool.Obstacles = GrowthObstacles.None with
         {
-            Subnets = new Dictionary<(string, System.Net.Sockets.AddressFamily), SubnetObstacle>
+            Subnets = new Dictionary<(string, AddressFamily), SubnetObstacle>
             {
                 [("subnet-1", IpFamily.V6)] = new(
                     null,
@@ -148,10 +149,114 @@ public sealed class DualStackPlanTests
     }
 
     [Fact]
+    public void Ipv6_node_with_pods_is_neither_short_nor_beyond_its_targets()
+    {
+        var pool = Pool(PodFamilies.Ipv6, Prefixes);
+        pool.Settle();
+        for (var pods = 0; pods < 20; pods++)
+            pool.AddPod();
+
+        var plan = pool.Plan();
+
+        Assert.Equal((0, null), (plan.Shortage, plan.Obstacle));
+        Assert.Null(plan.SurplusReport);
+    }
+
+    [Fact]
+    public void Ipv6_node_removes_the_empty_interfaces_of_an_ipv4_mode()
+    {
+        var pool = Pool(PodFamilies.Ipv6, Prefixes);
+        pool.Observe(["10.0.0.9/32", "2001:db8:0:1:7::/80"], ["10.0.1.9/32", "10.0.1.10/32"]);
+        pool.AddPod();
+
+        for (var minutes = 0; minutes < 60; minutes++)
+        {
+            pool.Now += TimeSpan.FromMinutes(1);
+            pool.Settle();
+        }
+
+        Assert.True(Assert.Single(pool.View.Interfaces).IsPrimary);
+    }
+
+    /// <summary>A node whose primary interface cannot get a prefix now must not give pods addresses of another one.</summary>
+    [Fact]
+    public void Ipv6_prefix_is_for_the_primary_interface_alone()
+    {
+        var pool = Pool(PodFamilies.Ipv6, Prefixes);
+        pool.Observe(["10.0.0.9/32"], ["10.0.1.9/32"]);
+        pool.Obstacles = Refusing("eni-1", pool.Now);
+        pool.Waiting = 1;
+
+        var plan = pool.Plan();
+
+        Assert.Empty(plan.Actions);
+        Assert.Single(plan.Unservable);
+        Assert.Equal("no IPv6", plan.Obstacle!.Detail);
+    }
+
+    /// <summary>IPv6 follows an IPv4 change on the same interface: pods wait for both.</summary>
+    [Fact]
+    public void Pending_ADDs_wait_for_the_pair_of_a_planned_address()
+    {
+        var pool = new PoolFixture(1, 9, new PoolTargets { WarmEniTarget = 1 }, families: PodFamilies.Dual).WithPrimary();
+        pool.Waiting = 3;
+
+        var plan = pool.Plan();
+
+        Assert.IsType<PoolAction.AssignBlocks>(Assert.Single(plan.Actions));
+        Assert.Empty(plan.Unservable);
+    }
+
+    /// <summary>Free IPv4 addresses that get no IPv6 are of no use to a pod: the pool grows elsewhere.</summary>
+    [Fact]
+    public void Ipv4_addresses_without_a_pair_do_not_count_as_available()
+    {
+        var pool = new PoolFixture(3, 9, new PoolTargets { WarmIpTarget = 2 }, families: PodFamilies.Dual);
+        pool.Observe(["10.0.0.9/32", "2001:db8:0:1::9/128"], ["10.0.1.9/32", "10.0.1.10/32", "10.0.1.11/32"]);
+        pool.Obstacles = Refusing("eni-2", pool.Now);
+        pool.AddPod();
+        pool.Waiting = 1;
+
+        var plan = pool.Plan();
+
+        Assert.Contains(plan.Actions, action => action is PoolAction.AssignBlocks { Interface.Value: "eni-1", Blocks.Count: >= 3 });
+        Assert.Empty(plan.Unservable);
+    }
+
+    [Fact]
+    public void Subnet_that_refused_ipv6_gets_no_new_interface()
+    {
+        var pool = new PoolFixture(3, 2, Prefixes, maxPods: 110, families: PodFamilies.Dual).WithPrimary();
+        pool.Subnets = [new SubnetCandidate("subnet-1", 4000), new SubnetCandidate("subnet-2", 100)];
+        pool.Obstacles = GrowthObstacles.None with
+        {
+            Subnets = new Dictionary<(string, AddressFamily), SubnetObstacle>
+            {
+                [("subnet-1", IpFamily.V6)] = new(null, int.MaxValue, NoIpv6(pool.Now)),
+            },
+        };
+        pool.Waiting = 40;
+
+        Assert.All(pool.Plan().Actions.OfType<PoolAction.AddInterface>(), add => Assert.Equal("subnet-2", add.SubnetId));
+        Assert.NotEmpty(pool.Plan().Actions.OfType<PoolAction.AddInterface>());
+    }
+
+    private static GrowthObstacles Refusing(string id, DateTimeOffset now) =>
+        GrowthObstacles.None with
+        {
+            Interfaces = new Dictionary<(NetworkInterfaceId, AddressFamily), GrowthObstacle>
+            {
+                [(new NetworkInterfaceId(id), IpFamily.V6)] = NoIpv6(now),
+            },
+        };
+
+    private static GrowthObstacle NoIpv6(DateTimeOffset now) => new(GrowthObstacleKind.SubnetExhausted, now.AddMinutes(2), "no IPv6");
+
+    [Fact]
     public void Ipv4_plan_leaves_ipv6_blocks_alone()
     {
         var pool = Pool(PodFamilies.Ipv4, new PoolTargets { WarmIpTarget = 1 });
-        pool.Observe("10.0.0.9/32", "2001:db8:0:1::5/128", "2001:db8:0:1:7::/80");
+        pool.Observe(["10.0.0.9/32", "2001:db8:0:1::5/128", "2001:db8:0:1:7::/80"]);
 
         for (var minutes = 0; minutes < 60; minutes++)
         {

@@ -137,14 +137,17 @@ internal sealed class PoolFixture(
         throw new InvalidOperationException("the plan adds no interface");
     }
 
-    /// <summary>Observes the primary interface with these blocks.</summary>
-    public void Observe(params string[] blocks) =>
+    /// <summary>Observes interfaces with these blocks, the primary one first; they are eni-1, eni-2 and so on.</summary>
+    public void Observe(params string[][] interfaces) =>
         Ledger.Observe(
             [
-                Interface(deviceIndex: 0, "subnet-1", [.. blocks.Select(block => IPNetwork.Parse(block))]) with
-                {
-                    Id = new NetworkInterfaceId("eni-1"),
-                },
+                .. interfaces.Select(
+                    (blocks, index) =>
+                        Interface(index, "subnet-1", [.. blocks.Select(block => IPNetwork.Parse(block))]) with
+                        {
+                            Id = new NetworkInterfaceId($"eni-{index + 1}"),
+                        }
+                ),
             ],
             Now
         );

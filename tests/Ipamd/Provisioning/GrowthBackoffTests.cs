@@ -4,6 +4,7 @@ using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Placement;
 using VpcCni.Ipamd.Planning;
 using VpcCni.Ipamd.Provisioning;
+using VpcCni.Netlink;
 using VpcCni.Tests.Shared;
 using Xunit;
 
@@ -47,6 +48,39 @@ public sealed class GrowthBackoffTests
         Assert.Equal(_time.GetUtcNow() + TimeSpan.FromSeconds(11), _backoff.View().Everything!.Until);
         _time.Advance(TimeSpan.FromSeconds(11));
         Assert.Null(_backoff.View().Everything);
+    }
+
+    /// <summary>One interface or subnet without IPv6 must not stop the growth of IPv4, nor of the others.</summary>
+    [Fact]
+    public void Refused_ipv6_concerns_its_interface_or_subnet_alone()
+    {
+        var ipv6 = new BlockRequest(Shapes.Ipv6Prefix, 1);
+        var invalid = new CloudException(CloudErrorKind.Invalid, "AssignIpv6Addresses", "InvalidParameterValue", "no IPv6 range");
+
+        _backoff.Failed(invalid, Eni, "subnet-1", ipv6, () => false);
+        _backoff.Failed(invalid, target: null, "subnet-2", ipv6, () => false);
+
+        var view = _backoff.View();
+        Assert.Null(view.Everything);
+        Assert.Null(view.NewInterfaces);
+        Assert.Equal([(Eni, IpFamily.V6)], view.Interfaces.Keys);
+        Assert.NotNull(view.ObstacleFor("subnet-2", Shapes.Ipv6Prefix, isNew: false));
+        Assert.NotNull(view.ObstacleFor("subnet-2", Shapes.Ipv6Address, isNew: false));
+        Assert.Null(view.ObstacleFor("subnet-2", Shapes.Ipv4Prefix, isNew: true));
+    }
+
+    [Fact]
+    public void Exhausted_ipv6_says_nothing_of_the_subnets_ipv4_addresses()
+    {
+        _supply.BeginDescription();
+        _supply.Described([new SubnetCandidate("subnet-1", 4000)]);
+        var full = new CloudException(CloudErrorKind.SubnetExhausted, "AssignIpv6Addresses", "InsufficientFreeAddressesInSubnet", "full");
+
+        _backoff.Failed(full, Eni, "subnet-1", new BlockRequest(Shapes.Ipv6Address, 14), () => throw new InvalidOperationException());
+
+        Assert.Equal(4000, _supply.Correct(new SubnetCandidate("subnet-1", 4000)).FreeAddresses);
+        Assert.Null(_backoff.View().ObstacleFor("subnet-1", Shapes.Ipv4Address, isNew: true));
+        Assert.Equal(7, _backoff.View().Subnets[("subnet-1", IpFamily.V6)].AddressesAtOnce);
     }
 
     [Fact]
