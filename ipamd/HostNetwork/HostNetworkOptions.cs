@@ -55,7 +55,9 @@ internal sealed record HostNetworkOptions
     /// <summary>ENABLE_V6_EGRESS on a node whose pods have no IPv6 address.</summary>
     public bool Ipv6Egress { get; init; }
 
-    /// <summary>Whether pods may have IPv6 addresses of secondary interfaces, so that IPv6 node ports need <see cref="NodePorts"/>, too.</summary>
+    /// <summary>
+    /// Whether pods may have IPv6 addresses of secondary interfaces, so that IPv6 node ports need <see cref="NodePorts"/>, too.
+    /// </summary>
     public bool HasIpv6OnSecondary { get; init; }
 
     /// <summary>Whether IPv6 packets are marked.</summary>

@@ -72,8 +72,8 @@ internal sealed class PairingPlan
         item.Blocks.Where(block => !block.IsReleasing && PoolCounts.Counts(block, family.Shape)).Sum(block => block.Capacity);
 
     /// <summary>
-    /// Number of free addresses of the lead family on an interface that no pod can get, because the other family cannot follow: the cloud has
-    /// refused it, or the interface has no room for it.
+    /// Number of free addresses of the lead family on an interface that no pod can get, because the other family cannot follow: the cloud
+    /// has refused it, or the interface has no room for it.
     /// </summary>
     public static int Unpairable(PoolSnapshot snapshot, InterfaceView item)
     {

@@ -269,8 +269,8 @@ internal sealed partial class PoolReconciler(
     }
 
     /// <summary>
-    /// The request of a new interface that the cloud refused; null when that is not known. It is created with blocks of both families in dual
-    /// stack, and the error says which: the other family is IPv6.
+    /// The request of a new interface that the cloud refused; null when that is not known. It is created with blocks of both families in
+    /// dual stack, and the error says which: the other family is IPv6.
     /// </summary>
     private static BlockRequest? Refused(PoolAction action, CloudException failure) =>
         action is PoolAction.AddInterface { Blocks: [_, var other] } && failure.Message.Contains("ipv6", StringComparison.OrdinalIgnoreCase)

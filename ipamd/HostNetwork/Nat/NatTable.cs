@@ -12,7 +12,9 @@ internal sealed partial class NatTable(INetfilterPrograms program)
     private string? _applied;
     private string? _shown;
 
-    /// <summary>Whether there may be a table of IPv6 that is not desired; true until it is known, since an earlier daemon run may have made one.</summary>
+    /// <summary>
+    /// Whether there may be a table of IPv6 that is not desired; true until it is known, since an earlier daemon run may have made one.
+    /// </summary>
     private bool _mayHaveUndesired = true;
 
     /// <summary>Whether the table must be read: it was changed, or the interval has passed.</summary>
