@@ -15,10 +15,11 @@ internal sealed record PoolCapacity(int MaxInterfaces, FamilyCapacity Lead, Fami
     public int MaxPods => Pods.Value;
 
     /// <summary>
-    /// Whether one block has addresses for every pod of the node, as an IPv6 prefix has: warm targets have no meaning, and one block on the
-    /// primary interface is all that the pool grows to.
+    /// Whether one block has more addresses than a node can use, as an IPv6 prefix has: warm targets have no meaning, and one block on the
+    /// primary interface is all that the pool grows to. An IPv4 prefix never is, however low max pods: its subnet may have none left, and
+    /// addresses that cool are missing from it.
     /// </summary>
-    public bool HasOneBlockForAll => UsesPrimary && !Lead.Shape.IsSingle && Lead.Shape.Size >= MaxPods && Other is null;
+    public bool HasOneBlockForAll => UsesPrimary && Lead.Shape.Size >= BlockShape.MaxSize && Other is null;
 
     /// <param name="limits">The instance type's limits.</param>
     /// <param name="targets">MAX_ENI, VPCCNI_MAX_PODS and prefix delegation.</param>
@@ -35,12 +36,6 @@ internal sealed record PoolCapacity(int MaxInterfaces, FamilyCapacity Lead, Fami
             usesPrimary
         );
     }
-
-    /// <summary>The blocks of a family; null when pods have no address of it.</summary>
-    public FamilyCapacity? Of(AddressFamily family) =>
-        family == Lead.Shape.Family ? Lead
-        : family == Other?.Shape.Family ? Other
-        : null;
 }
 
 /// <summary>Max pods of the node. The first value that is known counts.</summary>

@@ -127,6 +127,23 @@ public sealed class PrefixPlanTests
         Assert.Equal(16, pool.View.Total);
     }
 
+    /// <summary>A prefix has more addresses than this node has pods; still the pool grows by addresses and interfaces.</summary>
+    [Fact]
+    public void Low_max_pods_does_not_confine_the_pool_to_the_primary_interface()
+    {
+        var pool = Pool(OneWarmPrefix, maxPods: 13);
+        pool.Obstacles = NoPrefixes("subnet-1");
+        for (var pod = 0; pod < 9; pod++)
+        {
+            pool.Waiting = 1;
+            pool.Settle();
+            pool.Waiting = 0;
+            pool.AddPod();
+        }
+
+        Assert.Equal(3, pool.View.Interfaces.Count);
+    }
+
     [Fact]
     public void Prefix_of_another_subnet_is_preferred_to_single_addresses()
     {
