@@ -85,22 +85,9 @@ internal sealed class Dispatcher(PluginHost plugin)
     /// <summary>Answers VERSION in the version of the input, or in the newest if the input cannot be parsed.</summary>
     private NetworkConfig ReadConfig(Invocation invocation)
     {
-        try
-        {
-            var root = NetworkConfigReader.Decode(ReadStdin());
-            _version = NetworkConfigReader.Version(root);
-            return NetworkConfigReader.Read(root, _version, invocation.Command);
-        }
-        catch (InvalidOperationException exception)
-        {
-            // A decoded document rejects half of a surrogate pair only when the string is read.
-            throw new CniException(
-                CniErrorCode.Undecodable,
-                "the network configuration on stdin has a string that is no valid Unicode",
-                exception.Message,
-                exception
-            );
-        }
+        var root = NetworkConfigReader.Decode(ReadStdin());
+        _version = NetworkConfigReader.Version(root);
+        return NetworkConfigReader.Read(root, _version, invocation.Command);
     }
 
     private CniVersion AskedVersion()

@@ -46,6 +46,18 @@ internal sealed class NetworkConfigReader
     /// <summary>Returns the configuration's version; without one 0.1.0, as in the reference library.</summary>
     public static CniVersion Version(JsonElement root)
     {
+        try
+        {
+            return VersionOf(root);
+        }
+        catch (InvalidOperationException exception)
+        {
+            throw InvalidUnicode(exception);
+        }
+    }
+
+    private static CniVersion VersionOf(JsonElement root)
+    {
         if (!root.TryGetProperty("cniVersion", out var value) || value.ValueKind == JsonValueKind.Null)
             return CniVersion.V010;
         if (value.ValueKind != JsonValueKind.String)
@@ -72,8 +84,24 @@ internal sealed class NetworkConfigReader
                 $"{command.ToString().ToUpperInvariant()} needs cniVersion {CniCommands.Since(command)} or later, the configuration "
                     + $"asks for {version}"
             );
-        return new NetworkConfigReader(root).Read(version, command);
+        try
+        {
+            return new NetworkConfigReader(root).Read(version, command);
+        }
+        catch (InvalidOperationException exception)
+        {
+            throw InvalidUnicode(exception);
+        }
     }
+
+    /// <summary>A decoded document rejects half of a surrogate pair only when a value or a name is read.</summary>
+    private static CniException InvalidUnicode(InvalidOperationException exception) =>
+        new(
+            CniErrorCode.Undecodable,
+            "the network configuration on stdin has a string that is no valid Unicode",
+            exception.Message,
+            exception
+        );
 
     private NetworkConfig Read(CniVersion version, CniCommand command)
     {

@@ -202,9 +202,9 @@ internal sealed class OptionReader(IReadOnlyDictionary<string, string> environme
                 return map;
             }
         }
-        catch (JsonException)
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException)
         {
-            // Rejected below, like JSON of another shape.
+            // Rejected below, like JSON of another shape. InvalidOperationException: a string has half of a surrogate pair.
         }
 
         Reject(option, text, option.Otherwise);

@@ -92,6 +92,8 @@ public sealed class CniOutputTests
     [Theory]
     [InlineData("""{"cniVersion":"0.4.0"}""", "0.4.0")]
     [InlineData("""{"cniVersion":"9.9.9"}""", "1.1.0")]
+    [InlineData("""{"cniVersion":"0.4.\ud800"}""", "1.1.0")]
+    [InlineData("""{"cniVersion":"0.4.0","\ud800cniVersion":1}""", "1.1.0")]
     [InlineData("not json", "1.1.0")]
     [InlineData("", "1.1.0")]
     public void Version_answers_any_input(string input, string version)

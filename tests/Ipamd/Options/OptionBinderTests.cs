@@ -127,6 +127,7 @@ public sealed class OptionBinderTests
             { "INTROSPECTION_BIND_ADDRESS", "unix:/", "introspection is not served" },
             { "ADDITIONAL_ENI_TAGS", "{", "no additional tags are used" },
             { "ADDITIONAL_ENI_TAGS", """{"a":1}""", "no additional tags are used" },
+            { "ADDITIONAL_ENI_TAGS", """{"a":"\ud800"}""", "no additional tags are used" },
             { "ADDITIONAL_ENI_TAGS", "[]", "no additional tags are used" },
         };
 

@@ -70,7 +70,7 @@ internal sealed class InstanceMetadata(ImdsClient client)
             )
                 return region.GetString()!;
         }
-        catch (JsonException e)
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
             throw MetadataReader.Malformed(IdentityDocument, document, "JSON", e);
         }

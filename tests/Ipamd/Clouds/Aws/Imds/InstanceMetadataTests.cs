@@ -61,6 +61,7 @@ public sealed class InstanceMetadataTests : IAsyncLifetime
     [InlineData("{}")]
     [InlineData("""{"region":7}""")]
     [InlineData("""{"region":"a b"}""")]
+    [InlineData("""{"region":"\ud800"}""")]
     public async Task Identity_document_without_region_is_malformed(string document)
     {
         _imds.Values.TryRemove("meta-data/placement/region", out _);
