@@ -12,9 +12,6 @@ internal sealed class ModelNetfilter(ModelKernel kernel, DaemonRun run) : INetfi
 {
     private const string Program = "nft";
 
-    /// <summary>Called before each run of a program. May throw <see cref="HostNetworkException"/>, or kill the daemon.</summary>
-    public Action<string> OnOperation { get; init; } = _ => { };
-
     public bool Exists(string name) => name == Program;
 
     public IReadOnlyList<string> LegacyTables() => [];
@@ -28,15 +25,15 @@ internal sealed class ModelNetfilter(ModelKernel kernel, DaemonRun run) : INetfi
     )
     {
         run.CheckAlive();
-        OnOperation(program);
-        run.CheckAlive();
         if (program != Program)
             return Task.FromResult<ProgramOutcome?>(null);
         return Task.FromResult<ProgramOutcome?>(
             arguments switch
             {
                 ["-f", "-"] => Load(input),
-                ["list", "tables", "ip"] => Printed(string.Concat(kernel.Tables.Keys.Select(name => $"table ip {name}\n"))),
+                ["list", "tables"] or ["list", "tables", "ip"] => Printed(
+                    string.Concat(kernel.Tables.Keys.Select(name => $"table ip {name}\n"))
+                ),
                 ["-s", "list", "table", "ip", var name] => kernel.Tables.TryGetValue(name, out var text)
                     ? Printed(text)
                     : new ProgramOutcome(1, "", "Error: No such file or directory"),

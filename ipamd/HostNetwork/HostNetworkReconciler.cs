@@ -177,6 +177,8 @@ internal sealed partial class HostNetworkReconciler : IDisposable
     private async Task<DateTimeOffset?> SyncKernelAsync(CancellationToken cancellationToken)
     {
         List<Exception> failures = [];
+        // What only an operator or another program can change: reported, and not retried sooner.
+        List<Exception> problems = [];
         DateTimeOffset? again = null;
         // Without reports the syncs go on, at their interval.
         Try(() => _monitors.EnsureRoutes(), failures);
@@ -201,7 +203,7 @@ internal sealed partial class HostNetworkReconciler : IDisposable
             }
 
             again = Apply(repairs, failures);
-            failures.AddRange(repairs.Problems.Select(problem => new HostNetworkException(problem)));
+            problems.AddRange(repairs.Problems.Select(problem => new HostNetworkException(problem)));
             _isSettled |= state.Inputs.Node is not null;
             _interrupted = 0;
             _journal.Synced();
@@ -217,7 +219,7 @@ internal sealed partial class HostNetworkReconciler : IDisposable
         }
 
         _hasFailed = failures.Count > 0;
-        SetProblem([.. failures, .. monitorFailures]);
+        SetProblem([.. failures, .. problems, .. monitorFailures]);
         return again;
     }
 
@@ -227,6 +229,9 @@ internal sealed partial class HostNetworkReconciler : IDisposable
         // Read first: an interface that is configured meanwhile is not drift.
         var wired = _host.Wirings;
         _gateways.BeginSync();
+        // Pods of an earlier daemon run may have node-local addresses although the option is off now. No later pod gets one.
+        if (!_isSettled && !_families.Contains(IpFamily.V6) && HasNodeLocal(_kernel.MainRoutes(IpFamily.V6), IpFamily.V6))
+            _families = IpFamily.All;
         var observed = _kernel.Observe(wired, _families);
         // Read after the kernel: an address that is in use now may have been assigned meanwhile.
         var state = new HostNetworkState
@@ -243,6 +248,7 @@ internal sealed partial class HostNetworkReconciler : IDisposable
 
         var index = new HostIndex(observed);
         var pods = PodWirings.Of(state, index);
+        List<string> problems = [];
         observed = observed with
         {
             RestorableLinks = _down.Restorable(
@@ -255,14 +261,28 @@ internal sealed partial class HostNetworkReconciler : IDisposable
                 state.Inputs.Node is { } node
                 && _families.Contains(AddressFamily.InterNetworkV6)
                 && index.Links(node.PrimaryMac) is [var primary]
-                    ? _kernel.Ipv6Settings(primary.Name)
+                    ? ReadIpv6Settings(primary.Name, problems)
                     : null,
         };
         _filter.Synced(state, observed, pods);
         var repairs = HostNetworkDiff.Compute(state, observed, index, pods);
-        return DeclareNat(state, observed) is { } problem
-            ? (state, repairs with { Problems = [.. repairs.Problems, problem] })
-            : (state, repairs);
+        if (DeclareNat(state, observed) is { } problem)
+            problems.Add(problem);
+        return (state, repairs with { Problems = [.. repairs.Problems, .. problems] });
+    }
+
+    /// <summary>Reads the node's parameters of IPv6. A file that cannot be read does not stop the repair of routes and rules.</summary>
+    private Ipv6Settings? ReadIpv6Settings(string primaryLink, List<string> problems)
+    {
+        try
+        {
+            return _kernel.Ipv6Settings(primaryLink);
+        }
+        catch (HostNetworkException exception)
+        {
+            problems.Add(exception.Message);
+            return null;
+        }
     }
 
     /// <summary>Sets the desired NAT table, once the metadata has been read.</summary>
@@ -276,11 +296,11 @@ internal sealed partial class HostNetworkReconciler : IDisposable
             return links.Count == 0
                 ? $"there is no link with the primary interface's MAC {node.PrimaryMac}"
                 : $"the primary interface's MAC {node.PrimaryMac} is that of {HostNetworkDiff.Names(links)}";
-        // Pods of an earlier mode keep what they have.
+        // Pods of an earlier daemon run keep what they have.
         var options = state.EffectiveOptions with
         {
-            Ipv4Egress = _options.Ipv4Egress || HasNodeLocal(observed, IpFamily.V4),
-            Ipv6Egress = _options.Ipv6Egress || HasNodeLocal(observed, IpFamily.V6),
+            Ipv4Egress = _options.Ipv4Egress || HasNodeLocal(observed.Routes, IpFamily.V4),
+            Ipv6Egress = _options.Ipv6Egress || HasNodeLocal(observed.Routes, IpFamily.V6),
         };
         _nat.Declare(NatDeclaration.Of(new NatSettings(link.Name, node.PrimaryAddress, node.Ipv6Address, node.VpcRanges, options)));
         return _options.Ipv6Egress && node.Ipv6Address is null
@@ -288,8 +308,8 @@ internal sealed partial class HostNetworkReconciler : IDisposable
             : null;
     }
 
-    private static bool HasNodeLocal(ObservedHost observed, AddressFamily family) =>
-        observed.Routes.Any(route =>
+    private static bool HasNodeLocal(IReadOnlyList<RouteInfo> routes, AddressFamily family) =>
+        routes.Any(route =>
             route is { Table: RouteTables.Main, Destination: { } destination }
             && route.Family == family
             && NodeLocalAddresses.Contains(destination.BaseAddress)
@@ -357,7 +377,7 @@ internal sealed partial class HostNetworkReconciler : IDisposable
             .Select(route => route.Destination!.Value)
             .ToHashSet();
         pass.Apply([
-            .. gone.Where(pod => !held.Contains(pod.Address) || !routed.Contains(PodPath.Host(pod.Address)))
+            .. gone.Where(pod => !held.Contains(pod.Address) || !routed.Contains(IpRanges.Single(pod.Address)))
                 .SelectMany(pod => PodPath.Rules(pod.Address, pod.Egress))
                 .Select(RuleDiff.Remove),
         ]);

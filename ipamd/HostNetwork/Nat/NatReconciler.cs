@@ -109,7 +109,7 @@ internal sealed partial class NatReconciler
             var outcome = await _table.EnsureAsync(declared, cancellationToken);
             _tableDue.Succeeded(_time.GetUtcNow() + (Resync * (0.9 + (_random.NextDouble() * 0.2))));
             if (outcome == NatOutcome.Repaired)
-                _journal.Repaired(RepairKind.Nat, 1, $"nft table ip {NatRules.Table}");
+                _journal.Repaired(RepairKind.Nat, 1, $"nft table {string.Join(" and ", declared.Families)} {NatRules.Table}");
             else
                 _journal.Unchanged(RepairKind.Nat);
             if (outcome is NatOutcome.Added or NatOutcome.Updated)

@@ -64,21 +64,18 @@ internal static class NatRules
             script.Append($"  set inside {{ type ipv4_addr; flags interval; elements = {{ {string.Join(", ", inside)} }}; }}\n");
         if (options.NodePorts)
             AppendFromOutside(script, settings, mark);
-        if (!options.UsesMark)
+        if (options.UsesMark)
         {
-            AppendEgress(script, IpFamily.V4, settings.PrimaryAddress, options.SnatPorts);
-            script.Append("}\n");
-            return;
+            // After kube-proxy has chosen the pod behind a service: only the real destination says whether the packet leaves the VPC.
+            script.Append("  chain from_pods {\n    type filter hook prerouting priority dstnat + 10; policy accept;\n");
+            if (translates)
+                script.Append(
+                    $"    {veths} ct direction original ct state new ip daddr != @inside fib daddr type != local counter ct mark set ct "
+                        + $"mark or {mark}\n"
+                );
+            AppendMarkOfConnection(script, veths, mark);
         }
 
-        // After kube-proxy has chosen the pod behind a service: only the real destination says whether the packet leaves the VPC.
-        script.Append("  chain from_pods {\n    type filter hook prerouting priority dstnat + 10; policy accept;\n");
-        if (translates)
-            script.Append(
-                $"    {veths} ct direction original ct state new ip daddr != @inside fib daddr type != local counter ct mark set ct "
-                    + $"mark or {mark}\n"
-            );
-        script.Append($"    {veths} ct mark and {mark} == {mark} meta mark set meta mark or {mark}\n  }}\n");
         if (translates)
         {
             // After kube-proxy: whom it masquerades, it masquerades. Branch interfaces of the reference's pods have addresses of their own
@@ -109,9 +106,8 @@ internal static class NatRules
         {
             var mark = MarkOf(options);
             AppendFromOutside(script, settings, mark);
-            script
-                .Append("  chain from_pods {\n    type filter hook prerouting priority dstnat + 10; policy accept;\n")
-                .Append($"    {Veths(options)} ct mark and {mark} == {mark} meta mark set meta mark or {mark}\n  }}\n");
+            script.Append("  chain from_pods {\n    type filter hook prerouting priority dstnat + 10; policy accept;\n");
+            AppendMarkOfConnection(script, Veths(options), mark);
         }
 
         if (settings is { TranslatesIpv6: true, Ipv6Address: { } node })
@@ -127,6 +123,10 @@ internal static class NatRules
                 $"    iifname \"{settings.PrimaryLink}\" ct direction original fib daddr . iif type local ct mark set ct mark or "
                     + $"{mark}\n  }}\n"
             );
+
+    /// <summary>Ends the chain of what comes from pods: a packet gets its connection's mark.</summary>
+    private static void AppendMarkOfConnection(StringBuilder script, string veths, string mark) =>
+        script.Append($"    {veths} ct mark and {mark} == {mark} meta mark set meta mark or {mark}\n  }}\n");
 
     private static string MarkOf(HostNetworkOptions options) => $"0x{options.ConnectionMark.ToString("x", CultureInfo.InvariantCulture)}";
 

@@ -70,7 +70,7 @@ internal sealed partial class NatTable(INetfilterPrograms program)
     /// <summary>Removes the table of IPv6 of an earlier mode.</summary>
     private async Task RemoveUndesiredAsync(NatDeclaration declared, CancellationToken cancellationToken)
     {
-        if (declared.Families.Contains("ip6"))
+        if (declared.HasIpv6)
         {
             _mayHaveUndesired = true;
             return;
@@ -78,9 +78,10 @@ internal sealed partial class NatTable(INetfilterPrograms program)
 
         if (!_mayHaveUndesired || !program.Exists("nft"))
             return;
-        var tables = await TryAsync(["list", "tables", "ip6"], "", cancellationToken);
-        // A kernel without IPv6 has no such tables.
-        if (tables.ExitCode == 0 && tables.Output.Contains($"table ip6 {NatRules.Table}\n", StringComparison.Ordinal))
+        var tables = await TryAsync(["list", "tables"], "", cancellationToken);
+        if (tables.ExitCode != 0)
+            throw new HostNetworkException($"nft does not list the tables (exit code {tables.ExitCode}): {tables.Message}");
+        if (tables.Output.Contains($"table ip6 {NatRules.Table}\n", StringComparison.Ordinal))
             await RunAsync($"delete table ip6 {NatRules.Table}\n", cancellationToken);
         _mayHaveUndesired = false;
     }
@@ -131,22 +132,27 @@ internal sealed partial class NatTable(INetfilterPrograms program)
 
 /// <summary>The desired table.</summary>
 /// <param name="Script">Script for nft.</param>
-/// <param name="Families">Families of the tables, as nft names them; empty when there must be none.</param>
+/// <param name="HasIpv4">Whether there is a table of IPv4.</param>
+/// <param name="HasIpv6">Whether there is a table of IPv6.</param>
 /// <param name="Ranges">Number of ranges of the VPC, for the log.</param>
-internal sealed record NatDeclaration(string Script, IReadOnlyList<string> Families, int Ranges)
+internal sealed record NatDeclaration(string Script, bool HasIpv4, bool HasIpv6, int Ranges)
 {
-    public bool IsNeeded => Families.Count > 0;
+    public bool IsNeeded => HasIpv4 || HasIpv6;
 
-    public bool Equals(NatDeclaration? other) => other is not null && Script == other.Script && Ranges == other.Ranges;
-
-    public override int GetHashCode() => Script.GetHashCode(StringComparison.Ordinal);
+    /// <summary>Families of the tables, as nft names them.</summary>
+    public IEnumerable<string> Families
+    {
+        get
+        {
+            if (HasIpv4)
+                yield return "ip";
+            if (HasIpv6)
+                yield return "ip6";
+        }
+    }
 
     public static NatDeclaration Of(NatSettings settings) =>
-        new(
-            NatRules.Script(settings),
-            [.. settings.NeedsIpv4 ? ["ip"] : Array.Empty<string>(), .. settings.NeedsIpv6 ? ["ip6"] : Array.Empty<string>()],
-            settings.VpcRanges.Count
-        );
+        new(NatRules.Script(settings), settings.NeedsIpv4, settings.NeedsIpv6, settings.VpcRanges.Count);
 }
 
 /// <summary>The outcome of <see cref="NatTable.EnsureAsync"/>.</summary>

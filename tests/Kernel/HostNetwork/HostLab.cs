@@ -68,6 +68,9 @@ internal sealed class HostLab : IAsyncDisposable
     public long Repaired(RepairKind kind) => Reconciler.Report.Kinds[kind].Repaired;
 
     public ConcurrentQueue<string> Lines { get; } = new();
+
+    /// <summary>The node's own IPv6 address.</summary>
+    public IPAddress? Ipv6Address { get; set; }
     public IReadOnlyList<IPNetwork> Ranges { get; set; } = [IPNetwork.Parse("10.0.0.0/16")];
 
     /// <summary>The namespace at the other end of the primary ENI.</summary>
@@ -126,8 +129,7 @@ internal sealed class HostLab : IAsyncDisposable
             new InterfaceWiring
             {
                 Mac = mac,
-                DeviceIndex = device,
-                NetworkCard = 0,
+                Slot = new Slot(0, device),
                 PrimaryAddress = address,
                 SubnetRange = IPNetwork.Parse("10.0.0.0/24"),
                 Mtu = mtu,
@@ -315,6 +317,7 @@ internal sealed class HostLab : IAsyncDisposable
             {
                 PrimaryAddress = PrimaryAddress,
                 PrimaryMac = MacAddress.Parse(PrimaryMac),
+                Ipv6Address = Ipv6Address,
                 VpcRanges = Ranges,
             },
             Pods = [.. _attachments.Values],
@@ -355,7 +358,7 @@ internal sealed class HostLab : IAsyncDisposable
         new()
         {
             Family = AddressFamily.InterNetwork,
-            Destination = PodPath.Host(address),
+            Destination = IpRanges.Single(address),
             LinkIndex = link,
             Scope = RouteScope.Link,
         };

@@ -2,7 +2,6 @@
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
-using VpcCni.Datapath;
 using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Kernel.Tests.Netlink;
 using VpcCni.Netlink;
@@ -88,6 +87,25 @@ public sealed class HostNetworkReconcilerTests
         Assert.Equal(before, lab.Snapshot());
         Assert.Equal(1, lab.Repaired(RepairKind.PodLink));
         Assert.Equal(HostLab.PrimaryAddress, await HostLab.ConnectAsync(pod, lab.First, new IPEndPoint(HostLab.Internet, 8080)));
+    }
+
+    [Theory]
+    [InlineData("fd00::ac:7", true)]
+    [InlineData("fd00::ad:7", false)]
+    public async Task Pod_of_an_earlier_run_with_a_node_local_address_keeps_its_translation(string address, bool isTranslated)
+    {
+        await using var lab = await HostLab.StartAsync(before: lab =>
+        {
+            lab.Ipv6Address = IPAddress.Parse("2001:db8::10");
+            lab.AddPod("web", "10.0.0.21");
+            lab.Host.Ip($"-6 route add {address} dev {HostLab.LinkOf("web")}");
+            Iproute.Run(lab.Host, "nft", ["add", "table", "ip6", "vpccni"]);
+        });
+        var tables = lab.Nft("list tables");
+        Assert.Equal(isTranslated, tables.Contains("table ip6 vpccni", StringComparison.Ordinal));
+        if (isTranslated)
+            Assert.Contains("snat to 2001:db8::10", lab.Nft("list table ip6 vpccni"), StringComparison.Ordinal);
+        Assert.Null(lab.Reconciler.Problem);
     }
 
     [Fact]
@@ -207,7 +225,7 @@ public sealed class HostNetworkReconcilerTests
             var name = $"p{round}";
             lab.AddPod(name, $"10.0.0.{21 + (round % 8)}");
             Assert.Equal(2, lab.Netlink.GetRules(AddressFamily.InterNetwork).Count(rule => rule.Priority is 512 or 1536));
-            var address = PodPath.Host(IPAddress.Parse($"10.0.0.{21 + (round % 8)}"));
+            var address = IpRanges.Single(IPAddress.Parse($"10.0.0.{21 + (round % 8)}"));
             lab.Netlink.Execute([
                 RuleRequests.Remove(
                     new RuleInfo

@@ -113,7 +113,7 @@ public sealed class ReferenceCleanupTests
             "nft",
             $"""
             case "$*" in
-            "list tables ip") echo "table ip aws-cni" ;;
+            "list tables" | "list tables ip") echo "table ip aws-cni" ;;
             "-f -") echo >> {removals} ;;
             *) echo "No such file or directory" >&2; exit 1 ;;
             esac
@@ -127,7 +127,7 @@ public sealed class ReferenceCleanupTests
             new Random(1),
             log
         );
-        keeper.Declare(new NatDeclaration("nothing", Families: [], Ranges: 0));
+        keeper.Declare(new NatDeclaration("nothing", HasIpv4: false, HasIpv6: false, Ranges: 0));
         for (var end = time.GetUtcNow().AddHours(1); time.GetUtcNow() < end; time.Advance(TimeSpan.FromSeconds(5)))
         {
             keeper.OnTableChange("aws-cni");
