@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
 using System.Text.Json;
-using VpcCni.Datapath;
+using VpcCni.Netlink;
 
 namespace VpcCni.Shim;
 
@@ -16,7 +16,7 @@ internal sealed record CniInterface(string Name, string Mac = "", string Sandbox
 internal sealed record CniAddress(IPAddress Address, int PrefixLength, int? Interface = null, string Gateway = "")
 {
     public static CniAddress Host(IPAddress address, int? @interface = null) =>
-        new(address, PodPath.Host(address).PrefixLength, @interface);
+        new(address, IpRanges.Single(address).PrefixLength, @interface);
 }
 
 /// <summary>The result of an ADD: ours, or the prevResult that a runtime passes.</summary>

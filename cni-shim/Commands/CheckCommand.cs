@@ -98,7 +98,7 @@ internal sealed class CheckCommand(PluginHost plugin, Invocation invocation, Net
         if (neighbour is null || neighbour.Mac != outside.Mac)
             _problems.Add($"the pod's neighbour entry for {gateway} is {neighbour?.Mac?.ToString() ?? "missing"}, expected {outside.Mac}");
 
-        var destination = PodPath.Host(address);
+        var destination = IpRanges.Single(address);
         var route = host.GetRoutes(family, RouteTable.Main).FirstOrDefault(present => present.Destination == destination);
         if (route is null)
             _problems.Add($"the host has no route to {address}");
@@ -117,7 +117,7 @@ internal sealed class CheckCommand(PluginHost plugin, Invocation invocation, Net
 
     private void CheckRules(RouteNetlink host, IPAddress address, Attachment? attachment)
     {
-        var destination = PodPath.Host(address);
+        var destination = IpRanges.Single(address);
         var rules = host.GetRules(address.AddressFamily);
         if (!rules.Any(rule => rule.Priority == RulePriorities.ToPod && rule.Destination == destination && rule.Table == RouteTable.Main))
             _problems.Add($"the host has no rule {RulePriorities.ToPod} to {address}");

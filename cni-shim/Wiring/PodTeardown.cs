@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Globalization;
 using System.Net;
-using System.Net.Sockets;
 using VpcCni.Datapath;
 using VpcCni.Logging;
 using VpcCni.Netlink;
@@ -172,10 +171,10 @@ internal sealed class PodTeardown(RouteNetlink host, Invocation invocation, CniR
     private Dictionary<IPAddress, int> HostRoutes()
     {
         var routes = new Dictionary<IPAddress, int>();
-        foreach (var family in (ReadOnlySpan<AddressFamily>)[AddressFamily.InterNetwork, AddressFamily.InterNetworkV6])
+        foreach (var family in IpFamily.All)
         {
             foreach (var route in host.GetRoutes(family, RouteTable.Main))
-                if (route.Destination is { } destination && PodPath.IsHost(destination) && route.Type == RouteType.Unicast)
+                if (route.Destination is { } destination && IpRanges.IsSingle(destination) && route.Type == RouteType.Unicast)
                     routes[destination.BaseAddress] = route.LinkIndex;
         }
         return routes;
@@ -189,14 +188,14 @@ internal sealed class PodTeardown(RouteNetlink host, Invocation invocation, CniR
     {
         var holders = new Dictionary<IPAddress, int>();
         var routed = new List<IPAddress>();
-        foreach (var family in (ReadOnlySpan<AddressFamily>)[AddressFamily.InterNetwork, AddressFamily.InterNetworkV6])
+        foreach (var family in IpFamily.All)
         {
             // An own link can have addresses of both families.
             if (own.Count == 0 && !candidates.Any(address => address.AddressFamily == family))
                 continue;
             foreach (var route in host.GetRoutes(family, RouteTable.Main))
             {
-                if (route.Destination is not { } destination || !PodPath.IsHost(destination) || route.Type != RouteType.Unicast)
+                if (route.Destination is not { } destination || !IpRanges.IsSingle(destination) || route.Type != RouteType.Unicast)
                     continue;
                 if (own.ContainsKey(route.LinkIndex))
                     routed.Add(destination.BaseAddress);
@@ -264,7 +263,7 @@ internal sealed class PodTeardown(RouteNetlink host, Invocation invocation, CniR
         var requests = new List<NetlinkRequest> { LinkRequests.Delete(branch).Tolerating(Errno.ENODEV) };
         foreach (var name in own.Values.Select(link => link.Name).Append(branch))
         {
-            foreach (var family in (ReadOnlySpan<AddressFamily>)[AddressFamily.InterNetwork, AddressFamily.InterNetworkV6])
+            foreach (var family in IpFamily.All)
             {
                 var rule = PodPath.FromBranch(family, name, new Egress.Vlan(id));
                 requests.Add(RuleRequests.Remove(rule).Tolerating(Errno.ENOENT));
@@ -300,7 +299,7 @@ internal sealed class PodTeardown(RouteNetlink host, Invocation invocation, CniR
         var addresses = new List<IPAddress>();
         foreach (var address in result?.Addresses ?? [])
         {
-            var isHost = address.PrefixLength == PodPath.Host(address.Address).PrefixLength;
+            var isHost = address.PrefixLength == IpRanges.Single(address.Address).PrefixLength;
             var isOurs =
                 address.Interface is not { } index
                 || (index >= 0 && index < result!.Interfaces.Count && IsNamedInPod(result.Interfaces[index].Name));

@@ -86,12 +86,11 @@ internal sealed class PodWiring(
         }
         throw new CniException(
             CniErrorCode.TryAgainLater,
-            $"all {NodeLocalAddresses.Count} addresses of {NodeLocalAddresses.Range(family)} for {NameOf(family)} egress have a route on "
-                + "this node: find the routes that belong to no pod with `ip route show`, or run fewer pods on the node"
+            $"all {NodeLocalAddresses.Count} addresses of {NodeLocalAddresses.Range(family)} for {IpFamily.Name(family)} egress have a "
+                + $"route on this node: find the routes that belong to no pod with `{IpFamily.Command(family)} route show`, or run fewer "
+                + "pods on the node"
         );
     }
-
-    private static string NameOf(AddressFamily family) => family == AddressFamily.InterNetworkV6 ? "IPv6" : "IPv4";
 
     private (int PodIndex, int HostIndex) CreateVeth(PodInterface link, MacAddress hostMac, MacAddress podMac, UndoStack undo)
     {

@@ -350,7 +350,7 @@ public sealed partial class AddTests
         var results = new JsonElement[count];
 
         // Each call has a thread of its own: a plugin blocks its thread, and the thread pool would grow too slowly.
-        OnThreads(count, i => results[i] = lab.Add(pods[i], container: $"c{i}", name: $"pod-{i}"));
+        Threads.Run(count, i => results[i] = lab.Add(pods[i], container: $"c{i}", name: $"pod-{i}"));
 
         Assert.Equal(count, lab.HostNetlink.GetRoutes(AddressFamily.InterNetwork, RouteTable.Main).Count);
         Assert.Equal(count, lab.HostNetlink.GetRules(AddressFamily.InterNetwork).Count(rule => rule.Priority == 512));
@@ -361,31 +361,12 @@ public sealed partial class AddTests
                 IPAddress.Parse(results[i].GetProperty("ips")[0].GetProperty("address").GetString()!.Split('/')[0])
             );
 
-        OnThreads(count, i => Assert.Equal(0, lab.Del(pods[i].Path!, container: $"c{i}", name: $"pod-{i}", previous: results[i]).ExitCode));
+        Threads.Run(
+            count,
+            i => Assert.Equal(0, lab.Del(pods[i].Path!, container: $"c{i}", name: $"pod-{i}", previous: results[i]).ExitCode)
+        );
         Assert.Equal(lab.Empty, lab.Snapshot());
         Assert.Empty(lab.Ipamd.State.Attachments);
-    }
-
-    private static void OnThreads(int count, Action<int> body)
-    {
-        Exception? failure = null;
-        var threads = Enumerable
-            .Range(0, count)
-            .Select(i => new Thread(() =>
-            {
-                try
-                {
-                    body(i);
-                }
-                catch (Exception exception)
-                {
-                    failure = exception;
-                }
-            }))
-            .ToList();
-        threads.ForEach(thread => thread.Start());
-        threads.ForEach(thread => Assert.True(thread.Join(TimeSpan.FromSeconds(60))));
-        Assert.Null(failure);
     }
 
     private static string Run(NetworkNamespace netns, string program, string arguments) =>

@@ -381,10 +381,9 @@ public sealed class Ipv6Tests
         const nuint isPrivate = 1 << 18; // MS_PRIVATE
         const nuint readOnly = 1; // MS_RDONLY
         const nuint remount = 32; // MS_REMOUNT
-        Exception? failure = null;
-        var thread = new Thread(() =>
-        {
-            try
+        Threads.Run(
+            1,
+            _ =>
             {
                 Assert.Equal(0, Libc.Unshare(newMountNamespace));
                 Mount("", "/", "none", isPrivate | (nuint)Libc.MS_REC);
@@ -400,14 +399,7 @@ public sealed class Ipv6Tests
                 });
                 body();
             }
-            catch (Exception exception)
-            {
-                failure = exception;
-            }
-        });
-        thread.Start();
-        Assert.True(thread.Join(TimeSpan.FromSeconds(60)));
-        Assert.Null(failure);
+        );
 
         static void Mount(string source, string target, string type, nuint flags) =>
             Assert.True(Libc.Mount(source, target, type, flags, null) == 0, $"mount {target}");

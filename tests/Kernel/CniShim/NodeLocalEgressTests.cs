@@ -37,7 +37,7 @@ public sealed class NodeLocalEgressTests
         var eth0 = inside.FindLink("eth0")!;
         Assert.Contains(
             inside.GetAddresses(family, eth0.Index),
-            present => present.Address.Equals(address) && present.PrefixLength == PodPath.Host(address).PrefixLength
+            present => present.Address.Equals(address) && present.PrefixLength == IpRanges.Single(address).PrefixLength
         );
         Assert.Contains(
             inside.GetRoutes(family, RouteTable.Main),
@@ -45,7 +45,7 @@ public sealed class NodeLocalEgressTests
         );
         Assert.DoesNotContain(
             lab.HostNetlink.GetRules(family),
-            rule => rule.Destination == PodPath.Host(address) || rule.Source == PodPath.Host(address)
+            rule => rule.Destination == IpRanges.Single(address) || rule.Source == IpRanges.Single(address)
         );
         await ShimLab.ConnectAsync(pod, lab.Host, isIpv6 ? ShimLab.HostAddress : ShimLab.HostAddress6);
         await ShimLab.ConnectAsync(lab.Host, pod, IPAddress.Parse(isIpv6 ? "2001:db8::10" : "10.250.0.10"));
@@ -85,7 +85,7 @@ public sealed class NodeLocalEgressTests
         Assert.Equal(
             lab.HostNetlink.FindLink(HostVeth)!.Index,
             lab.HostNetlink.GetRoutes(AddressFamily.InterNetwork, RouteTable.Main)
-                .Single(route => route.Destination == PodPath.Host(candidates[2]))
+                .Single(route => route.Destination == IpRanges.Single(candidates[2]))
                 .LinkIndex
         );
     }
@@ -118,13 +118,16 @@ public sealed class NodeLocalEgressTests
         );
         var pods = Enumerable.Range(0, count).Select(i => lab.CreateNamespace($"p{i}")).ToArray();
         var results = new JsonElement[count];
-        OnThreads(count, i => results[i] = lab.Add(pods[i], container: $"c{i}", name: $"pod-{i}", more: Enabled));
+        Threads.Run(count, i => results[i] = lab.Add(pods[i], container: $"c{i}", name: $"pod-{i}", more: Enabled));
 
         var taken = pods.SelectMany(NodeLocal).ToArray();
         Assert.Equal(count, taken.Distinct().Count());
         Assert.Equal(taken.Order(ByText), Routed(lab).Order(ByText));
 
-        OnThreads(count, i => Assert.Equal(0, lab.Del(pods[i].Path!, container: $"c{i}", name: $"pod-{i}", previous: results[i]).ExitCode));
+        Threads.Run(
+            count,
+            i => Assert.Equal(0, lab.Del(pods[i].Path!, container: $"c{i}", name: $"pod-{i}", previous: results[i]).ExitCode)
+        );
         Assert.Equal(lab.Empty, lab.Snapshot());
     }
 
@@ -280,7 +283,7 @@ public sealed class NodeLocalEgressTests
         [
             .. ((AddressFamily[])[AddressFamily.InterNetwork, AddressFamily.InterNetworkV6])
                 .SelectMany(family => lab.HostNetlink.GetRoutes(family, RouteTable.Main))
-                .Where(route => route.Type == RouteType.Unicast && route.Destination is { } destination && PodPath.IsHost(destination))
+                .Where(route => route.Type == RouteType.Unicast && route.Destination is { } destination && IpRanges.IsSingle(destination))
                 .Select(route => route.Destination!.Value.BaseAddress)
                 .Where(NodeLocalAddresses.Contains),
         ];
@@ -309,27 +312,5 @@ public sealed class NodeLocalEgressTests
         inside.Execute(LinkRequests.SetUp(name, up: true));
         var host = lab.HostNetlink.FindLink(hostName)!.Index;
         lab.HostNetlink.Execute(RouteRequests.Add(PodPath.HostRoute(IPAddress.Parse("169.254.172.5"), host)));
-    }
-
-    private static void OnThreads(int count, Action<int> body)
-    {
-        Exception? failure = null;
-        var threads = Enumerable
-            .Range(0, count)
-            .Select(i => new Thread(() =>
-            {
-                try
-                {
-                    body(i);
-                }
-                catch (Exception exception)
-                {
-                    failure = exception;
-                }
-            }))
-            .ToList();
-        threads.ForEach(thread => thread.Start());
-        threads.ForEach(thread => Assert.True(thread.Join(TimeSpan.FromSeconds(60))));
-        Assert.Null(failure);
     }
 }
