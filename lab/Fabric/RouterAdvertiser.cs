@@ -45,7 +45,16 @@ internal sealed partial class RouterAdvertiser : IAsyncDisposable
         _time = time;
         _logger = logger;
         _receiver = network.OpenSocket(AddressFamily.InterNetworkV6, SocketType.Raw, ProtocolType.IcmpV6);
-        _receiver.Bind(new IPEndPoint(IPAddress.IPv6Any, 0));
+        try
+        {
+            _receiver.Bind(new IPEndPoint(IPAddress.IPv6Any, 0));
+        }
+        catch
+        {
+            _receiver.Dispose();
+            throw;
+        }
+
         _periodic = SendPeriodicallyAsync();
         _solicited = AnswerSolicitationsAsync();
     }

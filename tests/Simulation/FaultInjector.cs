@@ -196,7 +196,7 @@ internal sealed class FaultInjector(
     {
         while (true)
         {
-            await Task.Delay(TimeSpan.FromTicks((long)(-Math.Log(1 - _random.NextDouble()) * mean.Ticks)), node.Time);
+            await Task.Delay(Scenario.Exponential(_random, mean), node.Time);
             if (_calm)
                 return;
             await fault();
@@ -212,7 +212,7 @@ internal sealed class FaultInjector(
     {
         while (true)
         {
-            await Task.Delay(TimeSpan.FromTicks((long)(-Math.Log(1 - _outages.NextDouble()) * mean.Ticks)), node.Time);
+            await Task.Delay(Scenario.Exponential(_outages, mean), node.Time);
             if (_calm)
                 return;
             if (!node.IsUp)

@@ -4,6 +4,7 @@ using System.Net.Sockets;
 using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Netlink;
 using VpcCni.Simulation.Tests.Checker;
+using static VpcCni.Simulation.Tests.Checker.ReferenceNumbers;
 
 namespace VpcCni.Simulation.Tests;
 
@@ -15,13 +16,6 @@ internal sealed class HostFaults(HostPlan plan, int seed, SimulatedNode node, Ho
 {
     /// <summary>A table that no interface has.</summary>
     private const int ForeignTable = 77;
-
-    private const int FirstInterfaceTable = 2;
-    private const int ToPod = 512;
-    private const int Mark = 1024;
-    private const int ExternalService = 1535;
-    private const int FromPod = 1536;
-    private const int FromInterface = 32765;
 
     /// <summary>
     /// Repairs of one object, without a pause between them, that count as no dispute yet, and those until the longest pause.
@@ -80,7 +74,7 @@ internal sealed class HostFaults(HostPlan plan, int seed, SimulatedNode node, Ho
     {
         while (true)
         {
-            await Task.Delay(TimeSpan.FromTicks((long)(-Math.Log(1 - _random.NextDouble()) * mean.Ticks)), node.Time);
+            await Task.Delay(Scenario.Exponential(_random, mean), node.Time);
             if (_isCalm)
                 return;
             fault();

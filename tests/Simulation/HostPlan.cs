@@ -7,8 +7,8 @@ namespace VpcCni.Simulation.Tests;
 /// <param name="MeanFlap">Mean time between losses of a secondary interface's link, which comes back; null for none.</param>
 /// <param name="MeanDispute">Mean time between programs that undo every repair of one object for a while; null for none.</param>
 /// <param name="LateLinks">Most time from an attachment until its link appears.</param>
-/// <param name="OperationFails">Share of the reconciler's operations that fail.</param>
-/// <param name="CrashAtOperation">Share of the reconciler's operations at which the daemon is killed.</param>
+/// <param name="OperationFails">Share of the reconciler's operations of rtnetlink that fail.</param>
+/// <param name="CrashAtOperation">Share of the reconciler's operations of rtnetlink at which the daemon is killed.</param>
 /// <param name="ReportsFail">Share of damages that come with lost or ended reports of the kernel.</param>
 internal sealed record HostPlan(
     TimeSpan? MeanDamage,

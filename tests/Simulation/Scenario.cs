@@ -254,6 +254,10 @@ internal sealed record Scenario
 
     private static T Pick<T>(Random random, params ReadOnlySpan<T> choices) => choices[random.Next(choices.Length)];
 
+    /// <summary>A time until the next of events that are independent of each other: exponentially distributed.</summary>
+    internal static TimeSpan Exponential(Random random, TimeSpan mean) =>
+        TimeSpan.FromTicks((long)(-Math.Log(1 - random.NextDouble()) * mean.Ticks));
+
     internal static TimeSpan Seconds(Random random, double least, double most) =>
         TimeSpan.FromSeconds(Math.Round(least + (random.NextDouble() * (most - least)), 3));
 }

@@ -257,6 +257,5 @@ internal sealed class SimulatedPods(Scenario scenario, SimulatedNode node)
 
     private Task PauseAsync(TimeSpan pause) => Task.Delay(pause, node.Time);
 
-    private TimeSpan Exponential(TimeSpan mean) =>
-        TimeSpan.FromTicks((long)Math.Min(-Math.Log(1 - _random.NextDouble()) * mean.Ticks, mean.Ticks * 6.0));
+    private TimeSpan Exponential(TimeSpan mean) => Scenario.Exponential(_random, mean) is var time && time < mean * 6 ? time : mean * 6;
 }

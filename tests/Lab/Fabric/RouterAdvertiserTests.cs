@@ -78,12 +78,15 @@ public sealed class RouterAdvertiserTests
             );
             Index = router.Netlink.FindLink("v0")!.Index;
             HostIndex = host.Netlink.FindLink("eth0")!.Index;
-            host.Netlink.Execute([LinkRequests.SetUp(HostIndex, true), LinkLocal(HostIndex, "fe80::9")]);
-            router.Netlink.Execute(LinkLocal(Index, Router.ToString()));
+            host.Netlink.Execute([
+                LinkRequests.SetUp(HostIndex, true),
+                RouterNamespace.LinkLocalAddress(HostIndex, IPAddress.Parse("fe80::9"), 64),
+            ]);
+            router.Netlink.Execute(RouterNamespace.LinkLocalAddress(Index, Router, 64));
+            Advertiser = new RouterAdvertiser(router.Network, Time, NullLogger.Instance);
             Host = host.Network.OpenSocket(AddressFamily.InterNetworkV6, SocketType.Raw, ProtocolType.IcmpV6);
             Host.SetSocketOption(SocketOptionLevel.IPv6, SocketOptionName.MulticastTimeToLive, 255);
             Host.Bind(new IPEndPoint(IPAddress.IPv6Any, 0));
-            Advertiser = new RouterAdvertiser(router.Network, Time, NullLogger.Instance);
         }
 
         public FakeTimeProvider Time { get; } = new();
@@ -101,12 +104,15 @@ public sealed class RouterAdvertiserTests
             Requirement.NeedRoot();
             var names = NewNames();
             var router = HostNamespace.Create(names.Router);
+            HostNamespace? host = null;
             try
             {
-                return new Link(router, HostNamespace.Create(names.Node("host")));
+                host = HostNamespace.Create(names.Node("host"));
+                return new Link(router, host);
             }
             catch
             {
+                host?.Dispose();
                 router.Dispose();
                 FabricNamespaces.RemoveAll(names);
                 throw;
@@ -148,8 +154,5 @@ public sealed class RouterAdvertiserTests
                 NetworkNamespace.DeleteNamed(one.Name);
             }
         }
-
-        private static NetlinkRequest LinkLocal(int link, string address) =>
-            AddressRequests.Add(link, IPAddress.Parse(address), 64, new AddressOptions { NoDad = true, Scope = AddressScope.Link });
     }
 }

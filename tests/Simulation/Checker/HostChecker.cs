@@ -4,6 +4,7 @@ using System.Net.Sockets;
 using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Lab.VpcModel;
 using VpcCni.Netlink;
+using static VpcCni.Simulation.Tests.Checker.ReferenceNumbers;
 
 namespace VpcCni.Simulation.Tests.Checker;
 
@@ -13,11 +14,6 @@ namespace VpcCni.Simulation.Tests.Checker;
 /// </summary>
 internal sealed class HostChecker
 {
-    private const int ToPod = 512;
-    private const int Mark = 1024;
-    private const int FromPod = 1536;
-    private const int FromInterface = 32765;
-    private const int MainRule = 32766;
     private const uint ConnectionMark = 0x80;
 
     /// <summary>

@@ -22,7 +22,7 @@ internal static class PodTrace
         var nextJob = TimeSpan.FromMinutes(10);
         for (var pod = 0; pod < pods; )
         {
-            now += Exponential(random, TimeSpan.FromSeconds(8));
+            now += Scenario.Exponential(random, TimeSpan.FromSeconds(8));
             var count = 1;
             if (now >= nextJob)
             {
@@ -36,7 +36,7 @@ internal static class PodTrace
                     running.Dequeue();
                 if (running.Count >= most)
                     break;
-                var end = now + TimeSpan.FromSeconds(5) + Exponential(random, TimeSpan.FromSeconds(90));
+                var end = now + TimeSpan.FromSeconds(5) + Scenario.Exponential(random, TimeSpan.FromSeconds(90));
                 running.Enqueue(pod, end);
                 events.Add(new PodEvent(now, pod, Starts: true));
                 events.Add(new PodEvent(end, pod, Starts: false));
@@ -46,7 +46,4 @@ internal static class PodTrace
 
         return [.. events.OrderBy(item => item.At).ThenBy(item => item.Pod).ThenByDescending(item => item.Starts)];
     }
-
-    private static TimeSpan Exponential(Random random, TimeSpan mean) =>
-        TimeSpan.FromTicks((long)(-Math.Log(1 - random.NextDouble()) * mean.Ticks));
 }

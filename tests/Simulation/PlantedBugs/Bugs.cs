@@ -3,6 +3,7 @@ using System.Collections;
 using System.Net;
 using System.Reflection;
 using System.Text.Json.Nodes;
+using VpcCni.Datapath;
 using VpcCni.Ipamd.Clouds;
 using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Ipamd.Ledger;
@@ -411,8 +412,7 @@ internal static class Bugs
         public Task EnsureInterfaceAsync(InterfaceWiring wiring, TimeSpan linkDeadline, CancellationToken cancellationToken) =>
             inner.EnsureInterfaceAsync(wiring, linkDeadline, cancellationToken);
 
-        public void RemoveInterface(int deviceIndex, int networkCard, IPAddress primaryAddress) =>
-            inner.RemoveInterface(deviceIndex, networkCard, primaryAddress);
+        public void RemoveInterface(Slot slot, IPAddress primaryAddress) => inner.RemoveInterface(slot, primaryAddress);
 
         public IReadOnlyList<PodRoute> PodRoutes() => [];
 

@@ -2,14 +2,13 @@
 using System.Net.Sockets;
 using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Netlink;
+using static VpcCni.Simulation.Tests.Checker.ReferenceNumbers;
 
 namespace VpcCni.Simulation.Tests.PlantedBugs;
 
 /// <summary>Bugs of the host network's reconciler, planted in its kernel: it asks for something else, or sees something else.</summary>
 internal static class HostBugs
 {
-    private const int FromPod = 1536;
-    private const int FirstInterfaceTable = 2;
     private const int LastInterfaceTable = 20;
 
     /// <summary>Removes rules by priority alone: the first one is removed, whoever's it is.</summary>
