@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
 using System.Net.Sockets;
+using VpcCni.Netlink;
 
 namespace VpcCni.Datapath;
 
@@ -28,15 +29,15 @@ public static class NodeLocalAddresses
     private const int FirstOffset = 2;
 
     /// <summary>The range of a family, IPv4 or IPv6.</summary>
-    public static IPNetwork Range(AddressFamily family) => family == AddressFamily.InterNetworkV6 ? Range6 : Range4;
+    public static IPNetwork Range(AddressFamily family) => family == IpFamily.V6 ? Range6 : Range4;
 
     /// <summary>Whether an address is in the range of its family.</summary>
     public static bool Contains(IPAddress address) => Range(address.AddressFamily).Contains(address);
 
     /// <summary>The family that a pod's addresses lack; null if there are addresses of both.</summary>
     public static AddressFamily? MissingFamily(IReadOnlyList<IPAddress> addresses) =>
-        !addresses.Any(static address => address.AddressFamily == AddressFamily.InterNetwork) ? AddressFamily.InterNetwork
-        : !addresses.Any(static address => address.AddressFamily == AddressFamily.InterNetworkV6) ? AddressFamily.InterNetworkV6
+        !addresses.Any(static address => address.AddressFamily == IpFamily.V4) ? IpFamily.V4
+        : !addresses.Any(static address => address.AddressFamily == IpFamily.V6) ? IpFamily.V6
         : null;
 
     /// <summary>
@@ -48,14 +49,7 @@ public static class NodeLocalAddresses
         var start = 0;
         foreach (var digit in PodLinkNames.Hash(pod, index: 0))
             start = ((start * 16) + digit) % Count;
-        var octets = Range(family).BaseAddress.GetAddressBytes();
-        var (high, low) = (octets[^2], octets[^1]);
         for (var position = 0; position < Count; position++)
-        {
-            var offset = FirstOffset + ((start + position) % Count);
-            octets[^2] = (byte)(high + (offset >> 8));
-            octets[^1] = (byte)(low + (offset & 0xff));
-            yield return new IPAddress(octets);
-        }
+            yield return IpRanges.AddressAt(Range(family), FirstOffset + ((start + position) % Count));
     }
 }

@@ -14,13 +14,6 @@ public static class PodPath
     private static readonly IPAddress Gateway4 = new([169, 254, 1, 1]);
     private static readonly IPAddress Gateway6 = new([0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
 
-    /// <summary>Returns the address as a range of one: /32 or /128.</summary>
-    public static IPNetwork Host(IPAddress address) => new(address, address.AddressFamily == AddressFamily.InterNetworkV6 ? 128 : 32);
-
-    /// <summary>Whether a range is a single address.</summary>
-    public static bool IsHost(IPNetwork range) =>
-        range.PrefixLength == (range.BaseAddress.AddressFamily == AddressFamily.InterNetworkV6 ? 128 : 32);
-
     /// <summary>
     /// The gateway of a pod: 169.254.1.1 or fe80::1 for its first interface. No link has the address; a permanent neighbour entry leads to
     /// the host end of the veth.
@@ -39,7 +32,7 @@ public static class PodPath
         new()
         {
             Family = address.AddressFamily,
-            Destination = Host(address),
+            Destination = IpRanges.Single(address),
             LinkIndex = hostIndex,
             Scope = RouteScope.Link,
         };
@@ -60,7 +53,7 @@ public static class PodPath
         {
             Family = address.AddressFamily,
             Priority = RulePriorities.ToPod,
-            Destination = Host(address),
+            Destination = IpRanges.Single(address),
         };
 
     /// <summary>On the host: traffic from the address uses the table of its network interface.</summary>
@@ -69,7 +62,7 @@ public static class PodPath
         {
             Family = address.AddressFamily,
             Priority = RulePriorities.FromPod,
-            Source = Host(address),
+            Source = IpRanges.Single(address),
             Table = table,
         };
 
@@ -93,7 +86,7 @@ public static class PodPath
             ? new RouteInfo
             {
                 Family = address.AddressFamily,
-                Destination = Host(address),
+                Destination = IpRanges.Single(address),
                 LinkIndex = podIndex,
                 Table = RouteTable.Local,
                 Type = RouteType.Local,
@@ -109,7 +102,7 @@ public static class PodPath
         yield return new RouteInfo
         {
             Family = family,
-            Destination = Host(gateway),
+            Destination = IpRanges.Single(gateway),
             LinkIndex = podIndex,
             Table = table,
             Scope = RouteScope.Link,
@@ -160,7 +153,7 @@ public static class PodPath
             {
                 Family = address.AddressFamily,
                 Priority = RulePriorities.PodInterface,
-                Source = Host(address),
+                Source = IpRanges.Single(address),
                 Table = index,
             };
 }

@@ -61,7 +61,7 @@ public static class PodPathRequests
         // The VPC gives an address to one interface only, and the veth has one peer: duplicate address detection would only delay the pod
         // by a second.
         var options = family == AddressFamily.InterNetworkV6 ? new AddressOptions { NoDad = true } : null;
-        requests.Add(AddressRequests.Add(podIndex, address, PodPath.Host(address).PrefixLength, options));
+        requests.Add(AddressRequests.Add(podIndex, address, IpRanges.Single(address).PrefixLength, options));
         if (PodPath.LocalRoute(address, podIndex) is { } local)
             requests.Add(RouteRequests.Add(local));
         foreach (var route in PodPath.InPod(family, podIndex, index))

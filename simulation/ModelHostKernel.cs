@@ -14,7 +14,8 @@ namespace VpcCni.Simulation;
 internal sealed class ModelHostKernel(ModelKernel kernel, DaemonRun run, KernelActor actor) : IHostKernel
 {
     /// <summary>
-    /// Called before each operation, and again after a change. May throw <see cref="NetlinkException"/>, or kill the daemon.
+    /// Called before each query and each batch of changes of rtnetlink, and again after a batch; not for reports, namespaces and kernel
+    /// parameters. May throw <see cref="NetlinkException"/>, or kill the daemon.
     /// </summary>
     public Action<string> OnOperation { get; init; } = _ => { };
 

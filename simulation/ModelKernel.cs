@@ -115,7 +115,7 @@ internal sealed class ModelKernel
 
     /// <summary>Whether main has a route to exactly this address.</summary>
     public bool IsRouted(IPAddress address) =>
-        Routes(address.AddressFamily, RouteTable.Main).Any(route => route.Destination == PodPath.Host(address));
+        Routes(address.AddressFamily, RouteTable.Main).Any(route => route.Destination == IpRanges.Single(address));
 
     /// <summary>Adds a link; its index is chosen here.</summary>
     public LinkInfo AddLink(LinkInfo template)
@@ -152,7 +152,7 @@ internal sealed class ModelKernel
         Changed(new KernelChange(actor, null, null));
     }
 
-    /// <summary>Adds a pod's veth, up, as the plugin creates it.</summary>
+    /// <summary>Adds a pod's veth, down, as the plugin creates it.</summary>
     public LinkInfo AddVeth(string name, MacAddress mac)
     {
         var link = AddLink(

@@ -55,7 +55,7 @@ internal sealed class ModelPlugin(ModelKernel kernel)
         foreach (var released in address is null ? RoutedTo(link) : RoutedTo(link).Append(address).Distinct().ToArray())
         {
             var main = kernel.Routes(released.AddressFamily, RouteTables.Main);
-            var holder = main.FirstOrDefault(route => route.Destination == PodPath.Host(released))?.LinkIndex;
+            var holder = main.FirstOrDefault(route => route.Destination == IpRanges.Single(released))?.LinkIndex;
             if (holder is { } other && other != link)
                 continue;
             Apply(new HostChange.RemoveRule(PodPath.ToPod(released)));
@@ -88,7 +88,7 @@ internal sealed class ModelPlugin(ModelKernel kernel)
         [
             .. AddressFamilies
                 .SelectMany(family => kernel.Routes(family, RouteTables.Main))
-                .Where(route => route.LinkIndex == link && route.Destination is { } destination && PodPath.IsHost(destination))
+                .Where(route => route.LinkIndex == link && route.Destination is { } destination && IpRanges.IsSingle(destination))
                 .Select(route => route.Destination!.Value.BaseAddress),
         ];
 

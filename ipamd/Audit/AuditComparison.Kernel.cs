@@ -35,7 +35,7 @@ internal static partial class AuditComparison
         KernelFacts kernel
     )
     {
-        var (name, host) = (Name(attachment), Host(held.Address));
+        var (name, host) = (Name(attachment), IpRanges.Single(held.Address));
         var subject = $"{name} {held.Address}";
         var route = kernel.Routes.FirstOrDefault(route =>
             route.Table == RouteTables.Main && route.Destination == host && route.Type == RouteType.Unicast
@@ -213,7 +213,7 @@ internal static partial class AuditComparison
                 !held.Address.Equals(other)
                 && held.Address.AddressFamily == other.AddressFamily
                 && kernel.Routes.Any(route =>
-                    route.Table == RouteTables.Main && route.LinkIndex == link.Index && route.Destination == Host(held.Address)
+                    route.Table == RouteTables.Main && route.LinkIndex == link.Index && route.Destination == IpRanges.Single(held.Address)
                 )
             )
         );

@@ -120,7 +120,7 @@ internal static partial class AuditComparison
         var pods = snapshot
             .Attachments.Where(attachment => !attachment.IsHostOwned)
             .SelectMany(attachment => attachment.Addresses)
-            .Select(held => Host(held.Address))
+            .Select(held => IpRanges.Single(held.Address))
             .ToHashSet();
         var routed = kernel
             .Routes.Where(route => route.Table == RouteTables.Main && route.Destination is { } to && pods.Contains(to))

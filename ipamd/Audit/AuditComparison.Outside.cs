@@ -102,7 +102,7 @@ internal static partial class AuditComparison
         if (snapshot.Kernel is not { } kernel || sandbox.Gateways.Count == 0)
             return null;
         var route = kernel.Routes.FirstOrDefault(route =>
-            route.Table == RouteTables.Main && route.Destination == Host(attachment.Addresses[0].Address)
+            route.Table == RouteTables.Main && route.Destination == IpRanges.Single(attachment.Addresses[0].Address)
         );
         if (
             kernel.Links.FirstOrDefault(link => link.Index == route?.LinkIndex)
@@ -131,7 +131,7 @@ internal static partial class AuditComparison
                     known.Assigned > 0 ? Severity.Critical : Severity.Warning,
                     "cloud-interface",
                     known.Id.Value,
-                    $"the ledger has it as {known.Slot} with {known.Assigned} addresses in use, but EC2 does not show " + "it attached",
+                    $"the ledger has it as {known.Slot} with {known.Assigned} addresses in use, but EC2 does not show it attached",
                     "somebody detached it; its pods are unreachable and must be recreated"
                 );
                 continue;

@@ -54,8 +54,6 @@ internal static partial class AuditComparison
     private static HashSet<IPAddress> AssignedAddresses(AuditSnapshot snapshot) =>
         [.. snapshot.Attachments.SelectMany(attachment => attachment.Addresses).Select(held => held.Address)];
 
-    private static IPNetwork Host(IPAddress address) => IpRanges.Single(address);
-
     private static IEnumerable<Finding> Orphans(AuditSnapshot snapshot) =>
         AddressLoss
             .Of(snapshot.Ledger)
@@ -116,7 +114,7 @@ internal static partial class AuditComparison
             if (
                 !kernel.Rules.Any(rule =>
                     rule.Priority == RulePriorities.FromInterface
-                    && rule.Source == Host(item.PrimaryAddress)
+                    && rule.Source == IpRanges.Single(item.PrimaryAddress)
                     && rule.Table == wired.RouteTable
                 )
             )

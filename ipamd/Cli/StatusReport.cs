@@ -87,17 +87,13 @@ internal static class StatusReport
                 Column,
                 $"{pool.Total} attached: {pool.Assigned} assigned, {pool.Available} free, {pool.Cooling} cooling{cooling}"
             );
-        foreach (var (family, index) in pool.Families.Select((family, index) => (family, index)))
-        {
-            if (pool.Families is [{ IpVersion: 4 }])
-                break;
-            table.WriteLabeled(
-                index == 0 ? "addresses" : "",
-                Column,
-                $"IPv{family.IpVersion}: {Count(family)} attached: {family.Assigned} assigned, {family.Cooling} cooling{cooling}"
-            );
-        }
-
+        else
+            foreach (var (family, index) in pool.Families.Select((family, index) => (family, index)))
+                table.WriteLabeled(
+                    index == 0 ? "addresses" : "",
+                    Column,
+                    $"IPv{family.IpVersion}: {Count(family)} attached: {family.Assigned} assigned, {family.Cooling} cooling{cooling}"
+                );
         if (pool.Families.Count > 1)
             table.WriteLabeled("", Column, $"free for {pool.Available} pods, each with an address of both families");
         if (pool.Surplus is { } surplus)

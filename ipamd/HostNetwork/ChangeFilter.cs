@@ -66,7 +66,7 @@ internal sealed class ChangeFilter(WiredInterfaces interfaces)
         if (change.Change == RouteChange.Set)
             return false;
         return route.Destination is { BaseAddress: var address } destination
-            && destination == PodPath.Host(address)
+            && destination == IpRanges.Single(address)
             && (scope.Pods.Contains(address) || scope.PodRanges.Any(range => range.Contains(address)));
     }
 

@@ -45,7 +45,7 @@ internal static class DefaultRoutes
                 continue;
             var metric = preferred.Metric == 0 ? "" : $" metric {preferred.Metric}";
             yield return $"the default route that table main prefers leads by {link.Name}, which is a secondary ENI "
-                + $"(device {wiring.DeviceIndex}), and not by the primary one, {primary.Name}: what the node sends, and what is translated "
+                + $"({wiring.Slot}), and not by the primary one, {primary.Name}: what the node sends, and what is translated "
                 + "for pods, leaves by the wrong ENI and EC2 drops it. "
                 + $"`{ip} route show default` shows it and `{ip} route del default dev {link.Name}{metric}` removes it; "
                 + $"the DHCP client that set it must not use routes on {link.Name}";

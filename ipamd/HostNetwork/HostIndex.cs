@@ -42,7 +42,7 @@ internal sealed class HostIndex
             }
 
             Append(_mainByLink, route.LinkIndex, route);
-            if (route.Destination is not { } destination || !PodPath.IsHost(destination))
+            if (route.Destination is not { } destination || !IpRanges.IsSingle(destination))
                 continue;
             _routed.Add(destination.BaseAddress);
             _routedTo.Add((destination.BaseAddress, route.LinkIndex));
@@ -78,7 +78,7 @@ internal sealed class HostIndex
             Link = link,
             Addresses = [.. _observed.Addresses.Where(address => address.LinkIndex == link.Index)],
             Routes = [.. _byTable.GetValueOrDefault(wiring.RouteTable, []), .. _mainByLink.GetValueOrDefault(link.Index, [])],
-            Rules = Rules(RulePriorities.FromInterface, PodPath.Host(wiring.PrimaryAddress)),
+            Rules = Rules(RulePriorities.FromInterface, IpRanges.Single(wiring.PrimaryAddress)),
         };
 
     /// <summary>

@@ -35,7 +35,7 @@ internal static class HostNetworkDiff
         {
             var links = index.Links(MacAddress.Parse(wiring.Mac));
             if (links.Count > 1)
-                problems.Add($"interface {wiring.Mac} (device {wiring.DeviceIndex}) is not kept: {Names(links)} all have its MAC address");
+                problems.Add($"interface {wiring.Mac} ({wiring.Slot}) is not kept: {Names(links)} all have its MAC address");
             // Its addresses and routes went with the link, and its rule leads to an empty table. It is wired again when the link returns.
             else if (links.Count == 0)
                 stale.AddRange(RuleDiff.FromInterface(wiring, index));
@@ -109,7 +109,7 @@ internal static class HostNetworkDiff
             .Where(route =>
                 route is { Family: var family, Type: RouteType.Unicast, Destination: { } destination }
                 && family == pod.Address.AddressFamily
-                && PodPath.IsHost(destination)
+                && IpRanges.IsSingle(destination)
                 && !held.Contains(destination.BaseAddress)
                 && state.Inputs.PodRanges.Any(range => range.Contains(destination.BaseAddress))
             )

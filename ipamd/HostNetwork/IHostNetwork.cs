@@ -26,7 +26,7 @@ internal interface IHostNetwork
     /// Removes what <see cref="EnsureInterfaceAsync"/> made and does not go with the link: the rules that lead to its table. Idempotent.
     /// </summary>
     /// <exception cref="HostNetworkException">It failed.</exception>
-    void RemoveInterface(int deviceIndex, int networkCard, IPAddress primaryAddress);
+    void RemoveInterface(Slot slot, IPAddress primaryAddress);
 
     /// <summary>
     /// Addresses with a host route, and the links that they lead to. Such an address is in use, whatever any record says.
@@ -85,8 +85,7 @@ internal sealed record InterfaceWiring
 {
     /// <summary>Identifies the link: its name is the distribution's choice, the MAC address is the cloud's.</summary>
     public required string Mac { get; init; }
-    public required int DeviceIndex { get; init; }
-    public required int NetworkCard { get; init; }
+    public required Slot Slot { get; init; }
     public required IPAddress PrimaryAddress { get; init; }
 
     /// <summary>
@@ -104,10 +103,8 @@ internal sealed record InterfaceWiring
     public IEnumerable<AddressFamily> Families =>
         IpFamily.All.Where(family => family == PrimaryAddress.AddressFamily || (CarriesIpv6 && family == IpFamily.V6));
 
-    /// <summary>The slot of the interface.</summary>
-    public Slot Slot => new(NetworkCard, DeviceIndex);
     public int RouteTable => RouteTables.Of(Slot);
-    public bool IsPrimary => DeviceIndex == 0 && NetworkCard == 0;
+    public bool IsPrimary => Slot.IsPrimary;
 }
 
 /// <summary>The host's network could not be read or changed.</summary>

@@ -122,7 +122,7 @@ internal static class InterfaceDiff
         {
             Family = primaryAddress.AddressFamily,
             Priority = RulePriorities.FromInterface,
-            Source = PodPath.Host(primaryAddress),
+            Source = IpRanges.Single(primaryAddress),
             Table = table,
         };
 
@@ -136,7 +136,7 @@ internal static class InterfaceDiff
             new RouteInfo
             {
                 Family = family,
-                Destination = PodPath.Host(gateway),
+                Destination = IpRanges.Single(gateway),
                 LinkIndex = linkIndex,
                 Table = wiring.RouteTable,
                 Scope = RouteScope.Link,

@@ -49,26 +49,26 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
         }
         catch (NetlinkException exception)
         {
-            throw new HostNetworkException($"interface {wiring.Mac} (device {wiring.DeviceIndex}): {exception.Message}", exception);
+            throw new HostNetworkException($"interface {wiring.Mac} ({wiring.Slot}): {exception.Message}", exception);
         }
     }
 
-    public void RemoveInterface(int deviceIndex, int networkCard, IPAddress primaryAddress)
+    public void RemoveInterface(Slot slot, IPAddress primaryAddress)
     {
         // Addresses and routes go with the link; rules stay.
-        if (deviceIndex == 0 && networkCard == 0)
+        if (slot.IsPrimary)
             return;
         try
         {
             lock (_changing)
             {
                 Wired.Remove(primaryAddress);
-                _kernel.Apply([RemoveRule(primaryAddress, RouteTables.Of(new Slot(networkCard, deviceIndex)))]);
+                _kernel.Apply([RemoveRule(primaryAddress, RouteTables.Of(slot))]);
             }
         }
         catch (NetlinkException exception)
         {
-            throw new HostNetworkException($"rule of interface {primaryAddress} (device {deviceIndex}): {exception.Message}", exception);
+            throw new HostNetworkException($"rule of interface {primaryAddress} ({slot}): {exception.Message}", exception);
         }
     }
 
@@ -82,7 +82,7 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
             {
                 foreach (var route in _kernel.Routes(family, RouteTable.Main))
                 {
-                    if (route is not { Destination: { } destination, Type: RouteType.Unicast } || !PodPath.IsHost(destination))
+                    if (route is not { Destination: { } destination, Type: RouteType.Unicast } || !IpRanges.IsSingle(destination))
                         continue;
                     // The kernel's routes are the only record of them, and no cloud ever gives one to the node.
                     if (NodeLocalAddresses.Contains(destination.BaseAddress))
@@ -179,7 +179,7 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
         if (requests.Count + stale.Length == 0)
             return;
         _kernel.Apply([.. stale, .. requests.Select(repair => repair.Change)]);
-        Log.Wired(_logger, link.Name, wiring.DeviceIndex, wiring.RouteTable, requests.Count);
+        Log.Wired(_logger, link.Name, wiring.Slot.DeviceIndex, wiring.RouteTable, requests.Count);
     }
 
     private static HostChange RemoveRule(IPAddress primaryAddress, int table) =>

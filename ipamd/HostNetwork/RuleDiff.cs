@@ -27,7 +27,7 @@ internal static class RuleDiff
 
     public static IEnumerable<Repair> Pod(PodEndpoint pod, HostIndex present)
     {
-        var host = PodPath.Host(pod.Address);
+        var host = IpRanges.Single(pod.Address);
         foreach (
             var rule in PodPath
                 .Rules(pod.Address, pod.Egress)
@@ -62,7 +62,7 @@ internal static class RuleDiff
         wiring.IsPrimary
             ? []
             : present
-                .Rules(RulePriorities.FromInterface, PodPath.Host(wiring.PrimaryAddress))
+                .Rules(RulePriorities.FromInterface, IpRanges.Single(wiring.PrimaryAddress))
                 .Where(rule => rule is { Destination: null, MarkMask: 0 } && rule.Table == wiring.RouteTable && IsPlain(rule));
 
     private static Repair Add(RuleInfo rule) => new(RepairKind.Rule, new HostChange.AddRule(rule).Tolerating(Errno.EEXIST));
@@ -85,12 +85,12 @@ internal static class RuleDiff
 
     private static bool IsToPod(RuleInfo rule) =>
         rule is { Priority: RulePriorities.ToPod, Table: RouteTables.Main, Source: null, Destination: { } host, MarkMask: 0 }
-        && PodPath.IsHost(host)
+        && IpRanges.IsSingle(host)
         && IsPlain(rule);
 
     private static bool IsFromPod(RuleInfo rule) =>
         rule is { Priority: RulePriorities.FromPod, Source: { } host, Destination: null, MarkMask: 0 }
-        && PodPath.IsHost(host)
+        && IpRanges.IsSingle(host)
         && IsPlain(rule);
 
     internal static bool IsPlain(RuleInfo rule) =>

@@ -80,9 +80,6 @@ internal sealed record Attachment
     /// <summary>The addresses of all interfaces, in order; at least one.</summary>
     public IReadOnlyList<AttachmentAddress> Addresses { get; private init; } = [];
 
-    /// <summary>The addresses as one text for people and logs, such as <c>10.0.0.7, 2001:db8::1</c>.</summary>
-    public string AddressText => string.Join(", ", Addresses.Select(item => item.Address));
-
     /// <summary>Path of the pod's network namespace as the runtime passed it; empty in entries of another daemon.</summary>
     public string NetnsPath { get; init; } = "";
 

@@ -56,8 +56,7 @@ internal sealed record InterfacePolicy(
         new()
         {
             Mac = item.Mac,
-            DeviceIndex = SlotOf(item).DeviceIndex,
-            NetworkCard = SlotOf(item).NetworkCard,
+            Slot = SlotOf(item),
             PrimaryAddress = item.PrimaryAddress,
             SubnetRange = item.SubnetRange,
             Mtu = Mtu,

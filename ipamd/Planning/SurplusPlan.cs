@@ -68,10 +68,12 @@ internal sealed class SurplusPlan
         // Blocks of a removable interface are released with it and not before.
         var others = idle.Where(item => item.IsUsable && !removable.Contains(item));
         // Without address targets and prefixes only whole interfaces are removed, as in the reference.
-        if (_capacity.HasOneBlockForAll)
-            Release(others.Where(item => !item.IsPrimary), surplus, block => PoolCounts.Counts(block, Lead));
-        else if (targets.UsesAddressTargets)
-            Release(others, surplus, block => PoolCounts.Counts(block, Lead));
+        if (targets.UsesAddressTargets || _capacity.HasOneBlockForAll)
+            Release(
+                others.Where(item => !(_capacity.HasOneBlockForAll && item.IsPrimary)),
+                surplus,
+                block => PoolCounts.Counts(block, Lead)
+            );
         else if (!Lead.IsSingle)
             Release(
                 others,
@@ -122,7 +124,7 @@ internal sealed class SurplusPlan
             _idle,
             (item, block) =>
                 block.Family == Lead.Family
-                    ? (item.IsExcluded && item.IsPrimary) || !PoolCounts.Counts(block, Lead) || (surplusSingles && block.IsSingle)
+                    ? (item.IsExcluded && item.IsPrimary) || ShrinkPlan.IsUncounted(block, Lead) || (surplusSingles && block.IsSingle)
                     : PairingPlan.Unpaired(_capacity, item).Contains(block)
         );
     }

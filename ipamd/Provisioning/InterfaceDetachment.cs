@@ -76,7 +76,7 @@ internal sealed partial class InterfaceDetachment(
         {
             try
             {
-                host.RemoveInterface(slot.Slot.DeviceIndex, slot.Slot.NetworkCard, primaryAddress);
+                host.RemoveInterface(slot.Slot, primaryAddress);
             }
             catch (HostNetworkException exception)
             {

@@ -98,7 +98,7 @@ public sealed class PodPathTests
     [InlineData("2600::21/128", true)]
     [InlineData("2600::/32", false)]
     public void Single_address_is_recognised_in_both_families(string range, bool expected) =>
-        Assert.Equal(expected, PodPath.IsHost(IPNetwork.Parse(range)));
+        Assert.Equal(expected, IpRanges.IsSingle(IPNetwork.Parse(range)));
 
     private static string Shown(RuleInfo rule) =>
         $"{rule.Priority}: from {rule.Source?.ToString() ?? "all"}{(rule.Destination is { } to ? $" to {to}" : "")}"

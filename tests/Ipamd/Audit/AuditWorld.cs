@@ -188,8 +188,7 @@ internal sealed class AuditWorld : INodeView
         new()
         {
             Mac = mac,
-            DeviceIndex = device,
-            NetworkCard = 0,
+            Slot = new Slot(0, device),
             PrimaryAddress = IPAddress.Parse(address),
             SubnetRange = IPNetwork.Parse("10.0.0.0/24"),
             Mtu = 9001,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
+using VpcCni.Datapath;
 using VpcCni.Ipamd.HostNetwork;
 
 namespace VpcCni.Ipamd.Tests.Harness;
@@ -7,7 +8,7 @@ namespace VpcCni.Ipamd.Tests.Harness;
 /// <summary>A kernel in memory: configured interfaces and routed pods.</summary>
 internal sealed class FakeHostNetwork : IHostNetwork
 {
-    private readonly Dictionary<int, string> _macs = [];
+    private readonly Dictionary<Slot, string> _macs = [];
 
     public HashSet<string> Wired { get; } = [];
     public HashSet<string> Broken { get; } = [];
@@ -21,13 +22,13 @@ internal sealed class FakeHostNetwork : IHostNetwork
         if (Broken.Contains(wiring.Mac))
             throw new HostNetworkException($"no link with MAC {wiring.Mac}");
         Wired.Add(wiring.Mac);
-        _macs[wiring.DeviceIndex] = wiring.Mac;
+        _macs[wiring.Slot] = wiring.Mac;
         return Task.CompletedTask;
     }
 
-    public void RemoveInterface(int deviceIndex, int networkCard, IPAddress primaryAddress)
+    public void RemoveInterface(Slot slot, IPAddress primaryAddress)
     {
-        if (!_macs.TryGetValue(deviceIndex, out var mac))
+        if (!_macs.TryGetValue(slot, out var mac))
             return;
         if (KeepsRule.Contains(mac))
             throw new HostNetworkException($"the rule of {mac} cannot be removed");

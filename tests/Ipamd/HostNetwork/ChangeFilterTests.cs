@@ -141,8 +141,7 @@ public sealed class ChangeFilterTests
         new()
         {
             Mac = SecondaryMac.ToString(),
-            DeviceIndex = 1,
-            NetworkCard = 0,
+            Slot = new Slot(0, 1),
             PrimaryAddress = IPAddress.Parse("10.0.0.20"),
             SubnetRange = IPNetwork.Parse("10.0.0.0/24"),
             Mtu = 9001,
@@ -163,7 +162,15 @@ public sealed class ChangeFilterTests
     {
         var wired = new WiredInterfaces();
         wired.Add(Wiring, Secondary);
-        wired.Add(Wiring with { Mac = PrimaryMac.ToString(), DeviceIndex = 0, PrimaryAddress = IPAddress.Parse("10.0.0.10") }, Primary);
+        wired.Add(
+            Wiring with
+            {
+                Mac = PrimaryMac.ToString(),
+                Slot = new Slot(0, 0),
+                PrimaryAddress = IPAddress.Parse("10.0.0.10"),
+            },
+            Primary
+        );
         var filter = new ChangeFilter(wired);
         filter.Synced(State, Observed, Wired);
         return filter;

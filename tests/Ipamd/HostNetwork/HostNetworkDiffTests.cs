@@ -421,7 +421,7 @@ public sealed class HostNetworkDiffTests
         var route = new RouteInfo
         {
             Family = V4,
-            Destination = PodPath.Host(old),
+            Destination = IpRanges.Single(old),
             LinkIndex = Web,
             Scope = RouteScope.Link,
         };
@@ -569,8 +569,7 @@ public sealed class HostNetworkDiffTests
                 new InterfaceWiring
                 {
                     Mac = SecondaryMac.ToString(),
-                    DeviceIndex = 1,
-                    NetworkCard = 0,
+                    Slot = new Slot(0, 1),
                     PrimaryAddress = IPAddress.Parse("10.0.0.20"),
                     SubnetRange = IPNetwork.Parse("10.0.0.0/24"),
                     Mtu = 9001,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
 using System.Net.Sockets;
+using VpcCni.Datapath;
 using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Netlink;
 using Xunit;
@@ -12,8 +13,7 @@ public sealed class InterfaceDiffTests
     private static readonly InterfaceWiring Second = new()
     {
         Mac = "02:00:00:00:00:01",
-        DeviceIndex = 1,
-        NetworkCard = 0,
+        Slot = new Slot(0, 1),
         PrimaryAddress = IPAddress.Parse("10.0.0.20"),
         SubnetRange = IPNetwork.Parse("10.0.0.0/20"),
         Mtu = 9001,
@@ -43,7 +43,7 @@ public sealed class InterfaceDiffTests
     [Fact]
     public void Primary_interface_gets_its_MTU_and_nothing_else()
     {
-        var primary = Second with { DeviceIndex = 0 };
+        var primary = Second with { Slot = new Slot(0, 0) };
         var request = Assert.Single(InterfaceDiff.Compute(primary, State(mtu: 1500, up: true), primary.Families));
         Assert.Contains("mtu 9001", request.Description, StringComparison.Ordinal);
     }
