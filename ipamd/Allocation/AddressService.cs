@@ -328,6 +328,8 @@ internal sealed partial class AddressService(
             GrowthObstacleKind.NotPermitted => "not permitted",
             GrowthObstacleKind.ProvisioningDisabled => "provisioning is disabled",
             GrowthObstacleKind.CloudFailure => "could not grow in time",
+            GrowthObstacleKind.HostNetwork => "the link of a new interface could not be configured",
+            GrowthObstacleKind.Disk => "the checkpoint could not be written",
             GrowthObstacleKind.NoSubnet => "no subnet is available to pods",
             GrowthObstacleKind.EniConfig => "custom networking has no usable ENIConfig for this node",
             _ => throw new InvalidOperationException($"unknown obstacle {kind}"),

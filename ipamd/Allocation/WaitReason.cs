@@ -22,7 +22,7 @@ internal sealed class WaitReason(IpLedger ledger, PendingAddQueue pending, ApiRa
             .OpenIntents()
             .Where(open => open.IsRunning)
             .Select(open => open.Intent)
-            .Where(intent => intent is Intent.AssignBlocks or Intent.AddInterface { IsUndoing: false })
+            .Where(intent => intent.IsAdding)
             .OrderBy(intent => intent.Since)
             .ToArray();
         if (running.Length == 0)
@@ -36,14 +36,14 @@ internal sealed class WaitReason(IpLedger ledger, PendingAddQueue pending, ApiRa
         };
     }
 
-    private static CallKind KindOf(Intent intent) => intent is Intent.AssignBlocks ? CallKind.Assign : CallKind.Mutate;
+    private static CallKind KindOf(Intent intent) => intent.Change is PoolChange.AssignBlocks ? CallKind.Assign : CallKind.Mutate;
 
     private string InFlight(Intent intent)
     {
-        var stage = intent switch
+        var stage = intent.Stage switch
         {
-            Intent.AddInterface { AttachmentId: not null } => "the interface is attached and its link is not configured yet",
-            Intent.AddInterface { Created: not null } => "the cloud has not attached the interface yet",
+            IntentStage.Attached => "the interface is attached and its link is not configured yet",
+            IntentStage.Created => "the cloud has not attached the interface yet",
             _ => "the cloud has not answered yet",
         };
         var elapsed = time.GetUtcNow() - intent.Since;

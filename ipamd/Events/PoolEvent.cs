@@ -143,13 +143,8 @@ internal abstract record PoolEvent(DateTimeOffset At)
     /// <param name="At">When it ended.</param>
     /// <param name="Intent">The intent at its start.</param>
     /// <param name="Took">Time since it began or was resumed.</param>
-    /// <param name="Failure">
-    /// The kind of failure; null for success; <see cref="CloudErrorKind.Unknown"/> when the cloud was not the cause (a kernel error, a stop
-    /// of the daemon).
-    /// </param>
-    /// <param name="Reason">Cause of the failure; empty for success.</param>
-    internal sealed record ChangeEnded(DateTimeOffset At, Intent Intent, TimeSpan Took, CloudErrorKind? Failure, string Reason)
-        : PoolEvent(At);
+    /// <param name="Failure">Why it failed or paused; null for success.</param>
+    internal sealed record ChangeEnded(DateTimeOffset At, Intent Intent, TimeSpan Took, ChangeFailure? Failure) : PoolEvent(At);
 
     /// <summary>The attached interfaces were observed and the ledger updated.</summary>
     internal sealed record Observed(DateTimeOffset At, ObservationChanges Changes, TimeSpan Took) : PoolEvent(At);

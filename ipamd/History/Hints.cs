@@ -38,6 +38,9 @@ internal static class Hints
                     + "be in the node's zone",
             GrowthObstacleKind.NoSubnet =>
                 "tag a subnet of the node's zone with kubernetes.io/role/cni=1, or remove kubernetes.io/role/cni=0 from the node's subnet",
+            GrowthObstacleKind.HostNetwork =>
+                "`ipamd status` shows the last failures; the node's kernel log has the cause when a driver refused the link",
+            GrowthObstacleKind.Disk => "free disk space, or make the folder of the checkpoint writable; the daemon retries by itself",
             GrowthObstacleKind.CloudFailure =>
                 "`ipamd status` shows the last failures; the daemon's log has EC2's code and request id of each",
             _ => throw new InvalidOperationException($"unnamed obstacle {kind}"),

@@ -63,11 +63,11 @@ internal static class PodTimeline
             case PoolEvent.ChangeEnded { Failure: null } ended:
                 yield return new ExplainedStep(at, "growth", $"done in {DurationText.Of(ended.Took)}: {ended.Intent.Description}");
                 break;
-            case PoolEvent.ChangeEnded ended:
+            case PoolEvent.ChangeEnded { Failure: { } failure } ended:
                 yield return new ExplainedStep(
                     at,
                     "growth",
-                    $"failed after {DurationText.Of(ended.Took)}: {ended.Intent.Description}: {ended.Reason}"
+                    $"failed after {DurationText.Of(ended.Took)}: {ended.Intent.Description}: {failure.Reason}"
                 );
                 break;
             case PoolEvent.Checked held:
@@ -141,10 +141,10 @@ internal static class PodTimeline
     private static string Stage(Intent intent) =>
         intent switch
         {
-            Intent.AddInterface { IsUndoing: true } add => $"{add.Created} cannot be used and is deleted",
-            Intent.AddInterface { AttachmentId: { }, Created: { } id } add =>
-                $"{id} is attached as {add.Slot}; the daemon waits for its link",
-            Intent.AddInterface { Created: { } id } => $"{id} is created; it is being attached",
+            { Stage: IntentStage.Undoing } => $"{intent.Created} cannot be used and is deleted",
+            { Stage: IntentStage.Attached, Change: PoolChange.AddInterface add } =>
+                $"{intent.Created} is attached as {add.Slot}; the daemon waits for its link",
+            { Stage: IntentStage.Created } => $"{intent.Created} is created; it is being attached",
             _ => intent.Description,
         };
 

@@ -100,9 +100,9 @@ internal sealed class PoolHistory
 
                     if (ended.Failure is { } failure)
                         RecordFailure_NeedsLock(
-                            $"change {ended.Intent.GetType().Name} {failure}",
+                            $"change {ended.Intent.Change.GetType().Name} {failure.CloudKind?.ToString() ?? failure.GetType().Name}",
                             ended.At,
-                            $"{ended.Intent.Description}: {ended.Reason}"
+                            $"{ended.Intent.Description}: {failure.Reason}"
                         );
                     break;
                 case PoolEvent.AddressesLost { Loss: var loss }:

@@ -65,8 +65,8 @@ internal static class EventReasons
                 return new Occurrence(new EventSubject(pod.Namespace, pod.Name), ReasonOf(failed), failed.Reason);
             case PoolEvent.Planned { Plan.Obstacle: { } obstacle } when ConcernsNode(obstacle.Kind):
                 return new Occurrence(node, ReasonOf(obstacle.Kind), $"the node gets no more addresses for pods: {obstacle.Detail}");
-            case PoolEvent.ChangeEnded { Failure: CloudErrorKind.NotPermitted } ended:
-                return new Occurrence(node, MissingPermissions, ended.Reason);
+            case PoolEvent.ChangeEnded { Failure: { CloudKind: CloudErrorKind.NotPermitted } refused }:
+                return new Occurrence(node, MissingPermissions, refused.Reason);
             case PoolEvent.GroupsChanged { Failure: CloudErrorKind.NotPermitted } groups:
                 return new Occurrence(node, MissingPermissions, groups.Reason);
             case PoolEvent.ObserveFailed { Failure: CloudErrorKind.NotPermitted } observed:
@@ -89,6 +89,8 @@ internal static class EventReasons
             GrowthObstacleKind.NotPermitted => MissingPermissions,
             GrowthObstacleKind.ProvisioningDisabled => "ProvisioningDisabled",
             GrowthObstacleKind.CloudFailure => "CloudUnavailable",
+            GrowthObstacleKind.HostNetwork => "LinkNotConfigured",
+            GrowthObstacleKind.Disk => CheckpointNotWritten,
             GrowthObstacleKind.EniConfig => "ENIConfigUnusable",
             GrowthObstacleKind.NoSubnet => "NoSubnetForPods",
             _ => throw new InvalidOperationException($"unnamed obstacle {kind}"),
@@ -111,6 +113,8 @@ internal static class EventReasons
                 or GrowthObstacleKind.Throttled
                 or GrowthObstacleKind.NotPermitted
                 or GrowthObstacleKind.CloudFailure
+                or GrowthObstacleKind.HostNetwork
+                or GrowthObstacleKind.Disk
                 or GrowthObstacleKind.EniConfig
                 or GrowthObstacleKind.NoSubnet;
 }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
-using VpcCni.Datapath;
 
 namespace VpcCni.Ipamd.Ledger;
 
@@ -17,76 +16,54 @@ internal sealed partial class IpLedger
             return [.. _intents.Values];
     }
 
-    /// <summary>Opens an assignment. Returns null when the interface is unknown, or has an open intent.</summary>
-    public Intent.AssignBlocks? BeginAssign(NetworkInterfaceId id, BlockRequest blocks, DateTimeOffset now)
-    {
-        lock (_lock)
-        {
-            if (!_interfaces.ContainsKey(id) || IsBusy_NeedsLock(id))
-                return null;
-            return Open_NeedsLock(new Intent.AssignBlocks(NextIntent_NeedsLock(), now, id, blocks));
-        }
-    }
-
-    public Intent.AddInterface BeginAdd(
-        string token,
-        string subnetId,
-        IReadOnlyList<string> securityGroupIds,
-        Slot slot,
-        IReadOnlyList<BlockRequest> blocks,
-        DateTimeOffset now
-    )
-    {
-        lock (_lock)
-            return Open_NeedsLock(new Intent.AddInterface(NextIntent_NeedsLock(), now, token, subnetId, securityGroupIds, slot, blocks));
-    }
-
     /// <summary>
-    /// Opens a release and stops assigning from the blocks. Leaves out blocks that came into use since the plan was made. Returns null when
-    /// no block is left, or the interface has an open intent.
+    /// Records a change as begun. What it releases or removes is no longer assigned; blocks that came into use since the plan was made are
+    /// left out. Returns null when the ledger has moved on: the interface is unknown or has an open intent, or nothing is left to release.
     /// </summary>
-    public Intent.ReleaseBlocks? BeginRelease(NetworkInterfaceId id, IReadOnlyList<IPNetwork> blocks, DateTimeOffset now)
+    public Intent? Begin(PoolChange change, string token, DateTimeOffset now)
     {
         lock (_lock)
         {
-            if (!_interfaces.TryGetValue(id, out var entry) || IsBusy_NeedsLock(id))
+            if (change.InterfaceId is { } id && (!_interfaces.ContainsKey(id) || IsBusy_NeedsLock(id)))
                 return null;
-            IPNetwork[] unused =
-            [
-                .. blocks.Where(range =>
-                    entry.Blocks.TryGetValue(range.BaseAddress, out var block) && block.Range == range && block.IsUnused
-                ),
-            ];
-            if (unused.Length == 0)
-                return null;
-            foreach (var range in unused)
-                entry.Blocks[range.BaseAddress].IsReleasing = true;
-            return Open_NeedsLock(new Intent.ReleaseBlocks(NextIntent_NeedsLock(), now, id, unused));
-        }
-    }
-
-    /// <summary>
-    /// Opens the removal of an unused secondary interface and stops assigning from it. Returns null when it is in use, must stay, or has an
-    /// open intent.
-    /// </summary>
-    public Intent.RemoveInterface? BeginRemove(NetworkInterfaceId id, string attachmentId, DateTimeOffset now)
-    {
-        lock (_lock)
-        {
-            if (
-                !_interfaces.TryGetValue(id, out var entry)
-                || entry.Slot.IsPrimary
-                || IsBusy_NeedsLock(id)
-                || entry.Blocks.Values.Any(block => !block.IsUnused)
-            )
-                return null;
-            if (MayHoldOrphans(id, PossibleOrphanCarriers_NeedsLock(now)))
-                return null;
-            entry.IsDraining = true;
-            return Open_NeedsLock(
-                new Intent.RemoveInterface(NextIntent_NeedsLock(), now, id, attachmentId, entry.InterfaceSlot, entry.PrimaryAddress)
+            var begun = change.Match<PoolChange?>(
+                assign => assign,
+                add => add,
+                release => BeginRelease_NeedsLock(release, _interfaces[release.Interface]),
+                remove => BeginRemove_NeedsLock(remove, _interfaces[remove.Interface], now)
             );
+            if (begun is null)
+                return null;
+            var intent = new Intent(NextIntent_NeedsLock(), now, token, begun);
+            _intents.Add(intent.Number, new OpenIntent(intent, IsRunning: true, OutcomeUnknownSince: null));
+            Changed_NeedsLock();
+            return intent;
         }
+    }
+
+    private static PoolChange.ReleaseBlocks? BeginRelease_NeedsLock(PoolChange.ReleaseBlocks release, Interface entry)
+    {
+        IPNetwork[] unused =
+        [
+            .. release.Blocks.Where(range =>
+                entry.Blocks.TryGetValue(range.BaseAddress, out var block) && block.Range == range && block.IsUnused
+            ),
+        ];
+        foreach (var range in unused)
+            entry.Blocks[range.BaseAddress].IsReleasing = true;
+        return unused.Length == 0 ? null : release with { Blocks = unused };
+    }
+
+    private PoolChange.RemoveInterface? BeginRemove_NeedsLock(PoolChange.RemoveInterface remove, Interface entry, DateTimeOffset now)
+    {
+        if (
+            entry.Slot.IsPrimary
+            || entry.Blocks.Values.Any(block => !block.IsUnused)
+            || MayHoldOrphans(entry.Id, PossibleOrphanCarriers_NeedsLock(now))
+        )
+            return null;
+        entry.IsDraining = true;
+        return remove with { Slot = entry.Slot, PrimaryAddress = entry.PrimaryAddress };
     }
 
     /// <summary>Records a completed stage of an addition or a removal.</summary>
@@ -98,26 +75,26 @@ internal sealed partial class IpLedger
                 return;
             _intents[progressed.Number] = open with { Intent = progressed };
             // From here on a late observation must not bring the interface back.
-            if (progressed is Intent.RemoveInterface { IsDetached: true } removal)
-                RemoveDetached_NeedsLock(removal.Interface, now);
+            if (progressed is { Stage: IntentStage.Detached, InterfaceId: { } detached })
+                RemoveDetached_NeedsLock(detached, now);
             Changed_NeedsLock();
         }
     }
 
     /// <summary>Closes an assignment: the blocks are on the interface.</summary>
-    public void CompleteAssign(Intent.AssignBlocks intent, IReadOnlyList<IPNetwork> added, DateTimeOffset now)
+    public void CompleteAssign(Intent intent, IReadOnlyList<IPNetwork> added, DateTimeOffset now)
     {
         lock (_lock)
         {
             Close_NeedsLock(intent);
             // Unknown when someone detached it meanwhile.
-            if (_interfaces.TryGetValue(intent.Interface, out var entry))
+            if (intent.InterfaceId is { } id && _interfaces.TryGetValue(id, out var entry))
                 AddBlocks_NeedsLock(entry, added, now);
         }
     }
 
     /// <summary>Closes an addition: the interface is attached and its link configured.</summary>
-    public void CompleteAdd(Intent.AddInterface intent, InterfaceObservation created, DateTimeOffset now)
+    public void CompleteAdd(Intent intent, InterfaceObservation created, DateTimeOffset now)
     {
         lock (_lock)
         {
@@ -130,14 +107,14 @@ internal sealed partial class IpLedger
     }
 
     /// <summary>Closes a release: the blocks are no longer on the interface.</summary>
-    public void CompleteRelease(Intent.ReleaseBlocks intent, DateTimeOffset now)
+    public void CompleteRelease(Intent intent, DateTimeOffset now)
     {
         lock (_lock)
         {
             Close_NeedsLock(intent);
-            foreach (var range in intent.Blocks)
+            foreach (var range in intent.Change.Releases)
             {
-                if (_interfaces.TryGetValue(intent.Interface, out var entry))
+                if (intent.InterfaceId is { } id && _interfaces.TryGetValue(id, out var entry))
                     RemoveBlock_NeedsLock(entry, range);
                 _recentlyReleased[range] = now;
             }
@@ -145,12 +122,13 @@ internal sealed partial class IpLedger
     }
 
     /// <summary>Closes a removal: the interface is deleted.</summary>
-    public void CompleteRemove(Intent.RemoveInterface intent, DateTimeOffset now)
+    public void CompleteRemove(Intent intent, DateTimeOffset now)
     {
         lock (_lock)
         {
             Close_NeedsLock(intent);
-            RemoveDetached_NeedsLock(intent.Interface, now);
+            if (intent.InterfaceId is { } id)
+                RemoveDetached_NeedsLock(id, now);
         }
     }
 
@@ -160,17 +138,22 @@ internal sealed partial class IpLedger
         lock (_lock)
         {
             Close_NeedsLock(intent);
-            if (intent is Intent.AddInterface { Created: { } created })
+            if (intent.Created is { } created)
                 _recentlyDetached[created] = now;
-            if (intent is Intent.RemoveInterface removal && _interfaces.TryGetValue(removal.Interface, out var draining))
-                draining.IsDraining = false;
-            if (intent is not Intent.ReleaseBlocks release || !_interfaces.TryGetValue(release.Interface, out var entry))
-                return;
-            foreach (var range in release.Blocks)
-            {
-                if (entry.Blocks.TryGetValue(range.BaseAddress, out var block) && block.Range == range)
-                    block.IsReleasing = false;
-            }
+            if (intent.Change.InterfaceId is { } id && _interfaces.TryGetValue(id, out var entry))
+                Keep_NeedsLock(intent.Change, entry);
+        }
+    }
+
+    /// <summary>Assigns again what the change was to release.</summary>
+    private static void Keep_NeedsLock(PoolChange change, Interface entry)
+    {
+        if (change is PoolChange.RemoveInterface)
+            entry.IsDraining = false;
+        foreach (var range in change.Releases)
+        {
+            if (entry.Blocks.TryGetValue(range.BaseAddress, out var block) && block.Range == range)
+                block.IsReleasing = false;
         }
     }
 
@@ -214,13 +197,15 @@ internal sealed partial class IpLedger
     {
         lock (_lock)
         {
-            return intent switch
-            {
-                Intent.ReleaseBlocks release => !release.Blocks.Any(range => _owners.Keys.Any(range.Contains)),
-                Intent.RemoveInterface { IsDetached: false } removal => !_interfaces.TryGetValue(removal.Interface, out var entry)
-                    || entry.Blocks.Values.All(block => block.Assigned == 0),
-                _ => true,
-            };
+            return intent.Change.Match(
+                assign => true,
+                add => true,
+                release => !release.Blocks.Any(range => _owners.Keys.Any(range.Contains)),
+                remove =>
+                    intent.Stage == IntentStage.Detached
+                    || !_interfaces.TryGetValue(remove.Interface, out var entry)
+                    || entry.Blocks.Values.All(block => block.Assigned == 0)
+            );
         }
     }
 
@@ -249,46 +234,59 @@ internal sealed partial class IpLedger
         {
             if (isRunning || unknownSince is not { } since)
                 continue;
+            var age = askedAt - since;
             switch (intent)
             {
-                case Intent.AssignBlocks when askedAt - since >= OutcomeWindow:
+                case { Change: PoolChange.AssignBlocks } when age >= OutcomeWindow:
                     Close_NeedsLock(intent);
                     break;
-                case Intent.ReleaseBlocks release when askedAt - since >= ConsistencyWindow:
-                    Close_NeedsLock(intent);
-                    var present = observed.FirstOrDefault(seen => seen.Id == release.Interface)?.Blocks ?? [];
-                    foreach (var range in release.Blocks)
-                    {
-                        if (!_index.TryGetValue(range, out var known) || known.Interface.Id != release.Interface)
-                            continue;
-                        if (present.Contains(range))
-                            known.Block.IsReleasing = false;
-                        else
-                            RemoveBlock_NeedsLock(known.Interface, range);
-                    }
-
+                case { Change: PoolChange.ReleaseBlocks release } when age >= ConsistencyWindow:
+                    ResolveRelease_NeedsLock(intent, release, observed);
                     break;
-                case Intent.RemoveInterface { IsDetached: false } removal when askedAt - since >= ConsistencyWindow:
-                    if (observed.Any(seen => seen.Id == removal.Interface))
-                    {
-                        Close_NeedsLock(intent);
-                        if (_interfaces.TryGetValue(removal.Interface, out var entry))
-                            entry.IsDraining = false;
-                    }
-                    else
-                    {
-                        // Detached; only the deletion remains.
-                        _intents[removal.Number] = _intents[removal.Number] with
-                        {
-                            Intent = removal with { IsDetached = true },
-                        };
-                        RemoveDetached_NeedsLock(removal.Interface, now);
-                        Changed_NeedsLock();
-                    }
-
+                case { Change: PoolChange.RemoveInterface remove, Stage: IntentStage.Begun } when age >= ConsistencyWindow:
+                    ResolveRemove_NeedsLock(intent, remove, observed, now);
                     break;
             }
         }
+    }
+
+    private void ResolveRelease_NeedsLock(Intent intent, PoolChange.ReleaseBlocks release, IReadOnlyList<InterfaceObservation> observed)
+    {
+        Close_NeedsLock(intent);
+        var present = observed.FirstOrDefault(seen => seen.Id == release.Interface)?.Blocks ?? [];
+        foreach (var range in release.Blocks)
+        {
+            if (!_index.TryGetValue(range, out var known) || known.Interface.Id != release.Interface)
+                continue;
+            if (present.Contains(range))
+                known.Block.IsReleasing = false;
+            else
+                RemoveBlock_NeedsLock(known.Interface, range);
+        }
+    }
+
+    private void ResolveRemove_NeedsLock(
+        Intent intent,
+        PoolChange.RemoveInterface remove,
+        IReadOnlyList<InterfaceObservation> observed,
+        DateTimeOffset now
+    )
+    {
+        if (observed.Any(seen => seen.Id == remove.Interface))
+        {
+            Close_NeedsLock(intent);
+            if (_interfaces.TryGetValue(remove.Interface, out var entry))
+                entry.IsDraining = false;
+            return;
+        }
+
+        // Detached; only the deletion remains.
+        _intents[intent.Number] = _intents[intent.Number] with
+        {
+            Intent = intent with { Stage = IntentStage.Detached },
+        };
+        RemoveDetached_NeedsLock(remove.Interface, now);
+        Changed_NeedsLock();
     }
 
     /// <summary>
@@ -321,14 +319,6 @@ internal sealed partial class IpLedger
     private bool IsBusy_NeedsLock(NetworkInterfaceId id) => _intents.Values.Any(open => open.Intent.InterfaceId == id);
 
     private long NextIntent_NeedsLock() => ++_lastIntent;
-
-    private T Open_NeedsLock<T>(T intent)
-        where T : Intent
-    {
-        _intents.Add(intent.Number, new OpenIntent(intent, IsRunning: true, OutcomeUnknownSince: null));
-        Changed_NeedsLock();
-        return intent;
-    }
 
     private void Close_NeedsLock(Intent intent)
     {

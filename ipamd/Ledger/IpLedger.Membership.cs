@@ -164,10 +164,7 @@ internal sealed partial class IpLedger
         foreach (var seen in observed)
         {
             // Detached by this daemon and still described, or created by it and not finished.
-            if (
-                _recentlyDetached.ContainsKey(seen.Id)
-                || _intents.Values.Any(open => open.Intent is Intent.AddInterface add && add.Created == seen.Id)
-            )
+            if (_recentlyDetached.ContainsKey(seen.Id) || _intents.Values.Any(open => open.Intent.Created == seen.Id))
                 continue;
             if (!_interfaces.TryGetValue(seen.Id, out var known))
             {
@@ -178,7 +175,9 @@ internal sealed partial class IpLedger
 
             isReclassified |= (known.CarriesPods, known.IsExcluded) != (seen.CarriesPods, seen.IsExcluded);
             (known.CarriesPods, known.IsExcluded) = (seen.CarriesPods, seen.IsExcluded);
-            known.IsDraining = _intents.Values.Any(open => open.Intent is Intent.RemoveInterface remove && remove.Interface == seen.Id);
+            known.IsDraining = _intents.Values.Any(open =>
+                open.Intent.Change is PoolChange.RemoveInterface remove && remove.Interface == seen.Id
+            );
             foreach (var range in seen.Blocks)
             {
                 if (_recentlyReleased.ContainsKey(range))
@@ -300,7 +299,7 @@ internal sealed partial class IpLedger
             Assigned = _owners.Keys.Count(range.Contains),
             Cooling = _cooling.Keys.Count(range.Contains),
             IsReleasing = _intents.Values.Any(open =>
-                open.Intent is Intent.ReleaseBlocks release && release.Interface == entry.Id && release.Blocks.Contains(range)
+                open.Intent.Change is PoolChange.ReleaseBlocks release && release.Interface == entry.Id && release.Blocks.Contains(range)
             ),
         };
         entry.Blocks.Add(range.BaseAddress, block);

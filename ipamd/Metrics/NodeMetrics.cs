@@ -230,14 +230,7 @@ internal static class NodeMetrics
 
     /// <summary>Value of the label <c>kind</c> for an intent.</summary>
     public static string KindOf(Intent intent) =>
-        intent switch
-        {
-            Intent.AssignBlocks => "assign_blocks",
-            Intent.AddInterface => "add_interface",
-            Intent.ReleaseBlocks => "release_blocks",
-            Intent.RemoveInterface => "remove_interface",
-            _ => throw new InvalidOperationException($"unnamed intent {intent}"),
-        };
+        intent.Change.Match(_ => "assign_blocks", _ => "add_interface", _ => "release_blocks", _ => "remove_interface");
 
     private static double? ManagedLimit(NodeReading reading) =>
         reading.Pool is { } pool

@@ -60,6 +60,9 @@ internal sealed partial class InterfaceInventory(
         }
     }
 
+    /// <summary>The primary interface's security groups; empty before the first observation.</summary>
+    public IReadOnlyList<string> PrimaryGroups => Primary?.SecurityGroupIds ?? [];
+
     /// <summary>
     /// Whether the MAC address belongs to an interface of the node that this daemon is not changing, so that someone else detaches it when
     /// its link disappears.
@@ -115,12 +118,7 @@ internal sealed partial class InterfaceInventory(
     public async Task<ObservationChanges> ObserveAsync(CancellationToken cancellationToken)
     {
         var askedAt = time.GetUtcNow();
-        var unfinished = ledger
-            .OpenIntents()
-            .Select(open => open.Intent)
-            .OfType<Intent.AddInterface>()
-            .Select(add => add.Created)
-            .ToHashSet();
+        var unfinished = ledger.OpenIntents().Select(open => open.Intent.Created).ToHashSet();
         var attached = (await cloud.DescribeAttachedInterfacesAsync(cancellationToken)).Where(item => item.Slot is not null).ToArray();
         // A node always has a primary interface. An answer without one is not about this node, and applying it would orphan every pod.
         if (!attached.Any(item => item.IsPrimary))
@@ -220,7 +218,7 @@ internal sealed partial class InterfaceInventory(
     /// Adds an interface that this daemon created and attached. Configures its link first, so that no pod gets an address that is not
     /// routed.
     /// </summary>
-    public async Task AdoptAsync(Intent.AddInterface intent, CloudInterface created, CancellationToken cancellationToken)
+    public async Task AdoptAsync(Intent intent, CloudInterface created, CancellationToken cancellationToken)
     {
         await host.EnsureInterfaceAsync(policy.Wiring(created), PoolLimits.LinkDeadline, cancellationToken);
         lock (_lock)

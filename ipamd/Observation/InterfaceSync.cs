@@ -495,7 +495,7 @@ internal sealed partial class InterfaceSync(
         try
         {
             await placement.DescribeAsync(cloud, cancellationToken);
-            supply.Described(placement.Candidates());
+            supply.Described(placement.Candidates(interfaces.PrimaryGroups));
         }
         catch (CloudException exception)
         {

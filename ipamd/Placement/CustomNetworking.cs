@@ -68,20 +68,19 @@ internal sealed class CustomNetworking(EniConfigSource source, NodeIdentity node
         }
     }
 
-    public override IReadOnlyList<SubnetCandidate> Candidates() =>
-        Current() is { Obstacle: null, Subnet: { } subnet } ? [new SubnetCandidate(subnet.Id, subnet.FreeAddresses)] : [];
+    public override IReadOnlyList<SubnetCandidate> Candidates(IReadOnlyList<string> primaryGroups) =>
+        Current() is { Obstacle: null, Subnet: { } subnet, InForce: { } config } && config.SubnetId == subnet.Id
+            ? [new SubnetCandidate(subnet.Id, subnet.FreeAddresses) { SecurityGroupIds = Groups(config, primaryGroups) }]
+            : [];
 
     public override bool IsExcluded(CloudInterface item) => item.IsPrimary || Current().InForce?.SubnetId != item.SubnetId;
 
-    public override IReadOnlyList<string>? GroupsForNew(string subnetId, CloudInterface primary) =>
-        Current() is { Obstacle: null, InForce: { } config } && config.SubnetId == subnetId ? Groups(config, primary) : null;
-
     /// <summary>Interfaces of other subnets are to be removed and keep their groups.</summary>
     public override IReadOnlyList<string>? GroupsFor(CloudInterface item, CloudInterface primary) =>
-        !IsExcluded(item) && Current().InForce is { } config ? Groups(config, primary) : null;
+        !IsExcluded(item) && Current().InForce is { } config ? Groups(config, primary.SecurityGroupIds) : null;
 
-    private static IReadOnlyList<string> Groups(EniConfigState.Present config, CloudInterface primary) =>
-        config.SecurityGroupIds.Count > 0 ? config.SecurityGroupIds : primary.SecurityGroupIds;
+    private static IReadOnlyList<string> Groups(EniConfigState.Present config, IReadOnlyList<string> primaryGroups) =>
+        config.SecurityGroupIds.Count > 0 ? config.SecurityGroupIds : primaryGroups;
 
     /// <summary>The evaluation of the current ENIConfig, which applies at once.</summary>
     private Evaluation Current()

@@ -26,14 +26,12 @@ internal abstract class InterfacePlacement
     /// <exception cref="CloudException">The cloud did not answer; decisions keep their last basis.</exception>
     public abstract Task DescribeAsync(ICloud cloud, CancellationToken cancellationToken);
 
-    /// <summary>Subnets for new interfaces, best first.</summary>
-    public abstract IReadOnlyList<SubnetCandidate> Candidates();
+    /// <summary>Subnets for new interfaces, best first, with the security groups of an interface in each.</summary>
+    /// <param name="primaryGroups">The primary interface's groups; empty before the first observation.</param>
+    public abstract IReadOnlyList<SubnetCandidate> Candidates(IReadOnlyList<string> primaryGroups);
 
     /// <summary>Whether the interface gets no new pods.</summary>
     public abstract bool IsExcluded(CloudInterface item);
-
-    /// <summary>Security groups of a new interface; null when none is created in that subnet.</summary>
-    public abstract IReadOnlyList<string>? GroupsForNew(string subnetId, CloudInterface primary);
 
     /// <summary>Desired security groups of an interface with pods; null when undefined.</summary>
     public abstract IReadOnlyList<string>? GroupsFor(CloudInterface item, CloudInterface primary);

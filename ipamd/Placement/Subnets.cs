@@ -26,7 +26,7 @@ internal sealed class Subnets(bool discover, string? clusterName, string primary
     public override bool IsDescribed => true;
 
     public override GrowthObstacle? Obstacle =>
-        Candidates().Count > 0
+        Candidates().Length > 0
             ? null
             : new(
                 GrowthObstacleKind.NoSubnet,
@@ -39,10 +39,13 @@ internal sealed class Subnets(bool discover, string? clusterName, string primary
         _described = await cloud.DescribeSubnetsAsync(cancellationToken);
 
     /// <summary>
-    /// Most free addresses first. Falls back to the primary interface's subnet when no subnet qualifies and that one is not described: it
-    /// exists, and no tag excludes it.
+    /// Most free addresses first; new interfaces have the groups of the primary one. Falls back to the primary interface's subnet when no
+    /// subnet qualifies and that one is not described: it exists, and no tag excludes it.
     /// </summary>
-    public override IReadOnlyList<SubnetCandidate> Candidates()
+    public override IReadOnlyList<SubnetCandidate> Candidates(IReadOnlyList<string> primaryGroups) =>
+        [.. Candidates().Select(subnet => subnet with { SecurityGroupIds = primaryGroups })];
+
+    private SubnetCandidate[] Candidates()
     {
         if (!discover)
             return [new SubnetCandidate(primarySubnet, _described.FirstOrDefault(subnet => subnet.Id == primarySubnet)?.FreeAddresses)];
@@ -66,9 +69,6 @@ internal sealed class Subnets(bool discover, string? clusterName, string primary
         && _described.FirstOrDefault(subnet => subnet.Id == item.SubnetId) is { } subnet
         && subnet.Tags.TryGetValue(RoleTag, out var role)
         && role == "0";
-
-    /// <summary>New interfaces have the groups of the primary one.</summary>
-    public override IReadOnlyList<string>? GroupsForNew(string subnetId, CloudInterface primary) => primary.SecurityGroupIds;
 
     public override IReadOnlyList<string>? GroupsFor(CloudInterface item, CloudInterface primary) => primary.SecurityGroupIds;
 

@@ -16,6 +16,12 @@ internal enum GrowthObstacleKind
     ProvisioningDisabled,
     CloudFailure,
 
+    /// <summary>The link of a new interface could not be configured.</summary>
+    HostNetwork,
+
+    /// <summary>The checkpoint could not be written, so no change may start.</summary>
+    Disk,
+
     /// <summary>Custom networking: the cluster has no ENIConfig that this node can use.</summary>
     EniConfig,
 

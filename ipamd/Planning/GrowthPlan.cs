@@ -17,7 +17,7 @@ internal sealed class GrowthPlan
     private readonly PoolCounts _counts;
     private readonly DateTimeOffset _now;
     private readonly FamilyCapacity _lead;
-    private readonly List<PoolAction> _actions = [];
+    private readonly List<PoolChange> _changes = [];
     private readonly Dictionary<NetworkInterfaceId, int> _taken = [];
     private readonly Dictionary<string, int> _takenFromSubnet = [];
     private readonly Dictionary<string, int> _prefixesFromSubnet = [];
@@ -32,7 +32,7 @@ internal sealed class GrowthPlan
     {
         (_snapshot, _targets, _counts, _now) = (snapshot, targets, counts, now);
         _lead = snapshot.Capacity.Lead;
-        var adds = snapshot.Ledger.Intents.Select(open => open.Intent).OfType<Intent.AddInterface>().ToArray();
+        var adds = snapshot.Ledger.Intents.Select(open => open.Intent.Change).OfType<PoolChange.AddInterface>().ToArray();
         _busy = [.. snapshot.Ledger.Intents.Select(open => open.Intent.InterfaceId).OfType<NetworkInterfaceId>()];
         Slot[] attached = [.. snapshot.Ledger.Interfaces.Select(item => item.Slot).Where(slot => slot.NetworkCard == 0)];
         _interfaces = attached.Length + adds.Length;
@@ -51,12 +51,12 @@ internal sealed class GrowthPlan
             Obstacle = snapshot.Awaited.Obstacle;
     }
 
-    public IReadOnlyList<PoolAction> Actions => _actions;
+    public IReadOnlyList<PoolChange> Changes => _changes;
 
     /// <summary>Number of missing addresses; zero or negative when none is missing.</summary>
     public int Shortage { get; }
 
-    /// <summary>Number of addresses that <see cref="Actions"/> add.</summary>
+    /// <summary>Number of addresses that <see cref="Changes"/> add.</summary>
     public int Added { get; private set; }
 
     /// <summary>Number of addresses that become available when open intents end or links appear.</summary>
@@ -125,17 +125,17 @@ internal sealed class GrowthPlan
     private bool IsBeyondReach => _snapshot.Waiting.Count > _snapshot.Ledger.Free + _counts.Pending + Added + Deferred;
 
     /// <summary>Whether something is being added, or would be.</summary>
-    private bool HasRoom => _actions.Count > 0 || _counts.Pending > 0 || Deferred > _snapshot.Awaited.Count;
+    private bool HasRoom => _changes.Count > 0 || _counts.Pending > 0 || Deferred > _snapshot.Awaited.Count;
 
     /// <summary>
-    /// Drops all actions. When the node has no room anyway, it reports that instead of throttling, because it outlasts the throttling.
+    /// Drops all changes. When the node has no room anyway, it reports that instead of throttling, because it outlasts the throttling.
     /// </summary>
     private void Stop(GrowthObstacle everything)
     {
         var hasNoRoom = Obstacle is { Until: null, MayEndAnyMoment: false } && !HasRoom;
         if (everything.Kind != GrowthObstacleKind.Throttled || !hasNoRoom)
             Obstacle = everything;
-        _actions.Clear();
+        _changes.Clear();
         (Added, Deferred) = (0, _snapshot.Awaited.Count);
     }
 
@@ -224,7 +224,7 @@ internal sealed class GrowthPlan
                 continue;
             _taken[item.Id] = _taken.GetValueOrDefault(item.Id) + count;
             Take(item.SubnetId, shape, count, isNew: false);
-            _actions.Add(new PoolAction.AssignBlocks(item.Id, item.SubnetId, new BlockRequest(shape, count)));
+            _changes.Add(new PoolChange.AssignBlocks(item.Id, item.SubnetId, new BlockRequest(shape, count)));
             placed += count * shape.Size;
         }
 
@@ -258,7 +258,7 @@ internal sealed class GrowthPlan
             if (subnet is null)
                 break;
             Take(subnet.Id, shape, count, isNew: true);
-            _actions.Add(new PoolAction.AddInterface(slot, subnet.Id, Blocks(new BlockRequest(shape, count))));
+            _changes.Add(new PoolChange.AddInterface(slot, subnet.Id, subnet.SecurityGroupIds, Blocks(new BlockRequest(shape, count))));
             _slots.Add(slot);
             _interfaces++;
             placed += count * shape.Size;
@@ -347,7 +347,7 @@ internal sealed class GrowthPlan
             _refused = obstacle;
     }
 
-    /// <summary>Free places for blocks on an interface; 0 while it has an open intent or an action of this plan.</summary>
+    /// <summary>Free places for blocks on an interface; 0 while it has an open intent or a change in this plan.</summary>
     private int Slots(InterfaceView item) =>
         _busy.Contains(item.Id) || _taken.ContainsKey(item.Id) ? 0 : _lead.BlocksPerInterface - Used(item);
 
@@ -372,13 +372,12 @@ internal sealed class GrowthPlan
         {
             if (!IsExpected(open))
                 continue;
-            slots += open.Intent switch
-            {
-                Intent.AddInterface { IsUndoing: false } add => _lead.BlocksPerInterface - add.Blocks.Sum(Lead),
-                Intent.AssignBlocks assign => Room(assign.Interface) - Lead(assign.Blocks),
-                Intent.ReleaseBlocks release => Room(release.Interface),
-                _ => 0,
-            };
+            slots += open.Intent.Change.Match(
+                assign => Room(assign.Interface) - Lead(assign.Blocks),
+                add => open.Intent.IsAdding ? _lead.BlocksPerInterface - add.Blocks.Sum(Lead) : 0,
+                release => Room(release.Interface),
+                remove => 0
+            );
         }
 
         return slots * _lead.Shape.Size;

@@ -10,14 +10,14 @@ namespace VpcCni.Ipamd.Planning;
 /// </summary>
 internal sealed class PairingPlan
 {
-    private readonly List<PoolAction> _actions = [];
+    private readonly List<PoolChange> _changes = [];
 
     private PairingPlan() { }
 
     /// <summary>No other family.</summary>
     public static readonly PairingPlan None = new() { Supply = int.MaxValue };
 
-    public IReadOnlyList<PoolAction> Actions => _actions;
+    public IReadOnlyList<PoolChange> Changes => _changes;
 
     /// <summary>Number of addresses of the other family that are free, pending or planned; unlimited without dual stack.</summary>
     public int Supply { get; private set; }
@@ -29,7 +29,7 @@ internal sealed class PairingPlan
     /// <param name="counts">The lead family in numbers.</param>
     /// <param name="lead">What is planned for the lead family.</param>
     /// <param name="now">The time now.</param>
-    public static PairingPlan Plan(PoolSnapshot snapshot, PoolCounts counts, IReadOnlyList<PoolAction> lead, DateTimeOffset now)
+    public static PairingPlan Plan(PoolSnapshot snapshot, PoolCounts counts, IReadOnlyList<PoolChange> lead, DateTimeOffset now)
     {
         if (snapshot.Capacity.Other is not { } other)
             return None;
@@ -38,7 +38,7 @@ internal sealed class PairingPlan
             Supply =
                 counts.Usable.Sum(item => item.FreeOf(other.Shape.Family))
                 + PoolCounts.PendingRequests(snapshot, other.Shape.Family, now).Sum(request => request.Addresses)
-                + lead.OfType<PoolAction.AddInterface>()
+                + lead.OfType<PoolChange.AddInterface>()
                     .SelectMany(add => add.Blocks)
                     .Where(request => request.Shape.Family == other.Shape.Family)
                     .Sum(request => request.Addresses),
@@ -46,7 +46,7 @@ internal sealed class PairingPlan
         HashSet<NetworkInterfaceId> busy =
         [
             .. snapshot.Ledger.Intents.Select(open => open.Intent.InterfaceId).OfType<NetworkInterfaceId>(),
-            .. lead.OfType<PoolAction.AssignBlocks>().Select(assign => assign.Interface),
+            .. lead.OfType<PoolChange.AssignBlocks>().Select(assign => assign.Interface),
         ];
         foreach (var item in counts.Usable)
         {
@@ -56,11 +56,11 @@ internal sealed class PairingPlan
                 plan.Pair(snapshot, item, other);
         }
 
-        if (snapshot.Obstacles.Everything is not { } everything || plan._actions.Count == 0)
+        if (snapshot.Obstacles.Everything is not { } everything || plan._changes.Count == 0)
             return plan;
         plan.Obstacle = everything;
-        plan.Supply -= plan._actions.OfType<PoolAction.AssignBlocks>().Sum(assign => assign.Blocks.Addresses);
-        plan._actions.Clear();
+        plan.Supply -= plan._changes.OfType<PoolChange.AssignBlocks>().Sum(assign => assign.Blocks.Addresses);
+        plan._changes.Clear();
         return plan;
     }
 
@@ -125,7 +125,7 @@ internal sealed class PairingPlan
         PoolSnapshot snapshot,
         InterfaceView item,
         FamilyCapacity other,
-        IReadOnlyList<PoolAction> lead,
+        IReadOnlyList<PoolChange> lead,
         DateTimeOffset now
     )
     {
@@ -135,11 +135,11 @@ internal sealed class PairingPlan
         [
             .. snapshot
                 .Ledger.Intents.Where(open => PoolCounts.IsPending(open, now))
-                .Select(open => open.Intent)
-                .OfType<Intent.AssignBlocks>()
+                .Select(open => open.Intent.Change)
+                .OfType<PoolChange.AssignBlocks>()
                 .Where(assign => assign.Interface == item.Id)
                 .Select(assign => assign.Blocks),
-            .. lead.OfType<PoolAction.AssignBlocks>().Where(assign => assign.Interface == item.Id).Select(assign => assign.Blocks),
+            .. lead.OfType<PoolChange.AssignBlocks>().Where(assign => assign.Interface == item.Id).Select(assign => assign.Blocks),
         ];
         int Of(FamilyCapacity family) =>
             coming.Where(request => request.Shape.Family == family.Shape.Family).Sum(request => request.Addresses);
@@ -177,7 +177,7 @@ internal sealed class PairingPlan
         if (count <= 0)
             return;
         var request = new BlockRequest(other.Shape, count);
-        _actions.Add(new PoolAction.AssignBlocks(item.Id, item.SubnetId, request));
+        _changes.Add(new PoolChange.AssignBlocks(item.Id, item.SubnetId, request));
         Supply += request.Addresses;
     }
 

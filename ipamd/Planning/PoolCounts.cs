@@ -76,21 +76,12 @@ internal sealed record PoolCounts
     public static IEnumerable<BlockRequest> PendingRequests(PoolSnapshot snapshot, AddressFamily family, DateTimeOffset now) =>
         snapshot
             .Ledger.Intents.Where(open => IsPending(open, now))
-            .SelectMany(open => RequestsOf(open.Intent))
+            .SelectMany(open => open.Intent.Change.Requests)
             .Where(request => request.Shape.Family == family);
 
     /// <summary>
     /// Whether the change will add blocks. A change with an unknown outcome counts for <see cref="IpLedger.OutcomeWindow"/>.
     /// </summary>
     public static bool IsPending(OpenIntent open, DateTimeOffset now) =>
-        open.Intent is Intent.AssignBlocks or Intent.AddInterface { IsUndoing: false }
-        && (open.IsRunning || open.OutcomeUnknownSince is not { } since || now - since < IpLedger.OutcomeWindow);
-
-    private static IReadOnlyList<BlockRequest> RequestsOf(Intent intent) =>
-        intent switch
-        {
-            Intent.AssignBlocks assign => [assign.Blocks],
-            Intent.AddInterface add => add.Blocks,
-            _ => throw new InvalidOperationException($"{intent} adds no blocks"),
-        };
+        open.Intent.IsAdding && (open.IsRunning || open.OutcomeUnknownSince is not { } since || now - since < IpLedger.OutcomeWindow);
 }

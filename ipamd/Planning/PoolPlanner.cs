@@ -13,11 +13,11 @@ internal static class PoolPlanner
     {
         var counts = PoolCounts.Of(snapshot, now);
         var growth = GrowthPlan.Plan(snapshot, targets, counts, now);
-        var pairing = PairingPlan.Plan(snapshot, counts, growth.Actions, now);
-        var dueAt = Refill.DueAt(snapshot, counts, growth.Actions, now);
-        DateTimeOffset? refillAt = growth.Actions.Count > 0 && dueAt > now ? dueAt : null;
+        var pairing = PairingPlan.Plan(snapshot, counts, growth.Changes, now);
+        var dueAt = Refill.DueAt(snapshot, counts, growth.Changes, now);
+        DateTimeOffset? refillAt = growth.Changes.Count > 0 && dueAt > now ? dueAt : null;
         var shrink =
-            growth.Actions.Count + pairing.Actions.Count > 0 ? ShrinkPlan.None
+            growth.Changes.Count + pairing.Changes.Count > 0 ? ShrinkPlan.None
             : growth.Shortage > 0 ? ShrinkPlan.MakeRoom(snapshot, targets, growth, now)
             : snapshot.Waiting.Count > 0 ? ShrinkPlan.None
             : ShrinkPlan.Plan(snapshot, targets, counts, now);
@@ -27,12 +27,12 @@ internal static class PoolPlanner
         var cooldownEnds = snapshot.Ledger.CooldownEnds;
         return new PoolPlan
         {
-            Actions = [.. refillAt is null ? growth.Actions : [], .. pairing.Actions, .. refillAt is null ? shrink.Actions : []],
+            Changes = [.. refillAt is null ? growth.Changes : [], .. pairing.Changes, .. refillAt is null ? shrink.Changes : []],
             Shortage = Math.Max(growth.Shortage, 0),
             Surplus = shrink.Surplus,
             HasSpareInterface = shrink.HasSpareInterface,
             SurplusReport = shrink.SurplusReport,
-            // Without an obstacle, pending changes and actions cover the whole shortage.
+            // Without an obstacle, pending changes and changes cover the whole shortage.
             Unservable = obstacle is null ? [] : QueueForecast.Unservable(snapshot.Waiting, supply, cooldownEnds),
             Obstacle = obstacle,
             RefillAt = refillAt,

@@ -60,6 +60,9 @@ internal readonly record struct PendingAdd(long Number, DateTimeOffset Deadline)
 /// <param name="FreeAddresses">Free IPv4 addresses as last described; null when never described.</param>
 internal sealed record SubnetCandidate(string Id, int? FreeAddresses)
 {
+    /// <summary>Security groups of an interface in it.</summary>
+    public IReadOnlyList<string> SecurityGroupIds { get; init; } = [];
+
     /// <summary>Whether the subnet has fewer than <see cref="PoolLimits.NearlyExhausted"/> free addresses.</summary>
     public bool IsNearlyExhausted => FreeAddresses < PoolLimits.NearlyExhausted;
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+using VpcCni.Ipamd.Ledger;
 
 namespace VpcCni.Ipamd.Planning;
 
@@ -10,10 +11,10 @@ namespace VpcCni.Ipamd.Planning;
 internal static class Refill
 {
     /// <summary>When the shortage may be covered; not later than <paramref name="now"/> when that is at once.</summary>
-    public static DateTimeOffset DueAt(PoolSnapshot snapshot, PoolCounts counts, IReadOnlyList<PoolAction> actions, DateTimeOffset now)
+    public static DateTimeOffset DueAt(PoolSnapshot snapshot, PoolCounts counts, IReadOnlyList<PoolChange> changes, DateTimeOffset now)
     {
         var recent = snapshot.Ledger.RecentAssignments;
-        if (snapshot.Waiting.Count > 0 || recent.Count == 0 || !actions.All(action => action is PoolAction.AssignBlocks))
+        if (snapshot.Waiting.Count > 0 || recent.Count == 0 || !changes.All(change => change is PoolChange.AssignBlocks))
             return now;
         // Another burst like the last one would empty the pool.
         if (counts.Available < Count(recent, now))

@@ -8,7 +8,7 @@ namespace VpcCni.Ipamd.Planning;
 /// Plans what to release: first blocks and interfaces that do not fit the mode or the subnets, then whole interfaces, then blocks. Never
 /// releases anything in use or in cooldown, never while an ADD is pending, and at most every <see cref="PoolLimits.ReleaseInterval"/>.
 /// </summary>
-internal sealed record ShrinkPlan(IReadOnlyList<PoolAction> Actions, int Surplus, DateTimeOffset? ReplanAt)
+internal sealed record ShrinkPlan(IReadOnlyList<PoolChange> Changes, int Surplus, DateTimeOffset? ReplanAt)
 {
     /// <summary>What exceeds the targets and is still attached; null when nothing does.</summary>
     public SurplusReport? SurplusReport { get; init; }
@@ -41,7 +41,7 @@ internal sealed record ShrinkPlan(IReadOnlyList<PoolAction> Actions, int Surplus
         {
             var removableAt = new Retention(snapshot).RemovableAt(excluded);
             return isLimit || removableAt <= now
-                ? WhenDue(snapshot, [new PoolAction.RemoveInterface(excluded.Id)], surplus: 0, now)
+                ? WhenDue(snapshot, [Remove(excluded)], surplus: 0, now)
                 : new ShrinkPlan([], 0, removableAt);
         }
 
@@ -50,7 +50,7 @@ internal sealed record ShrinkPlan(IReadOnlyList<PoolAction> Actions, int Surplus
         var shape = snapshot.Capacity.Lead.Shape;
         var blocks = shape.CountFor(growth.Shortage - growth.Added - growth.Deferred);
         var release = idle.Where(item => item.IsUsable && snapshot.Obstacles.ObstacleFor(item.SubnetId, shape, isNew: false) is null)
-            .Select(item => new PoolAction.ReleaseBlocks(
+            .Select(item => new PoolChange.ReleaseBlocks(
                 item.Id,
                 [
                     .. item
@@ -59,13 +59,13 @@ internal sealed record ShrinkPlan(IReadOnlyList<PoolAction> Actions, int Surplus
                         .Take(blocks),
                 ]
             ))
-            .MaxBy(action => action.Blocks.Count);
+            .MaxBy(change => change.Blocks.Count);
         return release is { Blocks.Count: > 0 } ? WhenDue(snapshot, [release], surplus: 0, now) : None;
     }
 
     /// <summary>Acts at once, or when releases are allowed again.</summary>
-    private static ShrinkPlan WhenDue(PoolSnapshot snapshot, IReadOnlyList<PoolAction> actions, int surplus, DateTimeOffset now) =>
-        now < snapshot.MayReleaseAt ? new ShrinkPlan([], surplus, snapshot.MayReleaseAt) : new ShrinkPlan(actions, surplus, null);
+    private static ShrinkPlan WhenDue(PoolSnapshot snapshot, IReadOnlyList<PoolChange> changes, int surplus, DateTimeOffset now) =>
+        now < snapshot.MayReleaseAt ? new ShrinkPlan([], surplus, snapshot.MayReleaseAt) : new ShrinkPlan(changes, surplus, null);
 
     public static ShrinkPlan Plan(PoolSnapshot snapshot, PoolTargets targets, PoolCounts counts, DateTimeOffset now)
     {
@@ -73,8 +73,8 @@ internal sealed record ShrinkPlan(IReadOnlyList<PoolAction> Actions, int Surplus
         var plan = new SurplusPlan(snapshot, targets, counts, Idle(snapshot), surplus, now);
         var shrink =
             snapshot.ReleaseObstacle is not null ? new ShrinkPlan([], surplus, null)
-            : plan.Actions.Count == 0 ? new ShrinkPlan([], surplus, plan.NextAt)
-            : WhenDue(snapshot, plan.Actions, surplus, now);
+            : plan.Changes.Count == 0 ? new ShrinkPlan([], surplus, plan.NextAt)
+            : WhenDue(snapshot, plan.Changes, surplus, now);
         return shrink with { HasSpareInterface = plan.HasSpareInterface, SurplusReport = Describe(snapshot, plan, now) };
     }
 
@@ -87,7 +87,7 @@ internal sealed record ShrinkPlan(IReadOnlyList<PoolAction> Actions, int Surplus
             return new SurplusReport(surplus.Addresses, surplus.Interfaces, obstacle, null);
         if (snapshot.Ledger.Intents.Any(open => !open.Intent.IsGrowth))
             return new SurplusReport(surplus.Addresses, surplus.Interfaces, "released step by step, one step is in progress", null);
-        if (surplus.Actions.Count == 0)
+        if (surplus.Changes.Count == 0)
             return new SurplusReport(surplus.Addresses, surplus.Interfaces, surplus.Why, surplus.NextAt);
         return now < snapshot.MayReleaseAt
             ? new SurplusReport(surplus.Addresses, surplus.Interfaces, "released step by step", snapshot.MayReleaseAt)
@@ -114,18 +114,20 @@ internal sealed record ShrinkPlan(IReadOnlyList<PoolAction> Actions, int Surplus
         return counts.Free - Math.Max(warm, 1);
     }
 
+    internal static PoolChange.RemoveInterface Remove(InterfaceView item) => new(item.Id, item.Slot, item.PrimaryAddress);
+
     /// <summary>Releases every unused block that matches.</summary>
-    internal static List<PoolAction> ReleaseAll(InterfaceView[] idle, Func<InterfaceView, BlockView, bool> mayRelease)
+    internal static List<PoolChange> ReleaseAll(InterfaceView[] idle, Func<InterfaceView, BlockView, bool> mayRelease)
     {
-        List<PoolAction> actions = [];
+        List<PoolChange> changes = [];
         foreach (var item in idle)
         {
             IPNetwork[] blocks = [.. item.Blocks.Where(block => block.IsUnused && mayRelease(item, block)).Select(block => block.Range)];
             if (blocks.Length > 0)
-                actions.Add(new PoolAction.ReleaseBlocks(item.Id, blocks));
+                changes.Add(new PoolChange.ReleaseBlocks(item.Id, blocks));
         }
 
-        return actions;
+        return changes;
     }
 
     /// <summary>

@@ -33,8 +33,8 @@ internal sealed class SurplusPlan
         _retention = new Retention(snapshot);
         if (Unneeded(surplus) is { Count: > 0 } unneeded)
         {
-            Actions = unneeded;
-            Addresses = unneeded.OfType<PoolAction.ReleaseBlocks>().Sum(action => action.Blocks.Where(IsLead).Sum(BlockShape.SizeOf));
+            Changes = unneeded;
+            Addresses = unneeded.OfType<PoolChange.ReleaseBlocks>().Sum(change => change.Blocks.Where(IsLead).Sum(BlockShape.SizeOf));
             return;
         }
 
@@ -59,7 +59,7 @@ internal sealed class SurplusPlan
         // One interface at a time: each costs two calls and some seconds, and demand may return meanwhile.
         if (removable.Where(item => _retention.RemovableAt(item) <= now).MaxBy(item => item.Slot) is { } due)
         {
-            Actions = [new PoolAction.RemoveInterface(due.Id)];
+            Changes = [ShrinkPlan.Remove(due)];
             return;
         }
 
@@ -82,7 +82,7 @@ internal sealed class SurplusPlan
             );
     }
 
-    public IReadOnlyList<PoolAction> Actions { get; private set; } = [];
+    public IReadOnlyList<PoolChange> Changes { get; private set; } = [];
 
     /// <summary>When time alone makes the next release due; null when only an event can.</summary>
     public DateTimeOffset? NextAt { get; private set; }
@@ -114,7 +114,7 @@ internal sealed class SurplusPlan
     /// Unused blocks that the mode does not count, blocks of an excluded primary interface, and single addresses that prefixes make
     /// unnecessary.
     /// </summary>
-    private List<PoolAction> Unneeded(int surplus)
+    private List<PoolChange> Unneeded(int surplus)
     {
         // Single addresses are unnecessary when whole prefixes alone are enough.
         var arePrefixesEnough =
@@ -181,6 +181,6 @@ internal sealed class SurplusPlan
                 blocks[item.Id] = [block.Range];
         }
 
-        Actions = [.. blocks.Select(pair => new PoolAction.ReleaseBlocks(pair.Key, pair.Value))];
+        Changes = [.. blocks.Select(pair => new PoolChange.ReleaseBlocks(pair.Key, pair.Value))];
     }
 }

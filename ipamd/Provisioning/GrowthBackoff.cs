@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net.Sockets;
 using VpcCni.Ipamd.Clouds;
+using VpcCni.Ipamd.Events;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Observation;
 using VpcCni.Ipamd.Placement;
@@ -89,11 +90,34 @@ internal sealed class GrowthBackoff(SubnetSupply supply, TimeProvider time, Rand
     /// <param name="subnetId">The subnet of the blocks.</param>
     /// <param name="blocks">The requested blocks.</param>
     /// <param name="describeAgain">Requests an immediate description of the subnets; returns false when none follows.</param>
-    public void Failed(CloudException failure, NetworkInterfaceId? target, string subnetId, BlockRequest blocks, Func<bool> describeAgain)
+    public void Failed(ChangeFailure failure, NetworkInterfaceId? target, string subnetId, BlockRequest blocks, Func<bool> describeAgain)
     {
         lock (_lock)
-            Failed_NeedsLock(failure, target, subnetId, blocks, describeAgain);
+        {
+            switch (failure)
+            {
+                case ChangeFailure.Cloud { Exception: var refusal }:
+                    Failed_NeedsLock(refusal, target, subnetId, blocks, describeAgain);
+                    break;
+                case ChangeFailure.Kernel:
+                    _newInterfaces = NewInterfaces_NeedsLock(GrowthObstacleKind.HostNetwork, failure.Reason);
+                    break;
+                case ChangeFailure.Disk:
+                    _everything = new GrowthObstacle(GrowthObstacleKind.Disk, time.GetUtcNow() + Exponential(), failure.Reason);
+                    break;
+                case ChangeFailure.Superseded or ChangeFailure.Interrupted:
+                    break;
+                default:
+                    throw new InvalidOperationException($"unknown failure {failure}");
+            }
+        }
     }
+
+    /// <summary>
+    /// A new interface costs several calls, including those that undo it: retried at growing intervals. Existing interfaces can still grow.
+    /// </summary>
+    private GrowthObstacle NewInterfaces_NeedsLock(GrowthObstacleKind kind, string detail) =>
+        new(kind, time.GetUtcNow() + Doubled(PoolLimits.FactBackoff, ++_failedInterfaces, PoolLimits.LongestFactBackoff), detail);
 
     private void Failed_NeedsLock(
         CloudException failure,
@@ -164,12 +188,7 @@ internal sealed class GrowthBackoff(SubnetSupply supply, TimeProvider time, Rand
                 _everything = Fact(GrowthObstacleKind.CloudFailure, Exponential());
                 break;
             case var kind when target is null:
-                // A new interface costs several calls, including those that undo it: retried at growing intervals. Existing interfaces can
-                // still grow.
-                _newInterfaces = Fact(
-                    CloudObstacles.KindOf(kind),
-                    Doubled(PoolLimits.FactBackoff, ++_failedInterfaces, PoolLimits.LongestFactBackoff)
-                );
+                _newInterfaces = NewInterfaces_NeedsLock(CloudObstacles.KindOf(kind), failure.Message);
                 break;
             case var kind:
                 _everything = Fact(CloudObstacles.KindOf(kind), Exponential());

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using VpcCni.Ipamd.Clouds;
 using VpcCni.Ipamd.Events;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Ledger.Checkpoint;
@@ -20,29 +19,23 @@ internal sealed partial class IntentJournal(
 )
 {
     /// <summary>Writes a new intent.</summary>
-    /// <exception cref="CloudException">The intent is not durable and was aborted, so the change must not start.</exception>
-    public async Task RecordAsync(Intent intent, CancellationToken cancellationToken)
+    /// <returns>Why it is not durable and was aborted, so that the change must not start; null when it is durable.</returns>
+    public async Task<ChangeFailure.Disk?> RecordAsync(Intent intent, CancellationToken cancellationToken)
     {
         try
         {
             await checkpoint.PersistAsync(cancellationToken);
+            return null;
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
             ledger.Abort(intent, time.GetUtcNow());
-            throw new CloudException(
-                CloudErrorKind.Unknown,
-                "RecordIntent",
-                "CheckpointNotWritten",
-                $"the change is not started because it could not be recorded: {exception.Message}",
-                innerException: exception
-            );
+            return new ChangeFailure.Disk(exception);
         }
     }
 
     /// <summary>Records the next completed stage of a change.</summary>
-    public async Task<T> AdvanceAsync<T>(T progressed, CancellationToken cancellationToken)
-        where T : Intent
+    public async Task<Intent> AdvanceAsync(Intent progressed, CancellationToken cancellationToken)
     {
         ledger.Advance(progressed, time.GetUtcNow());
         await PersistAsync(cancellationToken);

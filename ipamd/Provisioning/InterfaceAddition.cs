@@ -25,26 +25,34 @@ internal sealed partial class InterfaceAddition(
     /// <param name="cancellationToken">Cancels the calls; the intent stays open.</param>
     /// <exception cref="CloudException">The addition failed and was undone, or its intent is still open and is resumed later.</exception>
     /// <exception cref="HostNetworkException">The link could not be configured; the addition was undone.</exception>
-    public async Task ExecuteAsync(Intent.AddInterface intent, bool isRepeated, CancellationToken cancellationToken)
+    public async Task ExecuteAsync(Intent intent, PoolChange.AddInterface add, bool isRepeated, CancellationToken cancellationToken)
     {
-        if (intent.IsUndoing)
+        if (intent.Stage == IntentStage.Undoing)
         {
-            await UndoAsync(intent, cancellationToken);
+            await UndoAsync(intent, add, cancellationToken);
             return;
         }
 
         var started = time.GetTimestamp();
-        if (await CreateAsync(intent, isRepeated, cancellationToken) is not { } created)
+        if (await CreateAsync(intent, add, isRepeated, cancellationToken) is not { } created)
         {
             await journal.AbortAsync(intent, cancellationToken);
             return;
         }
 
-        intent = intent.Created is null ? await journal.AdvanceAsync(intent with { Created = created.Id }, cancellationToken) : intent;
+        if (intent.Created is null)
+            intent = await journal.AdvanceAsync(intent with { Created = created.Id, Stage = IntentStage.Created }, cancellationToken);
         try
         {
-            var attached = await AttachAsync(intent, created, cancellationToken);
-            intent = await journal.AdvanceAsync(intent with { AttachmentId = attached.AttachmentId }, cancellationToken);
+            var attached = await AttachAsync(add, created, cancellationToken);
+            intent = await journal.AdvanceAsync(
+                intent with
+                {
+                    Progress = attached.AttachmentId,
+                    Stage = IntentStage.Attached,
+                },
+                cancellationToken
+            );
             attached = await SetDeleteOnTerminationAsync(attached, cancellationToken);
             await interfaces.AdoptAsync(intent, attached, cancellationToken);
             await journal.PersistAsync(cancellationToken);
@@ -61,7 +69,7 @@ internal sealed partial class InterfaceAddition(
             when (exception is HostNetworkException || (exception is CloudException failure && IsFinal(failure, intent)))
         {
             Log.Undoing(logger, created.Id, exception);
-            await UndoAsync(intent, cancellationToken);
+            await UndoAsync(intent, add, cancellationToken);
             throw;
         }
     }
@@ -70,7 +78,7 @@ internal sealed partial class InterfaceAddition(
     /// Whether the failure makes the interface useless. Not when the cloud is busy or forbids the call for the moment: replacing the
     /// interface would only cost more calls. Nor when it is not found shortly after its creation.
     /// </summary>
-    private bool IsFinal(CloudException failure, Intent.AddInterface intent) =>
+    private bool IsFinal(CloudException failure, Intent intent) =>
         failure.Kind switch
         {
             CloudErrorKind.Transient or CloudErrorKind.Throttled or CloudErrorKind.Disabled => false,
@@ -79,7 +87,12 @@ internal sealed partial class InterfaceAddition(
         };
 
     /// <summary>Returns the interface, created by this or an earlier attempt; null when it was created and no longer exists.</summary>
-    private async Task<CloudInterface?> CreateAsync(Intent.AddInterface intent, bool isRepeated, CancellationToken cancellationToken)
+    private async Task<CloudInterface?> CreateAsync(
+        Intent intent,
+        PoolChange.AddInterface add,
+        bool isRepeated,
+        CancellationToken cancellationToken
+    )
     {
         if (intent.Created is { } known)
         {
@@ -100,7 +113,7 @@ internal sealed partial class InterfaceAddition(
         try
         {
             return await cloud.CreateInterfaceAsync(
-                new CreateInterfaceRequest(intent.Token, intent.At, intent.SubnetId, intent.SecurityGroupIds, intent.Blocks),
+                new CreateInterfaceRequest(intent.Token, intent.At, add.SubnetId, add.SecurityGroupIds, add.Blocks),
                 cancellationToken
             );
         }
@@ -111,14 +124,14 @@ internal sealed partial class InterfaceAddition(
         }
     }
 
-    private async Task<CloudInterface> AttachAsync(Intent.AddInterface intent, CloudInterface created, CancellationToken cancellationToken)
+    private async Task<CloudInterface> AttachAsync(PoolChange.AddInterface add, CloudInterface created, CancellationToken cancellationToken)
     {
         if (created.AttachmentId is not null)
             return created;
         try
         {
-            var attachment = await cloud.AttachInterfaceAsync(created.Id, intent.Slot, cancellationToken);
-            return created with { AttachmentId = attachment, Slot = intent.Slot, State = CloudInterfaceState.InUse };
+            var attachment = await cloud.AttachInterfaceAsync(created.Id, add.Slot, cancellationToken);
+            return created with { AttachmentId = attachment, Slot = add.Slot, State = CloudInterfaceState.InUse };
         }
         catch (CloudException exception) when (InterfaceDetachment.IsOutcomeUnknown(exception) || exception.Kind == CloudErrorKind.Conflict)
         {
@@ -151,21 +164,14 @@ internal sealed partial class InterfaceAddition(
         }
     }
 
-    private async Task UndoAsync(Intent.AddInterface intent, CancellationToken cancellationToken)
+    private async Task UndoAsync(Intent intent, PoolChange.AddInterface add, CancellationToken cancellationToken)
     {
-        if (!intent.IsUndoing)
-            intent = await journal.AdvanceAsync(intent with { IsUndoing = true }, cancellationToken);
+        if (intent.Stage != IntentStage.Undoing)
+            intent = await journal.AdvanceAsync(intent with { Stage = IntentStage.Undoing }, cancellationToken);
         if (intent.Created is { } created)
         {
-            var slot = new InterfaceSlot(created, intent.Slot);
-            // The description shows whether an unanswered attach call took effect.
-            var attached =
-                intent.AttachmentId
-                ?? (await cloud.DescribeAttachedInterfacesAsync(cancellationToken))
-                    .FirstOrDefault(item => item.Id == created)
-                    ?.AttachmentId;
-            if (attached is { } attachment)
-                await detachment.DetachAsync(created, attachment, cancellationToken);
+            var slot = new InterfaceSlot(created, add.Slot);
+            await detachment.DetachAsync(created, intent.Progress, cancellationToken);
             await detachment.DeleteAsync(slot, primaryAddress: null, cancellationToken);
         }
 

@@ -35,8 +35,14 @@ internal sealed partial class InterfaceDetachment(
     /// <summary>Detaches an interface and waits until the cloud reports it as detached, since it cannot be deleted before.</summary>
     /// <exception cref="CloudException">Rejected; or <see cref="CloudErrorKind.Transient"/> when the detachment was, or may have been,
     /// requested and did not complete in time.</exception>
-    public async Task DetachAsync(NetworkInterfaceId id, string attachment, CancellationToken cancellationToken)
+    public async Task DetachAsync(NetworkInterfaceId id, string? knownAttachment, CancellationToken cancellationToken)
     {
+        // The description shows whether an unanswered call took effect.
+        var attachment =
+            knownAttachment
+            ?? (await cloud.DescribeAttachedInterfacesAsync(cancellationToken)).FirstOrDefault(item => item.Id == id)?.AttachmentId;
+        if (attachment is null)
+            return;
         try
         {
             await cloud.DetachInterfaceAsync(id, attachment, cancellationToken);

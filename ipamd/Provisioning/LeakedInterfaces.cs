@@ -132,15 +132,7 @@ internal sealed partial class LeakedInterfaces(
     private bool IsKnown(NetworkInterfaceId id)
     {
         var view = ledger.View(time.GetUtcNow());
-        return view.Interfaces.Any(item => item.Id == id)
-            || view.Intents.Any(open =>
-                open.Intent switch
-                {
-                    Intent.AddInterface add => add.Created == id,
-                    Intent.RemoveInterface remove => remove.Interface == id,
-                    _ => false,
-                }
-            );
+        return view.Interfaces.Any(item => item.Id == id) || view.Intents.Any(open => open.Intent.InterfaceId == id);
     }
 
     private async Task DeleteAsync(CloudInterface leaked, CancellationToken cancellationToken)

@@ -19,8 +19,9 @@ internal sealed record StepOutcome(PoolPlan Plan, LedgerView Ledger, DateTimeOff
 /// <summary>The reconciler's collaborators besides the ledger.</summary>
 internal sealed record ReconcilerParts(
     InterfaceSync Sync,
+    InterfaceInventory Interfaces,
     KernelUsage Usage,
-    PoolActions Actions,
+    ChangeExecution Changes,
     PendingAddQueue Waiting,
     GrowthBackoff Backoff,
     InterfacePlacement Placement,
@@ -46,7 +47,7 @@ internal sealed record ReconcilerRules(
 );
 
 /// <summary>
-/// Plans, and starts the plan's actions. A step never waits: changes run on their own, each raises the signal when it ends, and the next
+/// Plans, and starts the plan's changes. A step never waits: changes run on their own, each raises the signal when it ends, and the next
 /// plan counts those in flight. Keeps the little state between steps: time of the last release, backoff, and when to resume changes with an
 /// unknown outcome.
 /// </summary>
@@ -127,7 +128,8 @@ internal sealed partial class PoolReconciler(
     public bool UsesPrimary => parts.Placement.UsesPrimary;
 
     /// <summary>Subnets for new interfaces, with their last described free addresses less later changes.</summary>
-    public IReadOnlyList<SubnetCandidate> SubnetCandidates => [.. parts.Placement.Candidates().Select(parts.Supply.Correct)];
+    public IReadOnlyList<SubnetCandidate> SubnetCandidates =>
+        [.. parts.Placement.Candidates(parts.Interfaces.PrimaryGroups).Select(parts.Supply.Correct)];
 
     /// <summary>Completes when no change and no observation is in flight.</summary>
     public Task IdleAsync()
@@ -152,7 +154,7 @@ internal sealed partial class PoolReconciler(
             && parts.Sync.RequestSubnets(PoolLimits.SubnetBackoff)
         )
             plan = plan with { Obstacle = exhausted with { MayEndAnyMoment = true } };
-        if (plan.Actions.Count > 0 || plan.Obstacle?.Kind != LastPlan?.Obstacle?.Kind)
+        if (plan.Changes.Count > 0 || plan.Obstacle?.Kind != LastPlan?.Obstacle?.Kind)
             parts.Events.Publish(new PoolEvent.Planned(time.GetUtcNow(), plan));
         LastPlan = plan;
         _shortageSince = plan.Shortage > 0 ? _shortageSince ?? time.GetUtcNow() : null;
@@ -164,8 +166,8 @@ internal sealed partial class PoolReconciler(
         // A sandbox whose DEL was lost may have the addresses that they need.
         if (plan.Obstacle is not null && snapshot.Waiting.Count > 0)
             parts.Sync.RequestKernelCheck();
-        foreach (var action in plan.Actions)
-            Start(RunAsync(action, cancellationToken));
+        foreach (var change in plan.Changes)
+            Start(RunAsync(change, cancellationToken));
         return new StepOutcome(plan, snapshot.Ledger, Earliest(parts.Sync.NextAt, checkAt, resumeAt, groupsAt, plan.ReplanAt));
     }
 
@@ -220,62 +222,65 @@ internal sealed partial class PoolReconciler(
         )?.Detail;
     }
 
-    private async Task RunAsync(PoolAction action, CancellationToken cancellationToken)
+    private async Task RunAsync(PoolChange change, CancellationToken cancellationToken)
     {
-        var (target, subnet, blocks) = action switch
-        {
-            PoolAction.AssignBlocks assign => (assign.Interface, assign.SubnetId, assign.Blocks),
-            PoolAction.AddInterface add => (null, add.SubnetId, add.Blocks[0]),
-            _ => ((NetworkInterfaceId?)null, "", default(BlockRequest)),
-        };
-        var isGrowth = blocks.Count > 0;
-        var failed = false;
-        if (!isGrowth)
+        ChangeFailure? failure = null;
+        if (!change.IsGrowth)
             BlockReleases();
         try
         {
-            await parts.Actions.RunAsync(action, cancellationToken);
-            if (isGrowth)
-                parts.Backoff.Succeeded(target, subnet, blocks);
+            failure = await parts.Changes.RunAsync(change, cancellationToken);
+            Report(change.Description, failure);
+            if (change.IsGrowth)
+                Remember(change, failure);
+            RequestResync(failure);
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
             // The daemon stops; the intent is durable, and the next run resumes it.
         }
-        catch (Exception exception) when (exception is CloudException or HostNetworkException)
-        {
-            var failure =
-                exception as CloudException
-                ?? new CloudException(
-                    CloudErrorKind.Unknown,
-                    "EnsureInterface",
-                    "HostNetwork",
-                    exception.Message,
-                    innerException: exception
-                );
-            Log.ActionFailed(logger, action.Description, failure);
-            failed = true;
-            if (isGrowth)
-                parts.Backoff.Failed(failure, target, subnet, Refused(action, failure) ?? blocks, parts.Sync.RequestSubnetsNow);
-            RequestResync(failure);
-        }
         finally
         {
-            if (!isGrowth)
-                ScheduleNextRelease(failed);
+            if (!change.IsGrowth)
+                ScheduleNextRelease(failure is not null);
             parts.Waiting.Serve();
             parts.Signal.Raise();
         }
     }
 
+    private void Report(string change, ChangeFailure? failure)
+    {
+        if (failure is ChangeFailure.Superseded)
+            Log.Superseded(logger, change, failure.Reason);
+        else if (failure is not null)
+            Log.ChangeFailed(logger, change, failure.Cause);
+    }
+
+    /// <summary>Has the next plans take the outcome of growth into account.</summary>
+    private void Remember(PoolChange change, ChangeFailure? failure)
+    {
+        var (subnet, blocks) = change.Match(
+            assign => (assign.SubnetId, assign.Blocks),
+            add => (add.SubnetId, Refused(add, failure)),
+            release => ("", default),
+            remove => ("", default)
+        );
+        if (failure is null)
+            parts.Backoff.Succeeded(change.InterfaceId, subnet, blocks);
+        else
+            parts.Backoff.Failed(failure, change.InterfaceId, subnet, blocks, parts.Sync.RequestSubnetsNow);
+    }
+
     /// <summary>
-    /// The request of a new interface that the cloud refused; null when that is not known. It is created with blocks of both families in
-    /// dual stack, and the error says which: the other family is IPv6.
+    /// The request of a new interface that failed. It is created with blocks of both families in dual stack, and the error says which the
+    /// cloud refused: the other family is IPv6.
     /// </summary>
-    private static BlockRequest? Refused(PoolAction action, CloudException failure) =>
-        action is PoolAction.AddInterface { Blocks: [_, var other] } && failure.Message.Contains("ipv6", StringComparison.OrdinalIgnoreCase)
+    private static BlockRequest Refused(PoolChange.AddInterface add, ChangeFailure? failure) =>
+        add.Blocks is [_, var other]
+        && failure is ChangeFailure.Cloud
+        && failure.Reason.Contains("ipv6", StringComparison.OrdinalIgnoreCase)
             ? other
-            : null;
+            : add.Blocks[0];
 
     /// <summary>Resumes idle changes. Returns when the next one is due.</summary>
     private DateTimeOffset? ResumeDue(CancellationToken cancellationToken)
@@ -291,7 +296,7 @@ internal sealed partial class PoolReconciler(
         {
             if (isRunning || unknownSince is not { } since)
                 continue;
-            if (intent is Intent.AssignBlocks)
+            if (intent.Change is PoolChange.AssignBlocks)
             {
                 // Not repeatable: an observation resolves it.
                 parts.Sync.RequestAt(since + IpLedger.OutcomeWindow);
@@ -299,7 +304,7 @@ internal sealed partial class PoolReconciler(
             }
 
             // If the call is never answered, a late enough observation resolves it.
-            if (intent is Intent.ReleaseBlocks or Intent.RemoveInterface { IsDetached: false })
+            if (!intent.IsGrowth && intent.Stage != IntentStage.Detached)
                 parts.Sync.RequestAt(since + IpLedger.ConsistencyWindow);
 
             // Changes left by a restart are resumed at once.
@@ -323,17 +328,14 @@ internal sealed partial class PoolReconciler(
     {
         try
         {
-            await parts.Actions.ResumeAsync(intent, cancellationToken);
+            if (await parts.Changes.ResumeAsync(intent, cancellationToken) is not { } failure)
+                return;
+            Log.ResumeFailed(logger, intent.Description, failure.Cause);
+            RequestResync(failure);
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
             // See RunAsync.
-        }
-        catch (Exception exception) when (exception is CloudException or HostNetworkException)
-        {
-            Log.ResumeFailed(logger, intent.Description, exception);
-            if (exception is CloudException failure)
-                RequestResync(failure);
         }
         finally
         {
@@ -346,10 +348,10 @@ internal sealed partial class PoolReconciler(
     /// Requests an observation after failures that show that the ledger may be outdated: refusals based on the cloud's state, and
     /// unanswered calls.
     /// </summary>
-    private void RequestResync(CloudException failure)
+    private void RequestResync(ChangeFailure? failure)
     {
         if (
-            failure.Kind
+            failure?.CloudKind
             is CloudErrorKind.AddressLimit
                 or CloudErrorKind.InterfaceLimit
                 or CloudErrorKind.NotFound
@@ -357,7 +359,7 @@ internal sealed partial class PoolReconciler(
                 or CloudErrorKind.Transient
         )
             parts.Sync.RequestAt(time.GetUtcNow());
-        if (failure.Kind == CloudErrorKind.SubnetExhausted)
+        if (failure?.CloudKind == CloudErrorKind.SubnetExhausted)
             parts.Sync.RequestSubnets(PoolLimits.SubnetInterval);
     }
 
@@ -447,12 +449,15 @@ internal sealed partial class PoolReconciler(
     private static partial class Log
     {
         [LoggerMessage(41, LogLevel.Warning, "a change of the pool failed; the next plan takes it into account")]
-        public static partial void ActionFailed(ILogger logger, string action, Exception exception);
+        public static partial void ChangeFailed(ILogger logger, string change, Exception? exception);
+
+        [LoggerMessage(39, LogLevel.Information, "a change of the pool was dropped; the next plan decides again")]
+        public static partial void Superseded(ILogger logger, string change, string reason);
 
         [LoggerMessage(42, LogLevel.Warning, "the kernel's routes could not be read: addresses in use are checked again later")]
         public static partial void KernelCheckFailed(ILogger logger, Exception exception);
 
         [LoggerMessage(43, LogLevel.Warning, "a change with an unknown outcome could not be completed: retried later")]
-        public static partial void ResumeFailed(ILogger logger, string change, Exception exception);
+        public static partial void ResumeFailed(ILogger logger, string change, Exception? exception);
     }
 }

@@ -157,6 +157,8 @@ internal static class NodeHealth
             GrowthObstacleKind.NotPermitted => HealthReason.MissingPermissions,
             GrowthObstacleKind.ProvisioningDisabled => HealthReason.ProvisioningDisabled,
             GrowthObstacleKind.CloudFailure => HealthReason.CloudUnavailable,
+            GrowthObstacleKind.HostNetwork => HealthReason.HostNetwork,
+            GrowthObstacleKind.Disk => HealthReason.CheckpointNotWritten,
             GrowthObstacleKind.EniConfig => HealthReason.EniConfigUnusable,
             GrowthObstacleKind.NoSubnet => HealthReason.NoSubnetForPods,
             _ => throw new InvalidOperationException($"unnamed obstacle {kind}"),

@@ -123,12 +123,11 @@ internal sealed partial class NodePool
         var journal = new IntentJournal(_parts.Ledger, _parts.Checkpoint, _parts.Events, time, Logger<IntentJournal>());
         // Undoing an addition is part of growth and must not wait for tokens reserved to growth.
         var growing = _parts.Cloud.For(CallPriority.Growth);
-        var actions = new PoolActions(
+        var changes = new ChangeExecution(
             _parts.Cloud,
             _parts.Ledger,
             journal,
             Interfaces,
-            Placement,
             _parts.Usage,
             new InterfaceAddition(growing, journal, Interfaces, Detachment(growing), time, Logger<InterfaceAddition>()),
             Detachment(_parts.Cloud),
@@ -136,15 +135,16 @@ internal sealed partial class NodePool
             _parts.Events,
             time,
             random,
-            Logger<PoolActions>()
+            Logger<ChangeExecution>()
         );
         var groups = new SecurityGroups(_parts.Cloud, Interfaces, _parts.Signal, _parts.Events, time, random, Logger<SecurityGroups>());
         _reconciler = new PoolReconciler(
             _parts.Ledger,
             new ReconcilerParts(
                 Sync,
+                Interfaces,
                 _parts.Usage,
-                actions,
+                changes,
                 _parts.Waiting,
                 Backoff,
                 Placement,

@@ -191,8 +191,9 @@ internal sealed class CheckpointDocument
         [JsonPropertyName("interface")]
         public string? Interface { get; set; }
 
+        /// <summary>Of the cloud's adapter; on EC2 the attachment's id, hence the name.</summary>
         [JsonPropertyName("attachment")]
-        public string? AttachmentId { get; set; }
+        public string? Progress { get; set; }
 
         [JsonPropertyName("deviceIndex")]
         public int DeviceIndex { get; set; }

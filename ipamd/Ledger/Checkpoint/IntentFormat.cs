@@ -14,98 +14,86 @@ internal static class IntentFormat
 
     public static CheckpointDocument.PendingIntent Write(Intent intent)
     {
-        var entry = new CheckpointDocument.PendingIntent { Number = intent.Number, At = CheckpointFormat.ToNanoseconds(intent.At) };
+        var entry = new CheckpointDocument.PendingIntent
+        {
+            Number = intent.Number,
+            At = CheckpointFormat.ToNanoseconds(intent.At),
+            Token = intent.Token.Length > 0 ? intent.Token : null,
+            Interface = intent.InterfaceId?.Value,
+            Progress = intent.Progress,
+            LastStage = intent.Stage is IntentStage.Undoing or IntentStage.Detached,
+            Requests = intent.Change.Requests.Count > 0 ? [.. intent.Change.Requests.Select(ToEntry)] : null,
+            Blocks = intent.Change.Releases.Count > 0 ? [.. intent.Change.Releases.Select(range => range.ToString())] : null,
+        };
         if (intent.Since != intent.At)
             entry.Since = CheckpointFormat.ToNanoseconds(intent.Since);
-        switch (intent)
-        {
-            case Intent.AddInterface add:
-                entry.Kind = AddInterface;
-                (entry.Token, entry.SubnetId, entry.SecurityGroupIds) = (add.Token, add.SubnetId, [.. add.SecurityGroupIds]);
+        entry.Kind = intent.Change.Match(
+            assign =>
+            {
+                entry.SubnetId = assign.SubnetId.Length > 0 ? assign.SubnetId : null;
+                return AssignBlocks;
+            },
+            add =>
+            {
+                (entry.SubnetId, entry.SecurityGroupIds) = (add.SubnetId, [.. add.SecurityGroupIds]);
                 (entry.DeviceIndex, entry.NetworkCard) = (add.Slot.DeviceIndex, add.Slot.NetworkCard);
-                entry.Requests = [.. add.Blocks.Select(ToEntry)];
-                (entry.Interface, entry.AttachmentId, entry.LastStage) = (add.Created?.Value, add.AttachmentId, add.IsUndoing);
-                break;
-            case Intent.AssignBlocks assign:
-                entry.Kind = AssignBlocks;
-                (entry.Interface, entry.Requests) = (assign.Interface.Value, [ToEntry(assign.Blocks)]);
-                break;
-            case Intent.ReleaseBlocks release:
-                entry.Kind = ReleaseBlocks;
-                (entry.Interface, entry.Blocks) = (release.Interface.Value, [.. release.Blocks.Select(range => range.ToString())]);
-                break;
-            case Intent.RemoveInterface remove:
-                entry.Kind = RemoveInterface;
-                (entry.Interface, entry.AttachmentId, entry.LastStage) = (remove.Interface.Value, remove.AttachmentId, remove.IsDetached);
-                (entry.DeviceIndex, entry.NetworkCard, entry.PrimaryAddress) = (
-                    remove.Slot.Slot.DeviceIndex,
-                    remove.Slot.Slot.NetworkCard,
-                    remove.PrimaryAddress.ToString()
-                );
-                break;
-            default:
-                throw new InvalidOperationException($"unknown intent {intent}");
-        }
-
+                return AddInterface;
+            },
+            release => ReleaseBlocks,
+            remove =>
+            {
+                (entry.DeviceIndex, entry.NetworkCard) = (remove.Slot.DeviceIndex, remove.Slot.NetworkCard);
+                entry.PrimaryAddress = remove.PrimaryAddress.ToString();
+                return RemoveInterface;
+            }
+        );
         return entry;
     }
 
     /// <exception cref="CheckpointFormatException">The entry is invalid; the message has the location and the reason.</exception>
-    public static Intent Read(CheckpointDocument.PendingIntent entry, string where) =>
-        entry.Since is { } since
-            ? ReadChange(entry, where) with
-            {
-                Since = CheckpointFormat.FromNanoseconds(since),
-            }
-            : ReadChange(entry, where);
-
-    private static Intent ReadChange(CheckpointDocument.PendingIntent entry, string where)
+    public static Intent Read(CheckpointDocument.PendingIntent entry, string where)
     {
         var at = CheckpointFormat.FromNanoseconds(entry.At);
-        switch (entry.Kind)
+        var change = ReadChange(entry, where);
+        var isAddition = change is PoolChange.AddInterface;
+        return new Intent(entry.Number, at, isAddition ? Required(entry.Token, where, "token") : entry.Token ?? "", change)
         {
-            case AddInterface:
-                return new Intent.AddInterface(
-                    entry.Number,
-                    at,
-                    Required(entry.Token, where, "token"),
-                    Required(entry.SubnetId, where, "subnet"),
-                    entry.SecurityGroupIds ?? [],
-                    new Slot(entry.NetworkCard, entry.DeviceIndex),
-                    Requests(entry, where)
-                )
-                {
-                    Created = string.IsNullOrEmpty(entry.Interface) ? null : new NetworkInterfaceId(entry.Interface),
-                    AttachmentId = entry.AttachmentId,
-                    IsUndoing = entry.LastStage,
-                };
-            case AssignBlocks:
-                return new Intent.AssignBlocks(entry.Number, at, Interface(entry, where), Requests(entry, where)[0]);
-            case ReleaseBlocks:
-                return new Intent.ReleaseBlocks(
-                    entry.Number,
-                    at,
-                    Interface(entry, where),
-                    [.. (entry.Blocks ?? []).Select((range, index) => CheckpointFormat.ParseRange(range, $"{where}.blocks[{index}]"))]
-                );
-            case RemoveInterface:
-                return new Intent.RemoveInterface(
-                    entry.Number,
-                    at,
-                    Interface(entry, where),
-                    Required(entry.AttachmentId, where, "attachment"),
-                    new InterfaceSlot(Interface(entry, where), new Slot(entry.NetworkCard, entry.DeviceIndex)),
-                    CheckpointFormat.ParseAddress(entry.PrimaryAddress, null, $"{where}.primaryAddress")
-                )
-                {
-                    IsDetached = entry.LastStage,
-                };
-            default:
-                throw new CheckpointFormatException(
-                    $"{where}.kind is '{entry.Kind}', expected {AddInterface}, {AssignBlocks}, {ReleaseBlocks} or {RemoveInterface}"
-                );
-        }
+            Since = entry.Since is { } since ? CheckpointFormat.FromNanoseconds(since) : at,
+            Stage =
+                change is PoolChange.RemoveInterface ? (entry.LastStage ? IntentStage.Detached : IntentStage.Begun)
+                : !isAddition ? IntentStage.Begun
+                : entry.LastStage ? IntentStage.Undoing
+                : string.IsNullOrEmpty(entry.Interface) ? IntentStage.Begun
+                : entry.Progress is null ? IntentStage.Created
+                : IntentStage.Attached,
+            Created = isAddition && entry.Interface is { Length: > 0 } created ? new NetworkInterfaceId(created) : null,
+            Progress = entry.Progress,
+        };
     }
+
+    private static PoolChange ReadChange(CheckpointDocument.PendingIntent entry, string where) =>
+        entry.Kind switch
+        {
+            AddInterface => new PoolChange.AddInterface(
+                new Slot(entry.NetworkCard, entry.DeviceIndex),
+                Required(entry.SubnetId, where, "subnet"),
+                entry.SecurityGroupIds ?? [],
+                Requests(entry, where)
+            ),
+            AssignBlocks => new PoolChange.AssignBlocks(Interface(entry, where), entry.SubnetId ?? "", Requests(entry, where)[0]),
+            ReleaseBlocks => new PoolChange.ReleaseBlocks(
+                Interface(entry, where),
+                [.. (entry.Blocks ?? []).Select((range, index) => CheckpointFormat.ParseRange(range, $"{where}.blocks[{index}]"))]
+            ),
+            RemoveInterface => new PoolChange.RemoveInterface(
+                Interface(entry, where),
+                new Slot(entry.NetworkCard, entry.DeviceIndex),
+                CheckpointFormat.ParseAddress(entry.PrimaryAddress, null, $"{where}.primaryAddress")
+            ),
+            _ => throw new CheckpointFormatException(
+                $"{where}.kind is '{entry.Kind}', expected {AddInterface}, {AssignBlocks}, {ReleaseBlocks} or {RemoveInterface}"
+            ),
+        };
 
     private static NetworkInterfaceId Interface(CheckpointDocument.PendingIntent entry, string where) =>
         new(Required(entry.Interface, where, "interface"));

@@ -32,7 +32,7 @@ public sealed class WaitReasonTests
         var refused = Assert.IsType<AddOutcome.NoAddress>(await add);
         Assert.Equal(GrowthObstacleKind.CloudFailure, refused.Kind);
         Assert.Contains(
-            "the cloud has not answered yet: to add an interface with 3 blocks in subnet-1 is in flight since",
+            "the cloud has not answered yet: to add an interface with 3 blocks as device 1 in subnet-1 is in flight since",
             refused.Reason,
             StringComparison.Ordinal
         );
@@ -104,7 +104,7 @@ public sealed class WaitReasonTests
         pool.Waiting = 1;
         pool.Obstacles = GrowthObstacles.None with { Everything = Throttled with { Until = pool.Now.AddSeconds(10) } };
         var plan = pool.Plan();
-        Assert.Equal((0, GrowthObstacleKind.Throttled), (plan.Actions.Count, plan.Obstacle?.Kind));
+        Assert.Equal((0, GrowthObstacleKind.Throttled), (plan.Changes.Count, plan.Obstacle?.Kind));
     }
 
     [Theory]

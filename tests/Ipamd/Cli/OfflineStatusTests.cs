@@ -151,13 +151,11 @@ public sealed class OfflineStatusTests : IDisposable
                     ],
                     Intents =
                     [
-                        new Intent.RemoveInterface(
+                        new Intent(
                             1,
                             Written,
-                            second,
-                            "attach-1",
-                            new InterfaceSlot(second, new Slot(0, 1)),
-                            IPAddress.Parse("10.0.1.4")
+                            "token",
+                            new PoolChange.RemoveInterface(second, new Slot(0, 1), IPAddress.Parse("10.0.1.4"))
                         ),
                     ],
                 }

@@ -89,16 +89,16 @@ public sealed class PoolEventTests
         await pool.StepAsync();
         await pool.AddAsync("a");
         await pool.StepAsync();
-        var planned = Of<PoolEvent.Planned>(pool).SelectMany(item => item.Plan.Actions).ToArray();
-        Assert.Contains(planned, action => action is PoolAction.AddInterface);
-        var began = Assert.Single(Of<PoolEvent.ChangeBegan>(pool), item => item.Intent is Intent.AddInterface);
+        var planned = Of<PoolEvent.Planned>(pool).SelectMany(item => item.Plan.Changes).ToArray();
+        Assert.Contains(planned, action => action is PoolChange.AddInterface);
+        var began = Assert.Single(Of<PoolEvent.ChangeBegan>(pool), item => item.Intent.Change is PoolChange.AddInterface);
         Assert.False(began.IsRepeated);
         var stages = Of<PoolEvent.ChangeAdvanced>(pool)
             .Where(item => item.Intent.Number == began.Intent.Number)
-            .Select(item => (Intent.AddInterface)item.Intent)
+            .Select(item => item.Intent)
             .ToArray();
         Assert.NotNull(stages[0].Created);
-        Assert.NotNull(stages[^1].AttachmentId);
+        Assert.Equal(IntentStage.Attached, stages[^1].Stage);
         var ended = Assert.Single(Of<PoolEvent.ChangeEnded>(pool), item => item.Intent.Number == began.Intent.Number);
         Assert.Null(ended.Failure);
     }
@@ -109,9 +109,9 @@ public sealed class PoolEventTests
         var pool = new PoolHarness(new FakeCloud().WithPrimary());
         pool.Cloud.FailNext("AssignBlocks", CloudErrorKind.NotPermitted);
         await pool.StepAsync();
-        var ended = Of<PoolEvent.ChangeEnded>(pool).First(item => item.Intent is Intent.AssignBlocks);
-        Assert.Equal(CloudErrorKind.NotPermitted, ended.Failure);
-        Assert.NotEmpty(ended.Reason);
+        var ended = Of<PoolEvent.ChangeEnded>(pool).First(item => item.Intent.Change is PoolChange.AssignBlocks);
+        Assert.Equal(CloudErrorKind.NotPermitted, ended.Failure!.CloudKind);
+        Assert.NotEmpty(ended.Failure.Reason);
     }
 
     [Fact]

@@ -120,7 +120,7 @@ internal sealed class PoolHarness
                 continue;
             }
 
-            if (outcome.Plan.Actions.Count == 0 && outcome.NextAt > Time.GetUtcNow())
+            if (outcome.Plan.Changes.Count == 0 && outcome.NextAt > Time.GetUtcNow())
                 return outcome;
         }
 

@@ -104,14 +104,19 @@ public sealed class PoolHistoryTests
     public void Growth_is_recorded_only_with_waiting_pods()
     {
         Served("served");
-        var under = new Intent.AssignBlocks(1, Start, new NetworkInterfaceId("eni-1"), new BlockRequest(Shapes.Ipv4Address, 3));
+        var under = new Intent(
+            1,
+            Start,
+            "token",
+            new PoolChange.AssignBlocks(new NetworkInterfaceId("eni-1"), "subnet-1", new BlockRequest(Shapes.Ipv4Address, 3))
+        );
         _history.Observe(new PoolEvent.ChangeBegan(Start, under, IsRepeated: false));
         _history.Observe(new PoolEvent.AddQueued(Start, Key("waits"), Pod("waits"), 0, Start.AddSeconds(20)));
-        _history.Observe(new PoolEvent.ChangeEnded(Start.AddSeconds(1), under, TimeSpan.FromSeconds(1), null, ""));
+        _history.Observe(new PoolEvent.ChangeEnded(Start.AddSeconds(1), under, TimeSpan.FromSeconds(1), Failure: null));
         _history.Observe(
             new PoolEvent.AddServed(Start.AddSeconds(1), Of("waits"), true, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(1), null)
         );
-        var release = new Intent.ReleaseBlocks(2, Start, new NetworkInterfaceId("eni-1"), []);
+        var release = new Intent(2, Start, "token", new PoolChange.ReleaseBlocks(new NetworkInterfaceId("eni-1"), []));
         _history.Observe(new PoolEvent.ChangeBegan(Start, release, IsRepeated: false));
         Assert.Equal(
             [typeof(PoolEvent.AddQueued), typeof(PoolEvent.ChangeBegan), typeof(PoolEvent.ChangeEnded), typeof(PoolEvent.AddServed)],

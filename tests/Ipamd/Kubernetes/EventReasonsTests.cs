@@ -52,7 +52,7 @@ public sealed class EventReasonsTests
     {
         var plan = new PoolPlan
         {
-            Actions = [],
+            Changes = [],
             Shortage = 1,
             Surplus = 0,
             Unservable = [],

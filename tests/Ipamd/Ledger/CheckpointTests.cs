@@ -21,30 +21,43 @@ public sealed class CheckpointTests
         var at = DateTimeOffset.UnixEpoch.AddDays(20_000);
         Intent[] intents =
         [
-            new Intent.AddInterface(1, at, "token", "subnet-1", ["sg-1", "sg-2"], new Slot(0, 2), [new BlockRequest(Shapes.Ipv4Prefix, 3)])
+            new(1, at, "token", new PoolChange.AddInterface(new Slot(0, 2), "subnet-1", ["sg-1", "sg-2"], [new(Shapes.Ipv4Prefix, 3)]))
             {
                 Created = new NetworkInterfaceId("eni-2"),
-                AttachmentId = "attach-2",
-                IsUndoing = true,
+                Progress = "attach-2",
+                Stage = IntentStage.Undoing,
                 Since = at.AddHours(-2),
             },
-            new Intent.AssignBlocks(2, at, new NetworkInterfaceId("eni-0"), new BlockRequest(Shapes.Ipv4Address, 9)),
-            new Intent.ReleaseBlocks(
+            new(2, at, "t2", new PoolChange.AssignBlocks(new NetworkInterfaceId("eni-0"), "subnet-1", new(Shapes.Ipv4Address, 9))),
+            new(
                 3,
                 at,
-                new NetworkInterfaceId("eni-0"),
-                [System.Net.IPNetwork.Parse("10.0.0.16/28"), System.Net.IPNetwork.Parse("10.0.0.9/32")]
+                "",
+                new PoolChange.ReleaseBlocks(
+                    new NetworkInterfaceId("eni-0"),
+                    [System.Net.IPNetwork.Parse("10.0.0.16/28"), System.Net.IPNetwork.Parse("10.0.0.9/32")]
+                )
             ),
-            new Intent.RemoveInterface(
+            new(
                 4,
                 at,
-                new NetworkInterfaceId("eni-1"),
-                "attach-1",
-                new InterfaceSlot(new NetworkInterfaceId("eni-1"), new Slot(0, 1)),
-                System.Net.IPAddress.Parse("10.0.1.4")
+                "t4",
+                new PoolChange.RemoveInterface(new NetworkInterfaceId("eni-1"), new Slot(0, 1), System.Net.IPAddress.Parse("10.0.1.4"))
             )
             {
-                IsDetached = true,
+                Stage = IntentStage.Detached,
+            },
+            new(5, at, "t5", new PoolChange.AddInterface(new Slot(1, 3), "subnet-1", [], [new(Shapes.Ipv4Address, 1)])),
+            new(6, at, "t6", new PoolChange.AddInterface(new Slot(0, 4), "subnet-1", [], [new(Shapes.Ipv4Address, 1)]))
+            {
+                Created = new NetworkInterfaceId("eni-4"),
+                Stage = IntentStage.Created,
+            },
+            new(7, at, "t7", new PoolChange.AddInterface(new Slot(0, 5), "subnet-1", [], [new(Shapes.Ipv4Address, 1)]))
+            {
+                Created = new NetworkInterfaceId("eni-5"),
+                Progress = "attach-5",
+                Stage = IntentStage.Attached,
             },
         ];
         var record = LedgerRecord.Empty with
@@ -57,7 +70,9 @@ public sealed class CheckpointTests
         var written = CheckpointFormat.Write(record);
         var read = CheckpointFormat.Read(written);
         Assert.Equal(written, CheckpointFormat.Write(read));
-        Assert.Equal(intents.Select(intent => intent.Description), read.Intents.Select(intent => intent.Description));
+        Assert.Equal(intents.Select(Facts), read.Intents.Select(Facts));
+        static object Facts(Intent intent) =>
+            (intent.Number, intent.At, intent.Since, intent.Token, intent.Stage, intent.Created, intent.Progress, intent.Description);
         Assert.Equal((record.WrittenAt, 1, 1), (read.WrittenAt, read.RecentlyReleased.Count, read.RecentlyDetached.Count));
 
         var foreign = CheckpointFormat.Read(
@@ -65,7 +80,7 @@ public sealed class CheckpointTests
                 System.Text.Encoding.UTF8.GetString(written).Replace("assignBlocks", "borrowBlocks", StringComparison.Ordinal)
             )
         );
-        Assert.Equal(3, foreign.Intents.Count);
+        Assert.Equal(6, foreign.Intents.Count);
         Assert.Contains("borrowBlocks", Assert.Single(foreign.UnreadableIntents), StringComparison.Ordinal);
     }
 
@@ -85,10 +100,10 @@ public sealed class CheckpointTests
 
         var record = CheckpointFormat.Read(Encoding.UTF8.GetBytes(earlier));
 
-        var add = Assert.IsType<Intent.AddInterface>(record.Intents[0]);
+        var add = Assert.IsType<PoolChange.AddInterface>(record.Intents[0].Change);
         Assert.Equal(new Slot(0, 2), add.Slot);
         Assert.Equal([new BlockRequest(Shapes.Ipv4Prefix, 3)], add.Blocks);
-        Assert.Equal(new BlockRequest(Shapes.Ipv6Address, 4), Assert.IsType<Intent.AssignBlocks>(record.Intents[1]).Blocks);
+        Assert.Equal(new BlockRequest(Shapes.Ipv6Address, 4), Assert.Single(record.Intents[1].Change.Requests));
         Assert.Contains("Ipv9", Assert.Single(record.UnreadableIntents));
         Assert.Equal(new Slot(0, 1), Assert.Single(record.Attachments).Interfaces[0].Slot!.Value.Slot);
     }

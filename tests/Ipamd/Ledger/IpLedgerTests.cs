@@ -2,6 +2,7 @@
 using System.Net;
 using VpcCni.Datapath;
 using VpcCni.Ipamd.Ledger;
+using VpcCni.Ipamd.Tests.Harness;
 using VpcCni.Netlink;
 using Xunit;
 
@@ -176,11 +177,7 @@ public sealed class IpLedgerTests
             [IPNetwork.Parse("10.0.0.10/32")],
             Start
         );
-        _ledger.CompleteAdd(
-            _ledger.BeginAdd("token", "subnet-1", [], new Slot(0, 1), [Addresses(1)], Start),
-            Secondary(1, "10.0.1.10/32"),
-            Start
-        );
+        _ledger.CompleteAdd(_ledger.BeginAdd(new Slot(0, 1), [Addresses(1)], Start), Secondary(1, "10.0.1.10/32"), Start);
         Assert.False(_ledger.Observe([Primary()], Start.AddSeconds(59)).Any);
         Assert.Equal(2, _ledger.View(Start.AddSeconds(59)).Total);
         Assert.True(_ledger.Observe([Primary()], Start.AddSeconds(60)).Any);
@@ -212,7 +209,7 @@ public sealed class IpLedgerTests
             [IPNetwork.Parse("10.0.0.10/32"), IPNetwork.Parse("10.0.0.11/32"), IPNetwork.Parse("10.0.0.12/32")],
             Start
         )!;
-        Assert.Equal([IPNetwork.Parse("10.0.0.12/32")], accepted.Blocks);
+        Assert.Equal([IPNetwork.Parse("10.0.0.12/32")], accepted.Change.Releases);
         Assert.IsType<AssignOutcome.NoAddress>(_ledger.Assign(Key("c"), default, "", Start));
         _ledger.Abort(accepted, Start);
         Assert.Equal("10.0.0.12", AddressOf(Add("c")));
@@ -224,9 +221,9 @@ public sealed class IpLedgerTests
         Observe(Primary("10.0.0.10/32"), Secondary(1, "10.0.1.10/32"), Secondary(2, "10.0.2.10/32"));
         Add("a");
         Add("b");
-        Assert.Null(_ledger.BeginRemove(new NetworkInterfaceId("eni-0"), "attach-0", Start));
-        Assert.Null(_ledger.BeginRemove(new NetworkInterfaceId("eni-1"), "attach-1", Start));
-        var removal = Assert.IsType<Intent.RemoveInterface>(_ledger.BeginRemove(new NetworkInterfaceId("eni-2"), "attach-2", Start));
+        Assert.Null(_ledger.BeginRemove(new NetworkInterfaceId("eni-0"), Start));
+        Assert.Null(_ledger.BeginRemove(new NetworkInterfaceId("eni-1"), Start));
+        var removal = _ledger.BeginRemove(new NetworkInterfaceId("eni-2"), Start)!;
         Assert.IsType<AssignOutcome.NoAddress>(_ledger.Assign(Key("c"), default, "", Start));
         _ledger.Abort(removal, Start);
         Assert.Equal("10.0.2.10", AddressOf(Add("c")));
@@ -330,7 +327,7 @@ public sealed class IpLedgerTests
     public void Removal_with_unknown_outcome_is_resolved_by_a_late_observation(bool isAttached)
     {
         Observe(Primary(), Secondary(1, "10.0.1.10/32"));
-        var removal = _ledger.BeginRemove(new NetworkInterfaceId("eni-1"), "attach-1", Start)!;
+        var removal = _ledger.BeginRemove(new NetworkInterfaceId("eni-1"), Start)!;
         _ledger.Pause(removal, isOutcomeUnknown: true, Start);
         _ledger.Observe(
             isAttached ? [Primary(), Secondary(1, "10.0.1.10/32")] : [Primary()],
@@ -344,7 +341,7 @@ public sealed class IpLedgerTests
         }
 
         // Only the deletion remains.
-        Assert.True(Assert.IsType<Intent.RemoveInterface>(Assert.Single(_ledger.View(Start).Intents).Intent).IsDetached);
+        Assert.Equal(IntentStage.Detached, Assert.Single(_ledger.View(Start).Intents).Intent.Stage);
         Assert.Single(_ledger.View(Start).Interfaces);
     }
 
@@ -354,12 +351,12 @@ public sealed class IpLedgerTests
         Observe(Primary(), Secondary(1, "10.0.1.10/32"), Secondary(2, "10.0.2.10/32"));
         Add("a");
         _ledger.Observe([Primary(), Secondary(1), Secondary(2, "10.0.2.10/32")], Start.AddSeconds(61));
-        Assert.Null(_ledger.BeginRemove(new NetworkInterfaceId("eni-1"), "attach-1", Start.AddSeconds(61)));
+        Assert.Null(_ledger.BeginRemove(new NetworkInterfaceId("eni-1"), Start.AddSeconds(61)));
         Assert.True(_ledger.View(Start.AddSeconds(61)).Interfaces[1].MayHoldOrphans);
         Assert.False(_ledger.View(Start.AddSeconds(61) + IpLedger.OrphanWindow).Interfaces[1].MayHoldOrphans);
-        Assert.NotNull(_ledger.BeginRemove(new NetworkInterfaceId("eni-2"), "attach-2", Start.AddSeconds(61)));
+        Assert.NotNull(_ledger.BeginRemove(new NetworkInterfaceId("eni-2"), Start.AddSeconds(61)));
         _ledger.Release(Key("a"), Start.AddSeconds(61));
-        Assert.NotNull(_ledger.BeginRemove(new NetworkInterfaceId("eni-1"), "attach-1", Start.AddSeconds(61)));
+        Assert.NotNull(_ledger.BeginRemove(new NetworkInterfaceId("eni-1"), Start.AddSeconds(61)));
     }
 
     [Fact]
@@ -440,15 +437,15 @@ public sealed class IpLedgerTests
         Assert.NotNull(_ledger.BeginAssign(id, Addresses(1), Start));
         Assert.Null(_ledger.BeginAssign(id, Addresses(1), Start));
         Assert.Null(_ledger.BeginRelease(id, [IPNetwork.Parse("10.0.1.10/32")], Start));
-        Assert.Null(_ledger.BeginRemove(id, "attach-1", Start));
+        Assert.Null(_ledger.BeginRemove(id, Start));
     }
 
     [Fact]
     public void Detached_interface_does_not_return_with_a_late_observation()
     {
         Observe(Primary(), Secondary(1, "10.0.1.10/32"));
-        var removal = _ledger.BeginRemove(new NetworkInterfaceId("eni-1"), "attach-1", Start)!;
-        _ledger.Advance(removal with { IsDetached = true }, Start);
+        var removal = _ledger.BeginRemove(new NetworkInterfaceId("eni-1"), Start)!;
+        _ledger.Advance(removal with { Stage = IntentStage.Detached }, Start);
         Observe(Primary(), Secondary(1, "10.0.1.10/32"));
         Assert.Single(_ledger.View(Start).Interfaces);
         _ledger.CompleteRemove(removal, Start);

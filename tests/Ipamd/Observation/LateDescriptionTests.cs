@@ -116,7 +116,10 @@ public sealed class LateDescriptionTests
             };
         pool.Ledger.Observe([Interface(0, isExcluded: true), Interface(1, isExcluded: true)], pool.Now);
         pool.Waiting = 1;
-        Assert.Equal(new PoolAction.RemoveInterface(new NetworkInterfaceId("eni-1")), Assert.Single(pool.Plan().Actions));
+        Assert.Equal(
+            new NetworkInterfaceId("eni-1"),
+            Assert.IsType<PoolChange.RemoveInterface>(Assert.Single(pool.Plan().Changes)).Interface
+        );
     }
 
     [Fact]

@@ -125,7 +125,7 @@ public sealed class CustomNetworkingPoolTests
         pool.Cloud.FailNext("AttachInterface", CloudErrorKind.Throttled);
         pool.Reconciler.Step(CancellationToken.None);
         await pool.Reconciler.IdleAsync();
-        Assert.Contains(pool.Ledger.OpenIntents(), open => open.Intent is Intent.AddInterface { SubnetId: "subnet-pods" });
+        Assert.Contains(pool.Ledger.OpenIntents(), open => open.Intent.Change is PoolChange.AddInterface { SubnetId: "subnet-pods" });
 
         SetEniConfig(pool, "subnet-other");
         var add = pool.AddAsync("new");

@@ -30,7 +30,7 @@ public sealed class CustomNetworkingTests
             ("the ENIConfig of this node is not known: the Kubernetes API has not answered yet", true),
             (custom.Obstacle!.Detail, custom.Obstacle.MayEndAnyMoment)
         );
-        Assert.Empty(custom.Candidates());
+        Assert.Empty(custom.Candidates(["sg-1"]));
         Assert.All(["subnet-1", "subnet-pods"], subnet => Assert.True(custom.IsExcluded(Interface(subnet))));
     }
 
@@ -41,7 +41,7 @@ public sealed class CustomNetworkingTests
         Set("subnet-pods");
         Assert.Equal((false, true), (custom.IsExcluded(Interface("subnet-pods")), custom.IsExcluded(Interface("subnet-1"))));
         Assert.Equal((true, false), (custom.Obstacle!.MayEndAnyMoment, custom.IsDescribed));
-        Assert.Null(custom.GroupsForNew("subnet-pods", Primary));
+        Assert.Empty(custom.Candidates(["sg-1"]));
     }
 
     [Fact]
@@ -51,9 +51,9 @@ public sealed class CustomNetworkingTests
         Set("subnet-pods", "sg-pods");
         await custom.DescribeAsync(_cloud, None);
         Assert.Null(custom.Obstacle);
-        Assert.Equal([new SubnetCandidate("subnet-pods", 200)], custom.Candidates());
-        Assert.Equal(["sg-pods"], custom.GroupsForNew("subnet-pods", Primary)!);
-        Assert.Null(custom.GroupsForNew("subnet-1", Primary));
+        var candidate = Assert.Single(custom.Candidates(["sg-1"]));
+        Assert.Equal(("subnet-pods", 200), (candidate.Id, candidate.FreeAddresses));
+        Assert.Equal(["sg-pods"], candidate.SecurityGroupIds);
         Assert.True(custom.IsExcluded(Interface("subnet-pods") with { Slot = Slot.Primary }));
     }
 
@@ -63,7 +63,7 @@ public sealed class CustomNetworkingTests
         var custom = Custom();
         Set("subnet-pods");
         await custom.DescribeAsync(_cloud, None);
-        Assert.Equal(["sg-1"], custom.GroupsForNew("subnet-pods", Primary)!);
+        Assert.Equal(["sg-1"], Assert.Single(custom.Candidates(["sg-1"])).SecurityGroupIds);
         Assert.Equal(["sg-1"], custom.GroupsFor(Interface("subnet-pods"), Primary)!);
         Assert.Null(custom.GroupsFor(Interface("subnet-other"), Primary));
     }
@@ -85,7 +85,7 @@ public sealed class CustomNetworkingTests
         );
         Assert.Equal((false, true), (custom.IsExcluded(Interface("subnet-pods")), custom.IsExcluded(Interface(subnet))));
         Assert.Equal(["sg-pods"], custom.GroupsFor(Interface("subnet-pods"), Primary)!);
-        Assert.Empty(custom.Candidates());
+        Assert.Empty(custom.Candidates(["sg-1"]));
     }
 
     [Fact]
@@ -108,7 +108,7 @@ public sealed class CustomNetworkingTests
         _source.Set(new EniConfigState.Missing("pods", "it does not exist"));
         Assert.Equal(("ENIConfig 'pods': it does not exist", false), (custom.Obstacle!.Detail, custom.Obstacle.MayEndAnyMoment));
         Assert.False(custom.IsExcluded(Interface("subnet-pods")));
-        Assert.Null(custom.GroupsForNew("subnet-pods", Primary));
+        Assert.Empty(custom.Candidates(["sg-1"]));
     }
 
     [Fact]
@@ -147,7 +147,7 @@ public sealed class CustomNetworkingTests
         await custom.DescribeAsync(_cloud, None);
         Set("subnet-pods", "sg-b");
         Assert.Equal((null, true), (custom.Obstacle, custom.IsDescribed));
-        Assert.Equal(["sg-b"], custom.GroupsForNew("subnet-pods", Primary)!);
+        Assert.Equal(["sg-b"], Assert.Single(custom.Candidates(["sg-1"])).SecurityGroupIds);
     }
 
     [Fact]
@@ -161,7 +161,7 @@ public sealed class CustomNetworkingTests
         _cloud.Gate.SetResult();
         await looking;
         Assert.Equal((false, true), (custom.IsDescribed, custom.IsExcluded(Interface("subnet-pods"))));
-        Assert.Empty(custom.Candidates());
+        Assert.Empty(custom.Candidates(["sg-1"]));
     }
 
     [Fact]

@@ -2,6 +2,7 @@
 using System.Net.Sockets;
 using VpcCni.Ipamd.Allocation;
 using VpcCni.Ipamd.Clouds;
+using VpcCni.Ipamd.Events;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Placement;
 using VpcCni.Ipamd.Planning;
@@ -119,7 +120,7 @@ public sealed class NearlyFullSubnetTests
     {
         var time = new VpcCni.Tests.Shared.ManualTimeProvider();
         var backoff = new GrowthBackoff(new SubnetSupply(time), time, new Random(1));
-        backoff.Failed(Full(), target: null, Subnet, new BlockRequest(Shapes.Ipv4Address, 9), () => false);
+        backoff.Failed(new ChangeFailure.Cloud(Full()), target: null, Subnet, new BlockRequest(Shapes.Ipv4Address, 9), () => false);
         var view = backoff.View();
         Assert.Equal(5, view.Subnets[(Subnet, IpFamily.V4)].AddressesAtOnce);
         Assert.Null(view.ObstacleFor(Subnet, Shapes.Ipv4Address, isNew: true));
@@ -132,9 +133,9 @@ public sealed class NearlyFullSubnetTests
         var time = new VpcCni.Tests.Shared.ManualTimeProvider();
         var backoff = new GrowthBackoff(new SubnetSupply(time), time, new Random(1));
         var eni = new NetworkInterfaceId("eni-1");
-        backoff.Failed(Full(), eni, Subnet, new BlockRequest(Shapes.Ipv4Prefix, 3), () => false);
+        backoff.Failed(new ChangeFailure.Cloud(Full()), eni, Subnet, new BlockRequest(Shapes.Ipv4Prefix, 3), () => false);
         Assert.Null(backoff.View().ObstacleFor(Subnet, Shapes.Ipv4Prefix, isNew: false));
-        backoff.Failed(Full(), eni, Subnet, new BlockRequest(Shapes.Ipv4Prefix, 1), () => false);
+        backoff.Failed(new ChangeFailure.Cloud(Full()), eni, Subnet, new BlockRequest(Shapes.Ipv4Prefix, 1), () => false);
         Assert.NotNull(backoff.View().ObstacleFor(Subnet, Shapes.Ipv4Prefix, isNew: false));
         Assert.Null(backoff.View().ObstacleFor(Subnet, Shapes.Ipv4Address, isNew: false));
     }
@@ -159,7 +160,7 @@ public sealed class NearlyFullSubnetTests
             },
         };
         var plan = pool.Plan();
-        Assert.Equal(new BlockRequest(Shapes.Ipv4Prefix, 2), Assert.IsType<PoolAction.AssignBlocks>(Assert.Single(plan.Actions)).Blocks);
+        Assert.Equal(new BlockRequest(Shapes.Ipv4Prefix, 2), Assert.IsType<PoolChange.AssignBlocks>(Assert.Single(plan.Changes)).Blocks);
     }
 
     [Fact]

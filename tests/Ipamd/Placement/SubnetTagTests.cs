@@ -25,7 +25,7 @@ public sealed class SubnetTagTests
         var subnets = await DescribedAsync(own, other);
         Assert.Equal(
             candidates.Split(' ', StringSplitOptions.RemoveEmptyEntries),
-            subnets.Candidates().Select(candidate => candidate.Id == "subnet-1" ? "own" : candidate.Id)
+            subnets.Candidates([]).Select(candidate => candidate.Id == "subnet-1" ? "own" : candidate.Id)
         );
         Assert.Equal(own == "0", subnets.IsExcluded(new FakeCloud().WithPrimary(1).Interfaces[0]));
         Assert.Equal(candidates.Length == 0 ? GrowthObstacleKind.NoSubnet : null, subnets.Obstacle?.Kind);
@@ -35,7 +35,7 @@ public sealed class SubnetTagTests
     public void Subnet_of_the_node_is_used_until_subnets_have_been_described()
     {
         var subnets = new Subnets(discover: true, clusterName: null, "subnet-1");
-        Assert.Equal(["subnet-1"], subnets.Candidates().Select(candidate => candidate.Id));
+        Assert.Equal(["subnet-1"], subnets.Candidates([]).Select(candidate => candidate.Id));
         Assert.False(subnets.IsExcluded(new FakeCloud().WithPrimary(1).Interfaces[0]));
         Assert.Null(subnets.Obstacle);
     }
@@ -51,7 +51,7 @@ public sealed class SubnetTagTests
             cloud.WithTag("other", Subnets.RoleTag, other);
         var subnets = new Subnets(discover: true, clusterName: "prod", "subnet-own");
         await subnets.DescribeAsync(cloud, CancellationToken.None);
-        Assert.Equal([candidate], subnets.Candidates().Select(item => item.Id));
+        Assert.Equal([candidate], subnets.Candidates([]).Select(item => item.Id));
         Assert.Null(subnets.Obstacle);
     }
 

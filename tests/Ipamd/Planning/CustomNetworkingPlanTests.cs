@@ -147,8 +147,8 @@ public sealed class CustomNetworkingPlanTests
         };
         pool.NoPlace = NoPlace;
         pool.Waiting = 17;
-        var action = Assert.IsType<PoolAction.AssignBlocks>(Assert.Single(pool.Plan().Actions));
-        Assert.Equal(new BlockRequest(Shapes.Ipv4Address, 2), action.Blocks);
+        var change = Assert.IsType<PoolChange.AssignBlocks>(Assert.Single(pool.Plan().Changes));
+        Assert.Equal(new BlockRequest(Shapes.Ipv4Address, 2), change.Blocks);
     }
 
     [Fact]
@@ -210,13 +210,13 @@ public sealed class CustomNetworkingPlanTests
                 pool.Settle(plan =>
                 {
                     var view = pool.View;
-                    foreach (var assign in plan.Actions.OfType<PoolAction.AssignBlocks>())
+                    foreach (var assign in plan.Changes.OfType<PoolChange.AssignBlocks>())
                         Assert.True(view.Interfaces.Single(item => item.Id == assign.Interface).IsUsable, $"seed {seed}");
                     if (pool.NoPlace is null)
                         return;
                     Assert.True(
-                        plan.Actions.All(action => action is PoolAction.AssignBlocks),
-                        $"seed {seed}: {string.Join(", ", plan.Actions)} without placement"
+                        plan.Changes.All(change => change is PoolChange.AssignBlocks),
+                        $"seed {seed}: {string.Join(", ", plan.Changes)} without placement"
                     );
                 });
             }

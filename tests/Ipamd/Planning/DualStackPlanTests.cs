@@ -46,7 +46,7 @@ public sealed class DualStackPlanTests
         pool.Settle();
         pool.Now += TimeSpan.FromHours(1);
 
-        Assert.Empty(pool.Plan().Actions);
+        Assert.Empty(pool.Plan().Changes);
         Assert.Single(pool.View.Interfaces[0].Blocks);
     }
 
@@ -189,7 +189,7 @@ public sealed class DualStackPlanTests
 
         var plan = pool.Plan();
 
-        Assert.Empty(plan.Actions);
+        Assert.Empty(plan.Changes);
         Assert.Single(plan.Unservable);
         Assert.Equal("no IPv6", plan.Obstacle!.Detail);
     }
@@ -203,7 +203,7 @@ public sealed class DualStackPlanTests
 
         var plan = pool.Plan();
 
-        Assert.IsType<PoolAction.AssignBlocks>(Assert.Single(plan.Actions));
+        Assert.IsType<PoolChange.AssignBlocks>(Assert.Single(plan.Changes));
         Assert.Empty(plan.Unservable);
     }
 
@@ -219,7 +219,7 @@ public sealed class DualStackPlanTests
 
         var plan = pool.Plan();
 
-        Assert.Contains(plan.Actions, action => action is PoolAction.AssignBlocks { Interface.Value: "eni-1", Blocks.Count: >= 3 });
+        Assert.Contains(plan.Changes, change => change is PoolChange.AssignBlocks { Interface.Value: "eni-1", Blocks.Count: >= 3 });
         Assert.Empty(plan.Unservable);
     }
 
@@ -237,8 +237,8 @@ public sealed class DualStackPlanTests
         };
         pool.Waiting = 40;
 
-        Assert.All(pool.Plan().Actions.OfType<PoolAction.AddInterface>(), add => Assert.Equal("subnet-2", add.SubnetId));
-        Assert.NotEmpty(pool.Plan().Actions.OfType<PoolAction.AddInterface>());
+        Assert.All(pool.Plan().Changes.OfType<PoolChange.AddInterface>(), add => Assert.Equal("subnet-2", add.SubnetId));
+        Assert.NotEmpty(pool.Plan().Changes.OfType<PoolChange.AddInterface>());
     }
 
     private static GrowthObstacles Refusing(string id, DateTimeOffset now) =>

@@ -9,8 +9,8 @@ using VpcCni.Netlink;
 namespace VpcCni.Ipamd.Tests.Planning;
 
 /// <summary>
-/// A node whose cloud executes every action at once: shows the planner's policy without latency. Executes plans on a real ledger until no
-/// action is left.
+/// A node whose cloud executes every change at once: shows the planner's policy without latency. Executes plans on a real ledger until no
+/// change is left.
 /// </summary>
 internal sealed class PoolFixture(
     int maxInterfaces,
@@ -99,36 +99,36 @@ internal sealed class PoolFixture(
             Now
         );
 
-    /// <summary>Plans and executes until a plan has no action. After an ADD, first advances to the end of the burst.</summary>
+    /// <summary>Plans and executes until a plan has no change. After an ADD, first advances to the end of the burst.</summary>
     /// <param name="inspect">Called with every plan before it is executed.</param>
     public int Settle(Action<PoolPlan>? inspect = null)
     {
         if (View.RecentAssignments is [.., var last] && last + PoolLimits.RefillPause is var pausedAt && pausedAt > Now)
             Now = pausedAt;
-        for (var actions = 0; ; )
+        for (var changes = 0; ; )
         {
             var plan = Plan();
             inspect?.Invoke(plan);
-            if (plan.Actions.Count == 0)
-                return actions;
-            foreach (var action in plan.Actions)
-                Act(action);
-            actions += plan.Actions.Count;
-            if (actions > 1000)
+            if (plan.Changes.Count == 0)
+                return changes;
+            foreach (var change in plan.Changes)
+                Act(change);
+            changes += plan.Changes.Count;
+            if (changes > 1000)
                 throw new InvalidOperationException("the planner does not settle");
         }
     }
 
     /// <summary>Adds pods until the plan adds an interface.</summary>
-    public PoolAction.AddInterface FirstAddition()
+    public PoolChange.AddInterface FirstAddition()
     {
         for (var pods = 0; pods < 1000; pods++)
         {
             var plan = Plan();
-            if (plan.Actions.OfType<PoolAction.AddInterface>().FirstOrDefault() is { } add)
+            if (plan.Changes.OfType<PoolChange.AddInterface>().FirstOrDefault() is { } add)
                 return add;
-            foreach (var action in plan.Actions)
-                Act(action);
+            foreach (var change in plan.Changes)
+                Act(change);
             if (View.Free > 0)
                 AddPod();
             Now += TimeSpan.FromSeconds(2);
@@ -163,30 +163,24 @@ internal sealed class PoolFixture(
         return outcome is AssignOutcome.Assigned held ? held.Attachment : throw new InvalidOperationException("the pool is empty");
     }
 
-    private void Act(PoolAction action)
+    private void Act(PoolChange change)
     {
-        switch (action)
+        var intent = Ledger.Begin(change, "token", Now) ?? throw new InvalidOperationException($"the ledger refuses: {change.Description}");
+        _ = change.Match(
+            assign => Do(() => Ledger.CompleteAssign(intent, Blocks(assign.Blocks), Now)),
+            add =>
+                Do(() =>
+                    Ledger.CompleteAdd(intent, Interface(add.Slot.DeviceIndex, add.SubnetId, [.. add.Blocks.SelectMany(Blocks)]), Now)
+                ),
+            release => Do(() => Ledger.CompleteRelease(intent, Now)),
+            remove => Do(() => Ledger.CompleteRemove(intent, Now))
+        );
+        if (!change.IsGrowth)
+            _lastRelease = Now;
+        static bool Do(Action complete)
         {
-            case PoolAction.AssignBlocks assign:
-                Ledger.CompleteAssign(Ledger.BeginAssign(assign.Interface, assign.Blocks, Now)!, Blocks(assign.Blocks), Now);
-                break;
-            case PoolAction.AddInterface add:
-                Ledger.CompleteAdd(
-                    Ledger.BeginAdd("token", add.SubnetId, [], add.Slot, add.Blocks, Now),
-                    Interface(add.Slot.DeviceIndex, add.SubnetId, [.. add.Blocks.SelectMany(Blocks)]),
-                    Now
-                );
-                break;
-            case PoolAction.ReleaseBlocks release:
-                Ledger.CompleteRelease(Ledger.BeginRelease(release.Interface, release.Blocks, Now)!, Now);
-                _lastRelease = Now;
-                break;
-            case PoolAction.RemoveInterface remove:
-                Ledger.CompleteRemove(Ledger.BeginRemove(remove.Interface, "attachment", Now)!, Now);
-                _lastRelease = Now;
-                break;
-            default:
-                throw new InvalidOperationException($"unknown action {action}");
+            complete();
+            return true;
         }
     }
 

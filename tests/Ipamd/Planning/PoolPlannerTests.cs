@@ -79,8 +79,8 @@ public sealed class PoolPlannerTests
         Assert.Equal(41, plan.Shortage);
         Assert.Equal(
             [14, 14, 13],
-            plan.Actions.Select(action =>
-                action is PoolAction.AssignBlocks assign ? assign.Blocks.Count : ((PoolAction.AddInterface)action).Blocks[0].Count
+            plan.Changes.Select(change =>
+                change is PoolChange.AssignBlocks assign ? assign.Blocks.Count : ((PoolChange.AddInterface)change).Blocks[0].Count
             )
         );
         Assert.Empty(plan.Unservable);
@@ -98,8 +98,8 @@ public sealed class PoolPlannerTests
             pool.AddPod();
         pool.Subnets = [new SubnetCandidate("subnet-1", free)];
         var plan = pool.Plan();
-        Assert.Equal(expected, plan.Actions.OfType<PoolAction.AddInterface>().Sum(add => Assert.Single(add.Blocks).Count));
-        Assert.Equal(expected == 0 ? GrowthObstacleKind.SubnetExhausted : null, plan.Actions.Count == 0 ? plan.Obstacle?.Kind : null);
+        Assert.Equal(expected, plan.Changes.OfType<PoolChange.AddInterface>().Sum(add => Assert.Single(add.Blocks).Count));
+        Assert.Equal(expected == 0 ? GrowthObstacleKind.SubnetExhausted : null, plan.Changes.Count == 0 ? plan.Obstacle?.Kind : null);
     }
 
     [Fact]
@@ -135,7 +135,7 @@ public sealed class PoolPlannerTests
         pool.Settle();
         pool.Ledger.Release(pool.AddPod().Key, pool.Now);
         pool.Now += TimeSpan.FromSeconds(29);
-        Assert.Empty(pool.Plan().Actions);
+        Assert.Empty(pool.Plan().Changes);
     }
 
     [Fact]
@@ -166,7 +166,7 @@ public sealed class PoolPlannerTests
         var obstacle = new GrowthObstacle(GrowthObstacleKind.Throttled, until, "slow down");
         pool.Obstacles = GrowthObstacles.None with { Everything = obstacle };
         var plan = pool.Plan();
-        Assert.Empty(plan.Actions);
+        Assert.Empty(plan.Changes);
         Assert.Equal((3, until, obstacle), (plan.Shortage, plan.ReplanAt, plan.Obstacle));
     }
 
@@ -205,10 +205,10 @@ public sealed class PoolPlannerTests
         Assert.Equal(4, pool.View.Total);
         foreach (var pod in pods)
             pool.Ledger.Release(pod.Key, pool.Now);
-        Assert.Empty(pool.Plan().Actions);
+        Assert.Empty(pool.Plan().Changes);
         pool.Now += TimeSpan.FromSeconds(61);
         var early = pool.Plan();
-        Assert.Empty(early.Actions);
+        Assert.Empty(early.Changes);
         pool.Now = early.ReplanAt!.Value;
         pool.Settle();
         pool.Now += PoolLimits.IdleBlock;
@@ -261,7 +261,7 @@ public sealed class PoolPlannerTests
         pool.Subnets = [new SubnetCandidate("subnet-1", free)];
         while (pool.View.Free > 0)
             pool.AddPod();
-        Assert.Equal(added, Assert.IsType<PoolAction.AssignBlocks>(Assert.Single(pool.Plan().Actions)).Blocks.Count);
+        Assert.Equal(added, Assert.IsType<PoolChange.AssignBlocks>(Assert.Single(pool.Plan().Changes)).Blocks.Count);
     }
 
     [Fact]
@@ -272,7 +272,7 @@ public sealed class PoolPlannerTests
         while (pool.View.Free > 0)
             pool.AddPod();
         // One is missing and three are ahead: the new interface takes three, and no other is added for the fourth.
-        var add = Assert.IsType<PoolAction.AddInterface>(Assert.Single(pool.Plan().Actions));
+        var add = Assert.IsType<PoolChange.AddInterface>(Assert.Single(pool.Plan().Changes));
         Assert.Equal([new BlockRequest(Shapes.Ipv4Address, 3)], add.Blocks);
     }
 
@@ -284,7 +284,7 @@ public sealed class PoolPlannerTests
         pool.Settle();
         pool.Now += TimeSpan.FromMinutes(1);
         pool.AddPod();
-        Assert.IsType<PoolAction.AddInterface>(Assert.Single(pool.Plan().Actions));
+        Assert.IsType<PoolChange.AddInterface>(Assert.Single(pool.Plan().Changes));
     }
 
     [Fact]
@@ -295,10 +295,10 @@ public sealed class PoolPlannerTests
         pool.Now += TimeSpan.FromMinutes(1);
         pool.AddPod();
         var plan = pool.Plan();
-        Assert.Empty(plan.Actions);
+        Assert.Empty(plan.Changes);
         Assert.Equal((1, pool.Now + PoolLimits.RefillPause, plan.RefillAt), (plan.Shortage, plan.RefillAt, plan.ReplanAt));
         pool.Now += PoolLimits.RefillPause;
-        Assert.Single(pool.Plan().Actions);
+        Assert.Single(pool.Plan().Changes);
     }
 
     [Fact]
@@ -309,12 +309,12 @@ public sealed class PoolPlannerTests
         pool.Now += TimeSpan.FromMinutes(1);
         pool.AddPod();
         pool.Waiting = 1;
-        Assert.NotEmpty(pool.Plan().Actions);
+        Assert.NotEmpty(pool.Plan().Changes);
         pool.Waiting = 0;
         for (var pod = 0; pod < 4; pod++)
             pool.AddPod();
         // A burst of five ADDs, and three addresses left.
-        Assert.NotEmpty(pool.Plan().Actions);
+        Assert.NotEmpty(pool.Plan().Changes);
     }
 
     [Fact]
@@ -336,10 +336,10 @@ public sealed class PoolPlannerTests
             pool.Ledger.Release(pod.Key, pool.Now);
         pool.Now += TimeSpan.FromSeconds(31);
         var early = pool.Plan();
-        Assert.Empty(early.Actions);
+        Assert.Empty(early.Changes);
         Assert.NotNull(early.ReplanAt);
         pool.Now = early.ReplanAt!.Value;
-        Assert.IsType<PoolAction.RemoveInterface>(Assert.Single(pool.Plan().Actions));
+        Assert.IsType<PoolChange.RemoveInterface>(Assert.Single(pool.Plan().Changes));
         pool.Settle();
         Assert.Single(pool.View.Interfaces);
         Assert.Equal(3, pool.View.Free);
@@ -350,7 +350,7 @@ public sealed class PoolPlannerTests
     {
         var pool = Pool(warmEni: 1, warmIp: 0, minimumIp: 0);
         pool.Settle();
-        var actions = 0;
+        var changes = 0;
         for (var job = 0; job < 6; job++)
         {
             var pods = Enumerable
@@ -358,18 +358,18 @@ public sealed class PoolPlannerTests
                 .Select(_ =>
                 {
                     var pod = pool.AddPod();
-                    actions += pool.Settle();
+                    changes += pool.Settle();
                     return pod;
                 })
                 .ToArray();
             foreach (var pod in pods)
                 pool.Ledger.Release(pod.Key, pool.Now);
             pool.Now += PoolLimits.IdleInterface - TimeSpan.FromSeconds(1);
-            actions += pool.Settle();
+            changes += pool.Settle();
         }
 
         // Added once, for the first job.
-        Assert.Equal((2, 3), (actions, pool.View.Interfaces.Count));
+        Assert.Equal((2, 3), (changes, pool.View.Interfaces.Count));
     }
 
     [Theory]

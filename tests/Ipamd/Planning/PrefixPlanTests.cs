@@ -85,7 +85,7 @@ public sealed class PrefixPlanTests
         Assert.Equal((2, 0), (blocks.Count(block => !block.IsSingle), blocks.Count(block => block.IsSingle)));
         while (pool.View.Free > 0)
             pool.AddPod();
-        Assert.Empty(pool.Plan().Actions);
+        Assert.Empty(pool.Plan().Changes);
         Assert.Equal(GrowthObstacleKind.MaxPods, pool.LastPlan.Obstacle?.Kind);
     }
 
@@ -150,8 +150,8 @@ public sealed class PrefixPlanTests
         var pool = Pool(OneWarmPrefix);
         pool.Subnets = [new SubnetCandidate("subnet-1", 4000), new SubnetCandidate("subnet-2", 100)];
         pool.Obstacles = NoPrefixes("subnet-1");
-        var action = Assert.IsType<PoolAction.AddInterface>(Assert.Single(pool.Plan().Actions));
-        Assert.Equal(("subnet-2", new BlockRequest(Shapes.Ipv4Prefix, 1)), (action.SubnetId, Assert.Single(action.Blocks)));
+        var change = Assert.IsType<PoolChange.AddInterface>(Assert.Single(pool.Plan().Changes));
+        Assert.Equal(("subnet-2", new BlockRequest(Shapes.Ipv4Prefix, 1)), (change.SubnetId, Assert.Single(change.Blocks)));
     }
 
     [Theory]
@@ -197,8 +197,8 @@ public sealed class PrefixPlanTests
     {
         var pool = Pool(new PoolTargets { UsesPrefixes = true, WarmIpTarget = 1 });
         pool.Waiting = 40;
-        var action = Assert.IsType<PoolAction.AssignBlocks>(Assert.Single(pool.Plan().Actions));
-        Assert.Equal(new BlockRequest(Shapes.Ipv4Prefix, 3), action.Blocks);
+        var change = Assert.IsType<PoolChange.AssignBlocks>(Assert.Single(pool.Plan().Changes));
+        Assert.Equal(new BlockRequest(Shapes.Ipv4Prefix, 3), change.Blocks);
     }
 
     private static GrowthObstacles NoPrefixes(string subnet) =>

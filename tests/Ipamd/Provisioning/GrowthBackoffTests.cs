@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using VpcCni.Ipamd.Clouds;
+using VpcCni.Ipamd.Events;
+using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Placement;
 using VpcCni.Ipamd.Planning;
@@ -50,6 +52,24 @@ public sealed class GrowthBackoffTests
         Assert.Null(_backoff.View().Everything);
     }
 
+    [Fact]
+    public void Failure_of_the_kernel_blocks_new_interfaces_only_and_one_of_the_disk_everything()
+    {
+        _backoff.Failed(new ChangeFailure.Kernel(new HostNetworkException("no link")), target: null, "subnet-1", Blocks, () => false);
+        Assert.Equal((null, GrowthObstacleKind.HostNetwork), (_backoff.View().Everything, _backoff.View().NewInterfaces!.Kind));
+
+        _backoff.Failed(new ChangeFailure.Disk(new IOException("full")), Eni, "subnet-1", Blocks, () => false);
+        Assert.Equal(GrowthObstacleKind.Disk, _backoff.View().Everything!.Kind);
+        Assert.Contains("could not be recorded: full", _backoff.View().Everything!.Detail, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Superseded_change_is_no_obstacle()
+    {
+        _backoff.Failed(new ChangeFailure.Superseded("busy"), Eni, "subnet-1", Blocks, () => false);
+        Assert.Equal((null, null, 0), (_backoff.View().Everything, _backoff.View().NewInterfaces, _backoff.View().Interfaces.Count));
+    }
+
     /// <summary>One interface or subnet without IPv6 must not stop the growth of IPv4, nor of the others.</summary>
     [Fact]
     public void Refused_ipv6_concerns_its_interface_or_subnet_alone()
@@ -57,8 +77,8 @@ public sealed class GrowthBackoffTests
         var ipv6 = new BlockRequest(Shapes.Ipv6Prefix, 1);
         var invalid = new CloudException(CloudErrorKind.Invalid, "AssignIpv6Addresses", "InvalidParameterValue", "no IPv6 range");
 
-        _backoff.Failed(invalid, Eni, "subnet-1", ipv6, () => false);
-        _backoff.Failed(invalid, target: null, "subnet-2", ipv6, () => false);
+        _backoff.Failed(new ChangeFailure.Cloud(invalid), Eni, "subnet-1", ipv6, () => false);
+        _backoff.Failed(new ChangeFailure.Cloud(invalid), target: null, "subnet-2", ipv6, () => false);
 
         var view = _backoff.View();
         Assert.Null(view.Everything);
@@ -76,7 +96,13 @@ public sealed class GrowthBackoffTests
         _supply.Described([new SubnetCandidate("subnet-1", 4000)]);
         var full = new CloudException(CloudErrorKind.SubnetExhausted, "AssignIpv6Addresses", "InsufficientFreeAddressesInSubnet", "full");
 
-        _backoff.Failed(full, Eni, "subnet-1", new BlockRequest(Shapes.Ipv6Address, 14), () => throw new InvalidOperationException());
+        _backoff.Failed(
+            new ChangeFailure.Cloud(full),
+            Eni,
+            "subnet-1",
+            new BlockRequest(Shapes.Ipv6Address, 14),
+            () => throw new InvalidOperationException()
+        );
 
         Assert.Equal(4000, _supply.Correct(new SubnetCandidate("subnet-1", 4000)).FreeAddresses);
         Assert.Null(_backoff.View().ObstacleFor("subnet-1", Shapes.Ipv4Address, isNew: true));
@@ -90,7 +116,14 @@ public sealed class GrowthBackoffTests
         for (var time = 0; time < 5; time++)
         {
             _backoff.Failed(
-                new CloudException(CloudErrorKind.Throttled, "CreateNetworkInterface", "RequestLimitExceeded", "Request limit exceeded."),
+                new ChangeFailure.Cloud(
+                    new CloudException(
+                        CloudErrorKind.Throttled,
+                        "CreateNetworkInterface",
+                        "RequestLimitExceeded",
+                        "Request limit exceeded."
+                    )
+                ),
                 target: null,
                 "subnet-1",
                 Blocks,
@@ -105,6 +138,11 @@ public sealed class GrowthBackoffTests
         Assert.InRange(pauses[^1], TimeSpan.FromSeconds(8), PoolLimits.LongestBackoff);
     }
 
-    private static CloudException LocalBudgetUsedUp(TimeSpan retryAfter) =>
-        new(CloudErrorKind.Throttled, "CreateInterface", ApiRateLimiter.LocalBudgetCode, "used up") { RetryAfter = retryAfter };
+    private static ChangeFailure.Cloud LocalBudgetUsedUp(TimeSpan retryAfter) =>
+        new(
+            new CloudException(CloudErrorKind.Throttled, "CreateInterface", ApiRateLimiter.LocalBudgetCode, "used up")
+            {
+                RetryAfter = retryAfter,
+            }
+        );
 }

@@ -138,7 +138,12 @@ public sealed class RepeatedChangeTests
         var pool = new PoolHarness(cloud);
         var clock = ClockReading.Of(pool.Time);
         var at = clock.Now.AddHours(recordedHoursAhead);
-        var intent = new Intent.AddInterface(1, at, "token", "subnet-1", [], new Slot(0, 1), [new BlockRequest(Shapes.Ipv4Address, 2)])
+        var intent = new Intent(
+            1,
+            at,
+            "token",
+            new PoolChange.AddInterface(new Slot(0, 1), "subnet-1", [], [new BlockRequest(Shapes.Ipv4Address, 2)])
+        )
         {
             Created = new NetworkInterfaceId("eni-deleted"),
         };
@@ -152,5 +157,5 @@ public sealed class RepeatedChangeTests
         Assert.DoesNotContain(pool.View.Intents, open => open.Intent.Number == intent.Number);
     }
 
-    private static string Token(PoolHarness pool) => Assert.IsType<Intent.AddInterface>(Assert.Single(pool.View.Intents).Intent).Token;
+    private static string Token(PoolHarness pool) => Assert.Single(pool.View.Intents).Intent.Token;
 }

@@ -6,7 +6,7 @@ namespace VpcCni.Kernel.Tests.CniShim;
 /// <summary>Threads of a test.</summary>
 internal static class Threads
 {
-    /// <summary>Runs the body for 0 to count - 1, each on its own thread, and asserts that none throws or takes more than a minute.</summary>
+    /// <summary>Runs the body for 0 to count - 1, each on its own thread; asserts that none throws or takes more than a minute.</summary>
     public static void Run(int count, Action<int> body)
     {
         Exception? failure = null;

@@ -5,21 +5,19 @@ using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Observation;
 using VpcCni.Ipamd.Placement;
-using VpcCni.Ipamd.Planning;
 using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.Provisioning;
 
 /// <summary>
-/// Executes one change: records an intent, calls the cloud outside any lock, and records the outcome in the ledger. Before a release,
-/// reserves every address that the kernel routes to a pod, whatever the ledger says. A failed change is aborted when it certainly had no
-/// effect; otherwise its intent stays open and is resumed.
+/// Executes one change of the pool: records an intent, calls the cloud outside any lock, and records the outcome in the ledger. Before a
+/// release, reserves every address that the kernel routes to a pod, whatever the ledger says. A failed change is aborted when it certainly
+/// had no effect; otherwise its intent stays open and is resumed.
 /// </summary>
 /// <param name="cloud">Assigns and releases blocks.</param>
 /// <param name="ledger">Holds intents and outcomes.</param>
 /// <param name="journal">Makes them durable.</param>
 /// <param name="interfaces">The observed interfaces.</param>
-/// <param name="placement">Chooses security groups for new interfaces.</param>
 /// <param name="usage">Addresses in use by the kernel.</param>
 /// <param name="addition">Adds interfaces.</param>
 /// <param name="detachment">Removes interfaces.</param>
@@ -28,12 +26,11 @@ namespace VpcCni.Ipamd.Provisioning;
 /// <param name="time">The clock.</param>
 /// <param name="random">Source of idempotency tokens.</param>
 /// <param name="logger">The log.</param>
-internal sealed partial class PoolActions(
+internal sealed partial class ChangeExecution(
     ICloud cloud,
     IpLedger ledger,
     IntentJournal journal,
     InterfaceInventory interfaces,
-    InterfacePlacement placement,
     KernelUsage usage,
     InterfaceAddition addition,
     InterfaceDetachment detachment,
@@ -41,26 +38,28 @@ internal sealed partial class PoolActions(
     PoolEvents events,
     TimeProvider time,
     Random random,
-    ILogger<PoolActions> logger
+    ILogger<ChangeExecution> logger
 )
 {
     /// <summary>Starts a change and executes it to its end.</summary>
-    /// <exception cref="CloudException">The cloud rejected the change or did not answer. The change is aborted, or its intent is
-    /// open.</exception>
-    /// <exception cref="HostNetworkException">The kernel rejected the change or could not be read.</exception>
-    public async Task RunAsync(PoolAction action, CancellationToken cancellationToken)
+    /// <returns>Why it was not carried out; null when it was.</returns>
+    public async Task<ChangeFailure?> RunAsync(PoolChange change, CancellationToken cancellationToken)
     {
-        if (Begin(action) is not { } intent)
-            return;
-        var (subnet, addresses) = AffectedAddresses(intent);
+        if (!change.IsGrowth && ReserveInUse() is { } unread)
+            return unread;
+        if (ledger.Begin(change, IdempotencyToken(), time.GetUtcNow()) is not { } intent)
+            return new ChangeFailure.Superseded("the interface is not attached any more, is being changed, or is in use again");
+        var (subnet, addresses) = AffectedAddresses(intent.Change);
         if (subnet is not null && intent.IsGrowth)
             supply.Begin(subnet, addresses);
         var hasSucceeded = false;
         try
         {
-            await journal.RecordAsync(intent, cancellationToken);
-            await ExecuteAsync(intent, isRepeated: false, cancellationToken);
-            hasSucceeded = true;
+            if (await journal.RecordAsync(intent, cancellationToken) is { } notRecorded)
+                return notRecorded;
+            var failure = await ExecuteAsync(intent, isRepeated: false, cancellationToken);
+            hasSucceeded = failure is null;
+            return failure;
         }
         finally
         {
@@ -70,118 +69,88 @@ internal sealed partial class PoolActions(
     }
 
     /// <summary>Resumes an idle change.</summary>
-    /// <exception cref="CloudException">As for <see cref="RunAsync"/>.</exception>
-    /// <exception cref="HostNetworkException">As for <see cref="RunAsync"/>.</exception>
-    public async Task ResumeAsync(Intent open, CancellationToken cancellationToken)
+    /// <returns>As for <see cref="RunAsync"/>.</returns>
+    public async Task<ChangeFailure?> ResumeAsync(Intent open, CancellationToken cancellationToken)
     {
         if (ledger.Resume(open.Number) is not { } intent)
-            return;
-        try
-        {
-            usage.ReserveInUse();
-        }
-        catch (HostNetworkException)
+            return null;
+        if (ReserveInUse() is { } unread)
         {
             ledger.Pause(intent, isOutcomeUnknown: false, time.GetUtcNow());
-            throw;
+            return unread;
         }
 
         if (!ledger.MayRepeat(intent))
         {
             ledger.Pause(intent, isOutcomeUnknown: false, time.GetUtcNow());
             Log.InUse(logger, intent.Description);
-            return;
+            return null;
         }
 
         Log.Resumed(logger, intent.Description);
-        await ExecuteAsync(intent, isRepeated: true, cancellationToken);
+        return await ExecuteAsync(intent, isRepeated: true, cancellationToken);
     }
 
-    private Intent? Begin(PoolAction action)
+    private ChangeFailure.Kernel? ReserveInUse()
     {
-        var now = time.GetUtcNow();
-        switch (action)
+        try
         {
-            case PoolAction.AssignBlocks assign:
-                return ledger.BeginAssign(assign.Interface, assign.Blocks, now)
-                    ?? throw new CloudException(
-                        CloudErrorKind.Conflict,
-                        "BeginAssign",
-                        "InterfaceBusy",
-                        $"{assign.Interface} is not attached or is being changed"
-                    );
-            case PoolAction.AddInterface add:
-                var primary =
-                    interfaces.Primary ?? throw new InvalidOperationException("no interface is added before the first observation");
-                return placement.GroupsForNew(add.SubnetId, primary) is { } groups
-                    ? ledger.BeginAdd(IdempotencyToken(), add.SubnetId, groups, add.Slot, add.Blocks, now)
-                    : null;
-            case PoolAction.ReleaseBlocks release:
-                usage.ReserveInUse();
-                return ledger.BeginRelease(release.Interface, release.Blocks, now);
-            case PoolAction.RemoveInterface remove:
-                usage.ReserveInUse();
-                return interfaces.Find(remove.Interface) is { AttachmentId: { } attachment }
-                    ? ledger.BeginRemove(remove.Interface, attachment, now)
-                    : null;
-            default:
-                throw new InvalidOperationException($"unknown action {action}");
+            usage.ReserveInUse();
+            return null;
+        }
+        catch (HostNetworkException exception)
+        {
+            return new ChangeFailure.Kernel(exception);
         }
     }
 
-    private async Task ExecuteAsync(Intent intent, bool isRepeated, CancellationToken cancellationToken)
+    private async Task<ChangeFailure?> ExecuteAsync(Intent intent, bool isRepeated, CancellationToken cancellationToken)
     {
         // Assumed until disproved: a defect or a stop may interrupt a call.
         var isOutcomeUnknown = true;
         var started = time.GetTimestamp();
-        (CloudErrorKind? Kind, string Reason) failure = (CloudErrorKind.Unknown, "interrupted");
+        ChangeFailure? failure = new ChangeFailure.Interrupted();
         events.Publish(new PoolEvent.ChangeBegan(time.GetUtcNow(), intent, isRepeated));
         try
         {
-            await (
-                intent switch
-                {
-                    Intent.AssignBlocks assign => AssignAsync(assign, cancellationToken),
-                    Intent.AddInterface add => addition.ExecuteAsync(add, isRepeated, cancellationToken),
-                    Intent.ReleaseBlocks release => ReleaseAsync(release, isRepeated, cancellationToken),
-                    Intent.RemoveInterface remove => RemoveAsync(remove, isRepeated, cancellationToken),
-                    _ => throw new InvalidOperationException($"unknown intent {intent}"),
-                }
+            await intent.Change.Match(
+                assign => AssignAsync(intent, assign, cancellationToken),
+                add => addition.ExecuteAsync(intent, add, isRepeated, cancellationToken),
+                release => ReleaseAsync(intent, release, isRepeated, cancellationToken),
+                remove => RemoveAsync(intent, remove, isRepeated, cancellationToken)
             );
-            failure = (null, "");
+            failure = null;
         }
         catch (CloudException exception)
         {
             isOutcomeUnknown = InterfaceDetachment.IsOutcomeUnknown(exception);
-            failure = (exception.Kind, exception.Message);
-            throw;
+            failure = new ChangeFailure.Cloud(exception);
         }
         catch (HostNetworkException exception)
         {
-            failure = (CloudErrorKind.Unknown, exception.Message);
-            throw;
+            failure = new ChangeFailure.Kernel(exception);
         }
         finally
         {
             // If the intent is still open, its rest failed or its progress is unknown.
             ledger.Pause(intent, isOutcomeUnknown, time.GetUtcNow());
-            events.Publish(new PoolEvent.ChangeEnded(time.GetUtcNow(), intent, time.GetElapsedTime(started), failure.Kind, failure.Reason));
+            events.Publish(new PoolEvent.ChangeEnded(time.GetUtcNow(), intent, time.GetElapsedTime(started), failure));
         }
+
+        return failure;
     }
 
     /// <summary>
     /// The subnet and the number of addresses that a change takes or releases, an interface's primary address included; no subnet when
     /// unknown.
     /// </summary>
-    private (string? SubnetId, int Addresses) AffectedAddresses(Intent intent) =>
-        intent switch
-        {
-            Intent.AddInterface add => (add.SubnetId, 1 + add.Blocks.Sum(SubnetAddresses)),
-            Intent.AssignBlocks assign => (interfaces.Find(assign.Interface)?.SubnetId, SubnetAddresses(assign.Blocks)),
-            Intent.ReleaseBlocks release => (interfaces.Find(release.Interface)?.SubnetId, release.Blocks.Sum(SubnetAddresses)),
-            Intent.RemoveInterface remove => (interfaces.Find(remove.Interface)?.SubnetId, 1 + AddressesOf(remove.Interface)),
-            _ => throw new InvalidOperationException($"unknown intent {intent}"),
-        };
+    private (string? SubnetId, int Addresses) AffectedAddresses(PoolChange change) =>
+        change.Match(
+            assign => (interfaces.Find(assign.Interface)?.SubnetId, SubnetAddresses(assign.Blocks)),
+            add => (add.SubnetId, 1 + add.Blocks.Sum(SubnetAddresses)),
+            release => (interfaces.Find(release.Interface)?.SubnetId, release.Blocks.Sum(SubnetAddresses)),
+            remove => (interfaces.Find(remove.Interface)?.SubnetId, 1 + AddressesOf(remove.Interface))
+        );
 
     /// <summary>Descriptions of subnets count IPv4 addresses.</summary>
     private static int SubnetAddresses(BlockRequest request) => request.Shape.Family == IpFamily.V4 ? request.Addresses : 0;
@@ -207,15 +176,15 @@ internal sealed partial class PoolActions(
         }
     }
 
-    private async Task AssignAsync(Intent.AssignBlocks intent, CancellationToken cancellationToken)
+    private async Task AssignAsync(Intent intent, PoolChange.AssignBlocks assign, CancellationToken cancellationToken)
     {
         var started = time.GetTimestamp();
         try
         {
-            var added = await cloud.AssignBlocksAsync(intent.Interface, intent.Blocks, cancellationToken);
+            var added = await cloud.AssignBlocksAsync(assign.Interface, assign.Blocks, cancellationToken);
             ledger.CompleteAssign(intent, added, time.GetUtcNow());
             await journal.PersistAsync(cancellationToken);
-            Log.Assigned(logger, intent.Interface, added.Count, intent.Blocks.Shape, time.GetElapsedTime(started).TotalMilliseconds);
+            Log.Assigned(logger, assign.Interface, added.Count, assign.Blocks.Shape, time.GetElapsedTime(started).TotalMilliseconds);
         }
         catch (CloudException exception) when (!InterfaceDetachment.IsOutcomeUnknown(exception))
         {
@@ -224,11 +193,11 @@ internal sealed partial class PoolActions(
         }
     }
 
-    private async Task ReleaseAsync(Intent.ReleaseBlocks intent, bool isRepeated, CancellationToken cancellationToken)
+    private async Task ReleaseAsync(Intent intent, PoolChange.ReleaseBlocks release, bool isRepeated, CancellationToken cancellationToken)
     {
         try
         {
-            await cloud.UnassignBlocksAsync(intent.Interface, intent.Blocks, cancellationToken);
+            await cloud.UnassignBlocksAsync(release.Interface, release.Blocks, cancellationToken);
         }
         catch (CloudException exception) when (exception.Kind == CloudErrorKind.NotFound)
         {
@@ -242,16 +211,20 @@ internal sealed partial class PoolActions(
 
         ledger.CompleteRelease(intent, time.GetUtcNow());
         await journal.PersistAsync(cancellationToken);
-        Log.Released(logger, intent.Interface, intent.Blocks.Count);
+        Log.Released(logger, release.Interface, release.Blocks.Count);
     }
 
-    private async Task RemoveAsync(Intent.RemoveInterface intent, bool isRepeated, CancellationToken cancellationToken)
+    private async Task RemoveAsync(Intent intent, PoolChange.RemoveInterface remove, bool isRepeated, CancellationToken cancellationToken)
     {
-        if (!intent.IsDetached)
+        if (intent.Stage != IntentStage.Detached)
         {
             try
             {
-                await detachment.DetachAsync(intent.Interface, intent.AttachmentId, cancellationToken);
+                await detachment.DetachAsync(
+                    remove.Interface,
+                    intent.Progress ?? interfaces.Find(remove.Interface)?.AttachmentId,
+                    cancellationToken
+                );
             }
             catch (CloudException exception) when (InterfaceDetachment.IsWithoutEffect(exception, isRepeated))
             {
@@ -259,13 +232,13 @@ internal sealed partial class PoolActions(
                 throw;
             }
 
-            intent = await journal.AdvanceAsync(intent with { IsDetached = true }, cancellationToken);
+            intent = await journal.AdvanceAsync(intent with { Stage = IntentStage.Detached }, cancellationToken);
         }
 
-        await detachment.DeleteAsync(intent.Slot, intent.PrimaryAddress, cancellationToken);
+        await detachment.DeleteAsync(new InterfaceSlot(remove.Interface, remove.Slot), remove.PrimaryAddress, cancellationToken);
         ledger.CompleteRemove(intent, time.GetUtcNow());
         await journal.PersistAsync(cancellationToken);
-        Log.InterfaceRemoved(logger, intent.Interface);
+        Log.InterfaceRemoved(logger, remove.Interface);
     }
 
     /// <summary>126 bits of randomness as hexadecimal digits: unique among this account's recent calls.</summary>
