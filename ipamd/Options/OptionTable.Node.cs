@@ -148,7 +148,7 @@ internal static partial class OptionTable
 
     public static readonly FlagOption V4Egress = new("ENABLE_V4_EGRESS", OptionDefaults.Install.V4Egress)
     {
-        ReadBy = OptionReaders.Install,
+        ReadBy = OptionReaders.Daemon | OptionReaders.Install,
         Meaning =
             "Pods without an IPv4 address get one of 169.254.172.0/22, which means something on their node only, for connections to IPv4 "
             + "destinations",
@@ -157,7 +157,7 @@ internal static partial class OptionTable
 
     public static readonly FlagOption V6Egress = new("ENABLE_V6_EGRESS", OptionDefaults.Install.V6Egress)
     {
-        ReadBy = OptionReaders.Install,
+        ReadBy = OptionReaders.Daemon | OptionReaders.Init | OptionReaders.Install,
         Meaning =
             "Pods without an IPv6 address get one of fd00::ac:0/118, which means something on their node only, for connections to IPv6 "
             + "destinations",

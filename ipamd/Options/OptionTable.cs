@@ -31,7 +31,12 @@ internal static partial class OptionTable
             new("VPC_ID", "the daemon reads the VPC from the instance metadata"),
             new("VPC_CNI_VERSION", "the version is that of the binary"),
             new("MY_POD_NAME", "the daemon does not need the name of its pod"),
-            new("DISABLE_POD_V6", "pods get no IPv6 address except the kernel's link-local one", "", "false"),
+            new(
+                "DISABLE_POD_V6",
+                "pods have no IPv6 address but the kernel's link-local one unless ENABLE_IPv6 or ENABLE_V6_EGRESS is true",
+                "",
+                "false"
+            ),
             new(
                 "AWS_VPC_K8S_CNI_CONFIGURE_RPFILTER",
                 "the reverse path filter of the interfaces is always loose; the AWS VPC CNI removed the variable, too"

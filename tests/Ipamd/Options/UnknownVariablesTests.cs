@@ -59,7 +59,8 @@ public sealed class UnknownVariablesTests
     [Fact]
     public void Variable_of_the_reference_without_effect_is_reported() =>
         Assert.Equal(
-            "DISABLE_POD_V6 has no effect: pods get no IPv6 address except the kernel's link-local one",
+            "DISABLE_POD_V6 has no effect: pods have no IPv6 address but the kernel's link-local one unless ENABLE_IPv6 or "
+                + "ENABLE_V6_EGRESS is true",
             Assert.Single(Warnings(("DISABLE_POD_V6", "true")))
         );
 
