@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using VpcCni.Ipamd.Options;
+using VpcCni.Netlink;
 using Xunit;
 
 namespace VpcCni.Chart.Tests;
@@ -181,6 +182,52 @@ public sealed class ValuesTests
         Assert.Equal(("Always", "IfNotPresent"), ((string?)chart.Init["imagePullPolicy"], (string?)chart.Daemon["imagePullPolicy"]));
         var notes = HelmRenderer.TryRender(["-notes"], HelmRenderer.WithImage, $"init: {{image: {{{image}}}}}").Output;
         Assert.Contains("init.image.", notes, StringComparison.Ordinal);
+    }
+
+    /// <summary>The init container enables IPv6 on the node, which the daemon does not.</summary>
+    [Theory]
+    [InlineData("", "false", null)]
+    [InlineData("""env: {ENABLE_IPv6: "true"}""", "true", null)]
+    [InlineData("env: {ENABLE_IPv6: true, ENABLE_V6_EGRESS: false}", "true", "false")]
+    [InlineData("""env: {ENABLE_V6_EGRESS: "true"}""", "false", "true")]
+    [InlineData("""{env: {ENABLE_IPv6: "false"}, extraEnv: [{name: ENABLE_IPv6, value: "true"}]}""", "true", null)]
+    [InlineData("""{env: {ENABLE_IPv6: "true"}, init: {env: {ENABLE_IPv6: "false"}}}""", "false", null)]
+    [InlineData("""{env: {ENABLE_V6_EGRESS: "true"}, init: {env: {ENABLE_V6_EGRESS: "false"}}}""", "false", "false")]
+    [InlineData("""{env: {ENABLE_IPv6: "true"}, init: {env: null}}""", "true", null)]
+    public void Init_container_has_the_IPv6_variables_of_the_daemon_unless_it_sets_them(string values, string ipv6, string? egress)
+    {
+        var chart = HelmRenderer.Render(HelmRenderer.WithImage, values);
+        var environment = RenderedChart.Environment(chart.Init);
+        Assert.Equal((ipv6, egress), (environment["ENABLE_IPv6"], environment.GetValueOrDefault("ENABLE_V6_EGRESS")));
+        var bound = OptionBinder.Bind(environment);
+        Assert.Empty(bound.Problems);
+        Assert.Equal(
+            (ipv6 == "true", ipv6 == "false" && egress == "true"),
+            (bound.Options.Families.Contains(IpFamily.V6), bound.Options.HostNetwork.Ipv6Egress)
+        );
+    }
+
+    /// <summary>IPv6 mode requires further variables of the daemon, without which the init container must not fail.</summary>
+    [Fact]
+    public void Init_container_starts_in_IPv6_mode()
+    {
+        var chart = HelmRenderer.Render(
+            HelmRenderer.WithImage,
+            """env: {ENABLE_IPv4: "false", ENABLE_IPv6: "true", ENABLE_PREFIX_DELEGATION: "true"}"""
+        );
+        Assert.Empty(OptionBinder.Bind(RenderedChart.Environment(chart.Daemon)).Problems);
+        var bound = OptionBinder.Bind(RenderedChart.Environment(chart.Init));
+        Assert.Empty(bound.Problems);
+        Assert.True(bound.Options.Families.Contains(IpFamily.V6));
+    }
+
+    [Fact]
+    public void Init_container_has_an_IPv6_variable_of_a_ConfigMap()
+    {
+        const string entry = """{"name":"ENABLE_IPv6","valueFrom":{"configMapKeyRef":{"key":"ipv6","name":"cluster"}}}""";
+        var chart = HelmRenderer.Render(HelmRenderer.WithImage, $"extraEnv: [{entry}]");
+        foreach (var container in new[] { chart.Init, chart.Daemon })
+            Assert.Equal(entry, container["env"]!.AsArray().Single(item => (string?)item!["name"] == "ENABLE_IPv6")!.ToJsonString());
     }
 
     [Fact]

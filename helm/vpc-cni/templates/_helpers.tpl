@@ -72,6 +72,17 @@ k8s-app: aws-node
 {{- $value -}}
 {{- end -}}
 
+{{/* Entry of a variable of the daemon in the env of a container, in a list; empty if it is not set. extraEnv overrides env. Argument: a list of root and name. */}}
+{{- define "vpc-cni.variableEntry" -}}
+{{- $root := index . 0 -}}
+{{- $name := index . 1 -}}
+{{- $values := default dict $root.Values.env -}}
+{{- $entries := list -}}
+{{- if hasKey $values $name -}}{{- $entries = list (dict "name" $name "value" (include "vpc-cni.envText" (get $values $name))) -}}{{- end -}}
+{{- range $root.Values.extraEnv -}}{{- if eq .name $name -}}{{- $entries = list . -}}{{- end -}}{{- end -}}
+{{- if $entries -}}{{- toYaml $entries -}}{{- end -}}
+{{- end -}}
+
 {{/* "true" if the daemon parses the value of a variable as true, else empty. Argument: a list of root and name. */}}
 {{- define "vpc-cni.isOn" -}}
 {{- if has (include "vpc-cni.variable" .) (list "1" "t" "T" "true" "TRUE" "True") -}}true{{- end -}}
