@@ -4,6 +4,7 @@ using System.Text;
 using VpcCni.Ipamd.Clouds.Aws.InstanceTypes;
 using VpcCni.Ipamd.Options;
 using VpcCni.Lab.VpcModel;
+using VpcCni.Netlink;
 
 namespace VpcCni.KubectlPlugin.WhatIf;
 
@@ -38,6 +39,9 @@ internal sealed record WhatIfRequest(InstanceType Type, IpamdOptions Options, IR
         environment.TryAdd(OptionTable.NodeName.Name, "whatif");
         var bound = OptionBinder.Bind(environment.Where(pair => known.Contains(pair.Key)).ToDictionary());
         problems.AddRange([.. bound.Problems, .. bound.NotAllowed]);
+        // The model has one IPv4 subnet, and the report counts IPv4 addresses.
+        if (bound.Options.Families.Contains(IpFamily.V6))
+            problems.Add($"--set {OptionTable.ServesIpv6.Name}=true: whatif computes IPv4 addresses only; expected false, or no value");
         return problems.Count == 0 ? (new WhatIfRequest(type!, bound.Options, counts, bound.Warnings), problems) : (null, problems);
     }
 

@@ -168,6 +168,12 @@ public sealed class WhatIfTests
     [InlineData("whatif --instance-type t3.small --pods 1 --set WARM_IP_TARGET", "expected NAME=VALUE", "")]
     [InlineData("whatif --instance-type t3.small --pods 1 --set WARM_IP_TARGET=many", "expected an integer", "WARM_IP_TARGET")]
     [InlineData("whatif --instance-type t3.small --pods 1 --set WARM_IPS_TARGET=1", "no such option", "WARM_IP_TARGET")]
+    [InlineData("whatif --instance-type t3.small --pods 1 --set ENABLE_IPv6=true", "whatif computes IPv4 addresses only", "expected false")]
+    [InlineData(
+        "whatif --instance-type t3.small --pods 1 --set ENABLE_IPv6=true --set ENABLE_IPv4=false --set ENABLE_PREFIX_DELEGATION=true",
+        "--set ENABLE_IPv6=true: whatif computes IPv4 addresses only",
+        "expected false"
+    )]
     public async Task Invalid_request_is_rejected_with_a_reason(string command, string reason, string hint)
     {
         var (code, output, error) = await RunAsync(command.Split(' '));
