@@ -14,7 +14,7 @@ namespace VpcCni.Ipamd.Cli;
 /// <param name="options">Folders of the runtime, and settings of the conflist.</param>
 /// <param name="time">Clock for waiting.</param>
 /// <param name="removeTranslation">
-/// Removes the table of source NAT. The argument is whether to remove it even if nothing replaces it. Null: not available.
+/// Removes the tables of source NAT. The argument is whether to remove them even if nothing replaces them. Null: not available.
 /// </param>
 internal sealed class InstallCommand(
     CommandConsole console,
@@ -23,6 +23,9 @@ internal sealed class InstallCommand(
     Func<bool, CancellationToken, Task<NatRemovalOutcome>>? removeTranslation
 )
 {
+    /// <summary>The tables of both families; the node may have one of them only.</summary>
+    private const string NatTables = $"tables ip {NatRules.Table} and ip6 {NatRules.Table}";
+
     private const int DefaultWaitSeconds = 60;
     private const int MaxWaitSeconds = 3600;
     private static readonly TimeSpan ReadyPollInterval = TimeSpan.FromMilliseconds(250);
@@ -68,17 +71,17 @@ internal sealed class InstallCommand(
         );
         var replaced = new Option<int>("--wait")
         {
-            Description = "seconds to wait for the rules of the AWS VPC CNI, to remove the table of source NAT then",
+            Description = "seconds to wait for the rules of the AWS VPC CNI, to remove the tables of source NAT then",
             DefaultValueFactory = _ => 0,
         };
         var nat = new Option<bool>("--nat")
         {
             Description =
-                "remove the table of source NAT even if nothing replaces it; running pods then cannot reach anything outside the VPC",
+                "remove the tables of source NAT even if nothing replaces them; running pods then cannot reach anything outside the VPC",
         };
         var uninstall = new DocumentedCommand(
             "uninstall",
-            "remove what install installed, restore what it replaced, remove the table of source NAT "
+            "remove what install installed, restore what it replaced, remove the tables of source NAT "
                 + "once the AWS VPC CNI's rules exist, and delete the records of missed DELs",
             (ExitCodes.Done, "done"),
             (ExitCodes.Failed, "failed")
@@ -135,11 +138,11 @@ internal sealed class InstallCommand(
             await console.Output.WriteLineAsync(
                 outcome switch
                 {
-                    NatRemovalOutcome.Removed => $"table ip {NatRules.Table} is removed",
-                    NatRemovalOutcome.NotThere => $"table ip {NatRules.Table} does not exist",
+                    NatRemovalOutcome.Removed => $"{NatTables} are removed",
+                    NatRemovalOutcome.NotThere => $"{NatTables} do not exist",
                     NatRemovalOutcome.Kept =>
-                        $"table ip {NatRules.Table} stays, because nothing else translates for running pods; uninstall again when the AWS "
-                            + "VPC CNI is running, or use --wait SECONDS or --nat",
+                        $"{NatTables} stay, because nothing else translates for running pods; uninstall again when the AWS VPC CNI is "
+                            + "running, or use --wait SECONDS or --nat",
                     _ => throw new ArgumentOutOfRangeException(nameof(always), outcome, "unknown outcome"),
                 }
             );

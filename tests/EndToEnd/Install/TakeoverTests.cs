@@ -96,7 +96,7 @@ public sealed class TakeoverTests
         await node.TheNode.Ipamd.KillAsync(TestContext.Current.CancellationToken);
         var removed = await node.TheNode.Ipamd.RunCommandAsync(["uninstall"], TestContext.Current.CancellationToken);
         Assert.True(removed.ExitCode == 0, removed.Output + removed.Errors);
-        Assert.Contains("table ip vpccni stays", removed.Output, StringComparison.Ordinal);
+        Assert.Contains("tables ip vpccni and ip6 vpccni stay,", removed.Output, StringComparison.Ordinal);
         Assert.False(Directory.Exists(MissedDelFolder.PathBeside(paths.IpamdSocket)));
         Assert.Equal(["10-aws.conflist"], Names(paths.CniConf));
         Assert.Equal(["aws-cni"], Names(paths.CniBin));
@@ -106,7 +106,7 @@ public sealed class TakeoverTests
         // The reference has started.
         await NftAsync(node, "add", "table", "ip", "aws-cni");
         removed = await node.TheNode.Ipamd.RunCommandAsync(["uninstall", "--wait", "10"], TestContext.Current.CancellationToken);
-        Assert.Contains("table ip vpccni is removed", removed.Output, StringComparison.Ordinal);
+        Assert.Contains("tables ip vpccni and ip6 vpccni are removed", removed.Output, StringComparison.Ordinal);
         Assert.Equal("table ip aws-cni\n", await NftAsync(node, "list", "tables"));
         Assert.True(await node.PingAsync("new", b.Address.ToString()));
     }

@@ -312,14 +312,14 @@ public sealed class InstallerTests : IDisposable
             },
         };
         Assert.Equal(0, await commands.InvokeAsync(["uninstall"], new IpamdOptions { Install = Options, SocketPath = Socket }));
-        Assert.Contains("table ip vpccni stays", output.ToString(), StringComparison.Ordinal);
+        Assert.Contains("tables ip vpccni and ip6 vpccni stay,", output.ToString(), StringComparison.Ordinal);
         Assert.Equal(0, await commands.InvokeAsync(["uninstall", "--nat"], new IpamdOptions { Install = Options, SocketPath = Socket }));
         Assert.Equal(
             0,
             await commands.InvokeAsync(["uninstall", "--wait", "5"], new IpamdOptions { Install = Options, SocketPath = Socket })
         );
         Assert.Equal([false, true, false, false], asked);
-        Assert.EndsWith("table ip vpccni is removed\n", output.ToString(), StringComparison.Ordinal);
+        Assert.EndsWith("tables ip vpccni and ip6 vpccni are removed\n", output.ToString(), StringComparison.Ordinal);
     }
 
     [Fact]
