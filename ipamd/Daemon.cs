@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using VpcCni.Ipamd.Audit;
 using VpcCni.Ipamd.Clouds;
-using VpcCni.Ipamd.Clouds.Aws;
-using VpcCni.Ipamd.Clouds.Aws.Imds;
 using VpcCni.Ipamd.History;
 using VpcCni.Ipamd.Hosting;
 using VpcCni.Ipamd.Hosting.Http;
@@ -79,17 +77,13 @@ internal sealed partial class Daemon : IAsyncDisposable
             _time,
             _loggers.CreateLogger<KernelHostNetwork>()
         );
-        var aws = ToAwsOptions(options);
         DaemonMetrics? metrics = null;
-        void Attempted(Ec2Attempt attempt) => metrics?.Attempted(attempt.Operation, attempt.Code, attempt.Status, attempt.Duration);
-        ICloud cloud = options.MetadataOnly
-            ? new MetadataCloud(aws.Metadata, _time, _random, Attempted)
-            : new AwsCloud(aws, _time, _random, Attempted);
-        using var connections = (IDisposable)cloud;
+        void Attempted(CloudAttempt attempt) => metrics?.Attempted(attempt.Operation, attempt.Code, attempt.Status, attempt.Duration);
+        using var cloud = CloudComposition.Compose(options, _time, _random, Attempted);
 
         // Core.
         using var missedDels = new MissedDelFiles(options.SocketPath, _time, _loggers.CreateLogger<MissedDelFiles>());
-        var ports = new PoolPorts(cloud, host, new CheckpointFile(options.CheckpointPath), missedDels, _time, _random, _loggers)
+        var ports = new PoolPorts(cloud.Factory, host, new CheckpointFile(options.CheckpointPath), missedDels, _time, _random, _loggers)
         {
             BootId = BootId(),
         };
@@ -122,7 +116,7 @@ internal sealed partial class Daemon : IAsyncDisposable
                 ? string.Join("; ", problems)
                 : null;
         var ranges = new NetworkRangeWatch(
-            cloud,
+            engine.Cloud.Node,
             engine.Ranges,
             options.RangeInterval,
             _time,
@@ -152,7 +146,7 @@ internal sealed partial class Daemon : IAsyncDisposable
         engine.Events.Subscribe(idle.Observe);
         using var auditor = new NodeAuditor(
             engine.Ledger,
-            engine.Cloud,
+            engine.Cloud.Node,
             new KernelNodeView(),
             () => host.Wirings,
             options.HostNetwork.VethPrefix,
@@ -325,27 +319,6 @@ internal sealed partial class Daemon : IAsyncDisposable
 
     private static ClusterSubjects ToSubjects(PoolEngine engine, IpamdOptions options) =>
         new(engine.Conditions, engine.Signal, options.CustomNetworking ? engine.EniConfig : null, engine.Events, engine.Ledger);
-
-    /// <summary>Adds the EC2 adapter's errors and warnings about its options.</summary>
-    internal static BoundOptions WithCloudChecks(BoundOptions bound)
-    {
-        if (bound.Problems.Count > 0)
-            return bound;
-        var aws = ToAwsOptions(bound.Options);
-        return bound with { Problems = [.. aws.Validate()], Warnings = [.. bound.Warnings, .. aws.Warnings()] };
-    }
-
-    internal static AwsCloudOptions ToAwsOptions(IpamdOptions options) =>
-        new()
-        {
-            Endpoint = options.Ec2Endpoint,
-            Metadata = options.ImdsEndpoint is { } imds ? new ImdsOptions { Endpoint = imds } : new ImdsOptions(),
-            HttpTimeout = options.HttpTimeout,
-            Region = options.Region,
-            Profile = options.Profile,
-            ClusterName = options.ClusterName,
-            AdditionalTags = options.AdditionalTags,
-        };
 
     private static partial class Log
     {

@@ -64,7 +64,7 @@ internal static class Program
     /// <summary>Exit code: 0 after a requested stop, 1 when the environment is invalid or the daemon cannot continue.</summary>
     private static async Task<int> RunAsync(BoundOptions bound, string? plugin, CancellationToken cancellationToken)
     {
-        bound = Daemon.WithCloudChecks(bound);
+        bound = CloudComposition.Check(bound);
         if (bound.Problems.Count > 0)
         {
             await Console.Error.WriteLineAsync($"ipamd: the environment has {bound.Problems.Count} problem(s); nothing was started:");

@@ -14,20 +14,20 @@ namespace VpcCni.Simulation;
 /// <summary>Operations on interfaces, from create to delete.</summary>
 internal sealed partial class ModelCloud
 {
-    public async Task<IReadOnlyList<CloudInterface>> DescribeAttachedInterfacesAsync(CancellationToken cancellationToken) =>
+    public async Task<IReadOnlyList<Ec2Interface>> DescribeAttachedInterfacesAsync(CancellationToken cancellationToken) =>
         [
             .. (await DescribeAsync([new Model.Filter("attachment.instance-id", _instance.Value)], cancellationToken))
                 .OrderBy(item => item.Slot is null)
                 .ThenBy(item => item.Slot),
         ];
 
-    public Task<IReadOnlyList<CloudInterface>> DescribeUnattachedInterfacesAsync(CancellationToken cancellationToken) =>
+    public Task<IReadOnlyList<Ec2Interface>> DescribeUnattachedInterfacesAsync(CancellationToken cancellationToken) =>
         DescribeAsync(
             [new Model.Filter("tag:" + EniTags.InstanceId, _instance.Value), new Model.Filter("status", "available")],
             cancellationToken
         );
 
-    public async Task<IReadOnlyList<CloudInterface>> DescribeLeakCandidatesAsync(CancellationToken cancellationToken)
+    public async Task<IReadOnlyList<Ec2Interface>> DescribeLeakCandidatesAsync(CancellationToken cancellationToken)
     {
         List<Model.Filter> filters =
         [
@@ -45,7 +45,7 @@ internal sealed partial class ModelCloud
         ];
     }
 
-    public Task<CloudInterface> CreateInterfaceAsync(CreateInterfaceRequest request, CancellationToken cancellationToken) =>
+    public Task<Ec2Interface> CreateInterfaceAsync(CreateInterfaceRequest request, CancellationToken cancellationToken) =>
         CallAsync(
             "CreateNetworkInterface",
             () =>
@@ -226,15 +226,15 @@ internal sealed partial class ModelCloud
             : CallAsync("UnassignIpv6Addresses", () => _world.UnassignIpv6Addresses(eni, addresses, prefixes), cancellationToken);
     }
 
-    private Task<IReadOnlyList<CloudInterface>> DescribeAsync(IReadOnlyList<Model.Filter> filters, CancellationToken cancellationToken) =>
-        CallAsync<IReadOnlyList<CloudInterface>>(
+    private Task<IReadOnlyList<Ec2Interface>> DescribeAsync(IReadOnlyList<Model.Filter> filters, CancellationToken cancellationToken) =>
+        CallAsync<IReadOnlyList<Ec2Interface>>(
             Describe,
             () => [.. _world.DescribeNetworkInterfaces(new Model.Query { Filters = filters }).Items.Select(ToCloudInterface)],
             cancellationToken
         );
 
     /// <summary>Reads the subnet's range without a call: the production port describes each subnet once.</summary>
-    private CloudInterface ToCloudInterface(Model.NetworkInterface eni) =>
+    private Ec2Interface ToCloudInterface(Model.NetworkInterface eni) =>
         new()
         {
             Id = new NetworkInterfaceId(eni.Id.Value),
@@ -253,10 +253,10 @@ internal sealed partial class ModelCloud
             Tags = eni.Tags,
             State = eni.Attachment?.Status switch
             {
-                null => CloudInterfaceState.Available,
-                Model.AttachmentStatus.Attaching => CloudInterfaceState.Attaching,
-                Model.AttachmentStatus.Attached => CloudInterfaceState.InUse,
-                Model.AttachmentStatus.Detaching => CloudInterfaceState.Detaching,
+                null => Ec2InterfaceState.Available,
+                Model.AttachmentStatus.Attaching => Ec2InterfaceState.Attaching,
+                Model.AttachmentStatus.Attached => Ec2InterfaceState.InUse,
+                Model.AttachmentStatus.Detaching => Ec2InterfaceState.Detaching,
                 var unknown => throw new UnreachableException($"unnamed state {unknown}"),
             },
             AttachmentId = eni.Attachment?.Id.Value,

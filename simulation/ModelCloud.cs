@@ -24,10 +24,10 @@ internal enum CallPhase
 
 /// <summary>
 /// The cloud port of one daemon on the model of EC2, in virtual time, with the filters, tags, client tokens and kinds of error of
-/// <see cref="AwsCloud"/>. A request that was sent takes effect even when the daemon cancels it or ends meanwhile. Idempotent calls are not
+/// <see cref="Ec2"/>. A request that was sent takes effect even when the daemon cancels it or ends meanwhile. Idempotent calls are not
 /// retried after a lost answer, so that the pool handles each loss.
 /// </summary>
-internal sealed partial class ModelCloud : ICloud
+internal sealed partial class ModelCloud : IEc2
 {
     private const string Describe = "DescribeNetworkInterfaces";
 
@@ -97,8 +97,8 @@ internal sealed partial class ModelCloud : ICloud
             cancellationToken
         );
 
-    public Task<IReadOnlyList<CloudInterface>> ReadMetadataInterfacesAsync(CancellationToken cancellationToken) =>
-        ReadAsync<IReadOnlyList<CloudInterface>>(
+    public Task<IReadOnlyList<Ec2Interface>> ReadMetadataInterfacesAsync(CancellationToken cancellationToken) =>
+        ReadAsync<IReadOnlyList<Ec2Interface>>(
             "interfaces",
             metadata =>
                 [

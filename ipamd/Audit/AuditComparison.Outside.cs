@@ -122,7 +122,7 @@ internal static partial class AuditComparison
 
     private static IEnumerable<Finding> Cloud(AuditSnapshot snapshot, IReadOnlyList<CloudInterface> cloud)
     {
-        var described = cloud.Where(item => item.Slot is not null).ToDictionary(item => item.Id);
+        var described = cloud.ToDictionary(item => item.Id);
         foreach (var known in snapshot.Ledger.Interfaces.Where(item => !snapshot.RecentlyChanged.Contains(item.Id)))
         {
             if (!described.TryGetValue(known.Id, out var real))

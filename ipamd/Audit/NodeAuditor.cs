@@ -20,7 +20,7 @@ namespace VpcCni.Ipamd.Audit;
 /// <param name="time">Clock for the pause between the passes.</param>
 internal sealed class NodeAuditor(
     IpLedger ledger,
-    ICloud cloud,
+    INodeCloud cloud,
     INodeView node,
     Func<IReadOnlyList<InterfaceWiring>> wirings,
     string vethPrefix,

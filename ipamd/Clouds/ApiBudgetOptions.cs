@@ -48,7 +48,7 @@ internal sealed record ApiBudgetOptions
     public CallAllowance Describe { get; init; } = new(Capacity: 20, PerSecond: 1);
 
     /// <summary>
-    /// Burst: four new interfaces, the most of common types, at <see cref="BudgetedCloud"/>'s three tokens each. Rate: one every six
+    /// Burst: four new interfaces, the most of common types, at three tokens each (create, attach, modify). Rate: one every six
     /// seconds, about the time to attach one.
     /// </summary>
     public CallAllowance Mutate { get; init; } = new(Capacity: 12, PerSecond: 0.5);

@@ -77,5 +77,16 @@ internal sealed class CloudException : Exception, IExpectedFailure
     /// <summary>When the call may succeed, if known: the time until local tokens return. Otherwise null.</summary>
     public TimeSpan? RetryAfter { get; init; }
 
+    /// <summary>Whether the call may have taken effect.</summary>
+    public bool IsOutcomeUnknown => Kind == CloudErrorKind.Transient;
+
+    /// <summary>
+    /// Whether the change certainly had no effect. For a repeated change only a refusal based on the cloud's state proves that: throttling,
+    /// missing permission or a bad request say nothing about an earlier call whose answer was lost.
+    /// </summary>
+    public bool IsWithoutEffect(bool isRepeated) =>
+        !IsOutcomeUnknown
+        && (!isRepeated || Kind is CloudErrorKind.SubnetExhausted or CloudErrorKind.AddressLimit or CloudErrorKind.InterfaceLimit);
+
     public override string ToString() => Truncate.Of(this, Message);
 }

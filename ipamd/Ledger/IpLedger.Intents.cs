@@ -16,6 +16,13 @@ internal sealed partial class IpLedger
             return [.. _intents.Values];
     }
 
+    /// <summary>Whether the interface is attached, or an open intent concerns it.</summary>
+    public bool IsKnown(NetworkInterfaceId id)
+    {
+        lock (_lock)
+            return _interfaces.ContainsKey(id) || IsBusy_NeedsLock(id);
+    }
+
     /// <summary>
     /// Records a change as begun. What it releases or removes is no longer assigned; blocks that came into use since the plan was made are
     /// left out. Returns null when the ledger has moved on: the interface is unknown or has an open intent, or nothing is left to release.

@@ -12,10 +12,10 @@ namespace VpcCni.Ipamd.Observation;
 /// description of each interface, for detaching it and creating the next one.
 /// </summary>
 internal sealed partial class InterfaceInventory(
-    ICloud cloud,
+    CloudPorts cloud,
     IHostNetwork host,
     IpLedger ledger,
-    InterfacePolicy policy,
+    WiringPolicy wiring,
     InterfacePlacement placement,
     bool mayChange,
     TimeProvider time,
@@ -36,8 +36,8 @@ internal sealed partial class InterfaceInventory(
     /// <summary>Security groups that this daemon set, and when: a late description may still show the previous ones.</summary>
     private readonly Dictionary<NetworkInterfaceId, (IReadOnlyList<string> Groups, DateTimeOffset At)> _groups = [];
 
-    /// <summary>Interfaces of this daemon that would outlive the instance.</summary>
-    private readonly HashSet<NetworkInterfaceId> _notDeletedWithInstance = [];
+    /// <summary>Interfaces whose addition left something out.</summary>
+    private readonly HashSet<NetworkInterfaceId> _incomplete = [];
     private readonly AwaitedLinks _awaited = new(time);
     private bool _isEachLinkConfigured = true;
 
@@ -85,7 +85,7 @@ internal sealed partial class InterfaceInventory(
         {
             NetworkInterfaceId[] detaching;
             lock (_lock)
-                detaching = [.. _known.Values.Where(item => item.State == CloudInterfaceState.Detaching).Select(item => item.Id)];
+                detaching = [.. _known.Values.Where(item => item.IsDetaching).Select(item => item.Id)];
             return detaching.Length > 0
                 && !ledger.OpenIntents().Any(open => open.Intent.InterfaceId is { } changing && detaching.Contains(changing));
         }
@@ -98,14 +98,14 @@ internal sealed partial class InterfaceInventory(
     public bool HasAddresses => ledger.View(time.GetUtcNow()).Total > 0;
 
     /// <summary>
-    /// Whether every interface for pods has its link configured and none would outlive the instance. When false, observe again soon.
+    /// Whether every interface for pods has its link configured and none is incomplete. When false, observe again soon.
     /// </summary>
     public bool IsRepaired
     {
         get
         {
             lock (_lock)
-                return _isEachLinkConfigured && _notDeletedWithInstance.Count == 0;
+                return _isEachLinkConfigured && _incomplete.Count == 0;
         }
     }
 
@@ -119,7 +119,7 @@ internal sealed partial class InterfaceInventory(
     {
         var askedAt = time.GetUtcNow();
         var unfinished = ledger.OpenIntents().Select(open => open.Intent.Created).ToHashSet();
-        var attached = (await cloud.DescribeAttachedInterfacesAsync(cancellationToken)).Where(item => item.Slot is not null).ToArray();
+        var attached = await cloud.Node.DescribeAttachedInterfacesAsync(cancellationToken);
         // A node always has a primary interface. An answer without one is not about this node, and applying it would orphan every pod.
         if (!attached.Any(item => item.IsPrimary))
             throw new CloudException(
@@ -140,7 +140,7 @@ internal sealed partial class InterfaceInventory(
             if (mayChange)
                 (await RepairAsync(item, cancellationToken) ? repaired : failed).Add(item.Id);
             // The description may be late: the kernel shows whether it is attached.
-            var carriesPods = policy.CarriesPods(item) && item.State is CloudInterfaceState.InUse or CloudInterfaceState.Attaching;
+            var carriesPods = item is { CarriesPods: true, IsDetaching: false };
             if (carriesPods && !await TryConfigureLinkAsync(item, cancellationToken))
                 carriesPods = isEachLinkConfigured = false;
             observed.Add((item, carriesPods));
@@ -155,7 +155,7 @@ internal sealed partial class InterfaceInventory(
             return changes;
         Log.Observed(
             logger,
-            attached.Length,
+            attached.Count,
             changes.InterfacesAdded.Count,
             changes.InterfacesLost.Count,
             changes.BlocksAdded,
@@ -177,8 +177,8 @@ internal sealed partial class InterfaceInventory(
         var checkpointIds = ledger.CheckpointInterfaces.Select(item => item.Id).ToHashSet();
         if (checkpointIds.Count == 0)
             return 0;
-        var shown = (await cloud.ReadMetadataInterfacesAsync(cancellationToken))
-            .Where(item => item.Slot is not null && item.State == CloudInterfaceState.InUse && checkpointIds.Contains(item.Id))
+        var shown = (await cloud.Node.ReadMetadataInterfacesAsync(cancellationToken))
+            .Where(item => checkpointIds.Contains(item.Id))
             .ToArray();
         List<InterfaceObservation> matching = [];
         foreach (var item in shown)
@@ -200,7 +200,7 @@ internal sealed partial class InterfaceInventory(
     /// <exception cref="CloudException">The metadata service did not answer.</exception>
     public async Task<(bool Agrees, string Fingerprint)> CompareHintAsync(CancellationToken cancellationToken)
     {
-        var hints = await cloud.HintAttachedInterfacesAsync(cancellationToken);
+        var hints = await cloud.Node.HintAttachedInterfacesAsync(cancellationToken);
         var byId = hints
             .GroupBy(hint => hint.Id)
             .ToDictionary(group => group.Key, group => (IReadOnlyList<System.Net.IPNetwork>)[.. group.SelectMany(hint => hint.Blocks)]);
@@ -215,18 +215,19 @@ internal sealed partial class InterfaceInventory(
     }
 
     /// <summary>
-    /// Adds an interface that this daemon created and attached. Configures its link first, so that no pod gets an address that is not
+    /// Takes over an interface that this daemon created and attached. Configures its link first, so that no pod gets an address that is not
     /// routed.
     /// </summary>
+    /// <exception cref="HostNetworkException">The link could not be configured.</exception>
     public async Task AdoptAsync(Intent intent, CloudInterface created, CancellationToken cancellationToken)
     {
-        await host.EnsureInterfaceAsync(policy.Wiring(created), PoolLimits.LinkDeadline, cancellationToken);
+        await host.EnsureInterfaceAsync(wiring.Of(created), PoolLimits.LinkDeadline, cancellationToken);
         lock (_lock)
         {
             _known[created.Id] = created;
             _adopted[created.Id] = time.GetUtcNow();
-            if (!created.DeleteOnTermination)
-                _notDeletedWithInstance.Add(created.Id);
+            if (created.IsIncomplete)
+                _incomplete.Add(created.Id);
         }
 
         lock (_exclusionLock)
@@ -270,7 +271,7 @@ internal sealed partial class InterfaceInventory(
         List<(NetworkInterfaceId, IReadOnlyList<string>)> others = [];
         lock (_lock)
         {
-            foreach (var item in _known.Values.Where(item => adopted.Contains(item.Id) && policy.CarriesPods(item)))
+            foreach (var item in _known.Values.Where(item => adopted.Contains(item.Id) && item.CarriesPods))
             {
                 if (
                     placement.GroupsFor(item, primary) is { Count: > 0 } wanted
@@ -302,7 +303,7 @@ internal sealed partial class InterfaceInventory(
             _known.Remove(id);
             _adopted.Remove(id);
             _groups.Remove(id);
-            _notDeletedWithInstance.Remove(id);
+            _incomplete.Remove(id);
         }
     }
 
@@ -333,24 +334,19 @@ internal sealed partial class InterfaceInventory(
                 _groups.Remove(id);
             foreach (var item in attached)
                 _known[item.Id] = _groups.TryGetValue(item.Id, out var recent) ? item with { SecurityGroupIds = recent.Groups } : item;
-            _notDeletedWithInstance.RemoveWhere(id => !_known.ContainsKey(id) || repaired.Contains(id));
-            _notDeletedWithInstance.UnionWith(failed);
+            _incomplete.RemoveWhere(id => !_known.ContainsKey(id) || repaired.Contains(id));
+            _incomplete.UnionWith(failed);
             _isEachLinkConfigured = isEachLinkConfigured;
         }
     }
 
-    /// <summary>
-    /// Repairs what a crash may have left out: deletion with the instance on interfaces of this daemon, and the owner tags on interfaces
-    /// for pods. Returns false when a retry soon may succeed.
-    /// </summary>
+    /// <summary>Repairs what a crash may have left out. Returns false when a retry soon may succeed.</summary>
     private async Task<bool> RepairAsync(CloudInterface item, CancellationToken cancellationToken)
     {
         try
         {
-            if (policy.IsOurs(item) && !item.DeleteOnTermination)
-                await cloud.SetDeleteOnTerminationAsync(item.Id, item.AttachmentId!, cancellationToken);
-            if (policy.CarriesPods(item) && !policy.HasOwnerTag(item))
-                await cloud.TagInterfaceAsync(item.Id, createdAt: null, cancellationToken);
+            if (item.IsIncomplete)
+                await cloud.Interfaces.RepairAsync(item, cancellationToken);
             return true;
         }
         catch (CloudException exception)
@@ -366,7 +362,7 @@ internal sealed partial class InterfaceInventory(
         _awaited.Begin(item);
         try
         {
-            await host.EnsureInterfaceAsync(policy.Wiring(item), TimeSpan.Zero, cancellationToken);
+            await host.EnsureInterfaceAsync(wiring.Of(item), TimeSpan.Zero, cancellationToken);
             _awaited.Wired(item.Id);
             return true;
         }
@@ -383,7 +379,7 @@ internal sealed partial class InterfaceInventory(
         new()
         {
             Id = item.Id,
-            Slot = item.Slot!.Value,
+            Slot = item.Slot,
             PrimaryAddress = item.PrimaryAddress,
             SubnetId = item.SubnetId,
             Blocks = item.Blocks,

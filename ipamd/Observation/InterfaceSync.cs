@@ -13,7 +13,7 @@ namespace VpcCni.Ipamd.Observation;
 /// frequently read instance metadata hints at a difference. A hint that an observation refuted is followed again only at growing intervals,
 /// since the observation may have been late.
 /// </summary>
-/// <param name="cloud">Describes interfaces and subnets.</param>
+/// <param name="subnets">Describes subnets.</param>
 /// <param name="interfaces">The observed interfaces.</param>
 /// <param name="usage">Addresses in use by the kernel.</param>
 /// <param name="placement">Depends on descriptions of subnets.</param>
@@ -25,7 +25,7 @@ namespace VpcCni.Ipamd.Observation;
 /// <param name="random">Source of jitter.</param>
 /// <param name="logger">The log.</param>
 internal sealed partial class InterfaceSync(
-    ICloud cloud,
+    ISubnetCatalog subnets,
     InterfaceInventory interfaces,
     KernelUsage usage,
     InterfacePlacement placement,
@@ -494,7 +494,7 @@ internal sealed partial class InterfaceSync(
         var failures = 0;
         try
         {
-            await placement.DescribeAsync(cloud, cancellationToken);
+            await placement.DescribeAsync(subnets, cancellationToken);
             supply.Described(placement.Candidates(interfaces.PrimaryGroups));
         }
         catch (CloudException exception)

@@ -11,7 +11,7 @@ namespace VpcCni.Ipamd.Observation;
 /// <param name="ranges">Updated with every change. Empty until the start has read them; nothing is read before.</param>
 /// <param name="interval">Time between two reads, with ten per cent of jitter, so that nodes do not read in step.</param>
 internal sealed partial class NetworkRangeWatch(
-    ICloud cloud,
+    INodeCloud cloud,
     NetworkRanges ranges,
     TimeSpan interval,
     TimeProvider time,

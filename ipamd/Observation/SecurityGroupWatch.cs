@@ -11,7 +11,7 @@ namespace VpcCni.Ipamd.Observation;
 /// intervals.
 /// </summary>
 internal sealed partial class SecurityGroupWatch(
-    ICloud cloud,
+    ISecurityGroups port,
     InterfaceInventory interfaces,
     InterfaceSync sync,
     PoolSignal signal,
@@ -39,7 +39,7 @@ internal sealed partial class SecurityGroupWatch(
     {
         try
         {
-            var hinted = await cloud.HintSecurityGroupsAsync(cancellationToken);
+            var hinted = await port.HintSecurityGroupsAsync(cancellationToken);
             _failed = false;
             if (interfaces.Primary is not { } primary || hinted.ToHashSet(StringComparer.Ordinal).SetEquals(primary.SecurityGroupIds))
             {

@@ -53,13 +53,13 @@ internal sealed class CustomNetworking(EniConfigSource source, NodeIdentity node
     /// <summary>The ENIConfig that applies to existing interfaces; null when none was ever valid.</summary>
     public EniConfigState.Present? InForce => Current().InForce;
 
-    public override async Task DescribeAsync(ICloud cloud, CancellationToken cancellationToken)
+    public override async Task DescribeAsync(ISubnetCatalog catalog, CancellationToken cancellationToken)
     {
         if (!mayChange || Current().State is not EniConfigState.Present requested)
             return;
         try
         {
-            Found(requested, await cloud.FindSubnetAsync(requested.SubnetId, cancellationToken));
+            Found(requested, await catalog.FindSubnetAsync(requested.SubnetId, cancellationToken));
         }
         catch (CloudException exception)
         {

@@ -24,7 +24,7 @@ internal abstract class InterfacePlacement
 
     /// <summary>Describes the subnets that the decisions depend on.</summary>
     /// <exception cref="CloudException">The cloud did not answer; decisions keep their last basis.</exception>
-    public abstract Task DescribeAsync(ICloud cloud, CancellationToken cancellationToken);
+    public abstract Task DescribeAsync(ISubnetCatalog catalog, CancellationToken cancellationToken);
 
     /// <summary>Subnets for new interfaces, best first, with the security groups of an interface in each.</summary>
     /// <param name="primaryGroups">The primary interface's groups; empty before the first observation.</param>

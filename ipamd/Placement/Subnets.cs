@@ -35,8 +35,8 @@ internal sealed class Subnets(bool discover, string? clusterName, string primary
                     + $"{RoleTag}=1 for this cluster"
             );
 
-    public override async Task DescribeAsync(ICloud cloud, CancellationToken cancellationToken) =>
-        _described = await cloud.DescribeSubnetsAsync(cancellationToken);
+    public override async Task DescribeAsync(ISubnetCatalog catalog, CancellationToken cancellationToken) =>
+        _described = await catalog.DescribeSubnetsAsync(cancellationToken);
 
     /// <summary>
     /// Most free addresses first; new interfaces have the groups of the primary one. Falls back to the primary interface's subnet when no

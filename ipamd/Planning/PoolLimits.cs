@@ -121,14 +121,7 @@ internal static class PoolLimits
     /// <summary>A new interface must appear as a kernel link within this time after it was attached.</summary>
     public static readonly TimeSpan LinkDeadline = TimeSpan.FromSeconds(30);
 
-    /// <summary>First and longest pause between two polls of a pending detachment.</summary>
-    public static readonly TimeSpan FirstDetachPoll = TimeSpan.FromSeconds(2);
-    public static readonly TimeSpan LongestDetachPoll = TimeSpan.FromSeconds(10);
-
     /// <summary>First and longest pause before a change with an unknown outcome is resumed; doubles each time.</summary>
     public static readonly TimeSpan FirstResume = TimeSpan.FromSeconds(1);
     public static readonly TimeSpan LongestResume = TimeSpan.FromMinutes(1);
-
-    /// <summary>A detached interface must become deletable within this time.</summary>
-    public static readonly TimeSpan DetachDeadline = TimeSpan.FromSeconds(60);
 }

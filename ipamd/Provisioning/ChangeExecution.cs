@@ -14,26 +14,26 @@ namespace VpcCni.Ipamd.Provisioning;
 /// release, reserves every address that the kernel routes to a pod, whatever the ledger says. A failed change is aborted when it certainly
 /// had no effect; otherwise its intent stays open and is resumed.
 /// </summary>
-/// <param name="cloud">Assigns and releases blocks.</param>
+/// <param name="blocks">Assigns and releases blocks.</param>
 /// <param name="ledger">Holds intents and outcomes.</param>
 /// <param name="journal">Makes them durable.</param>
 /// <param name="interfaces">The observed interfaces.</param>
 /// <param name="usage">Addresses in use by the kernel.</param>
 /// <param name="addition">Adds interfaces.</param>
-/// <param name="detachment">Removes interfaces.</param>
+/// <param name="removal">Removes interfaces.</param>
 /// <param name="supply">Tracks the addresses that changes take from subnets and release to them.</param>
 /// <param name="events">Gets the start and the end of every change.</param>
 /// <param name="time">The clock.</param>
 /// <param name="random">Source of idempotency tokens.</param>
 /// <param name="logger">The log.</param>
 internal sealed partial class ChangeExecution(
-    ICloud cloud,
+    IBlockProvider blocks,
     IpLedger ledger,
     IntentJournal journal,
     InterfaceInventory interfaces,
     KernelUsage usage,
     InterfaceAddition addition,
-    InterfaceDetachment detachment,
+    InterfaceRemoval removal,
     SubnetSupply supply,
     PoolEvents events,
     TimeProvider time,
@@ -113,17 +113,18 @@ internal sealed partial class ChangeExecution(
         events.Publish(new PoolEvent.ChangeBegan(time.GetUtcNow(), intent, isRepeated));
         try
         {
+            var progress = new ChangeProgress(intent, isRepeated, journal.AdvanceAsync);
             await intent.Change.Match(
-                assign => AssignAsync(intent, assign, cancellationToken),
-                add => addition.ExecuteAsync(intent, add, isRepeated, cancellationToken),
-                release => ReleaseAsync(intent, release, isRepeated, cancellationToken),
-                remove => RemoveAsync(intent, remove, isRepeated, cancellationToken)
+                assign => AssignAsync(assign, progress, cancellationToken),
+                add => addition.ExecuteAsync(add, progress, cancellationToken),
+                release => ReleaseAsync(release, progress, cancellationToken),
+                remove => removal.ExecuteAsync(remove, progress, cancellationToken)
             );
             failure = null;
         }
         catch (CloudException exception)
         {
-            isOutcomeUnknown = InterfaceDetachment.IsOutcomeUnknown(exception);
+            isOutcomeUnknown = exception.IsOutcomeUnknown;
             failure = new ChangeFailure.Cloud(exception);
         }
         catch (HostNetworkException exception)
@@ -176,69 +177,42 @@ internal sealed partial class ChangeExecution(
         }
     }
 
-    private async Task AssignAsync(Intent intent, PoolChange.AssignBlocks assign, CancellationToken cancellationToken)
+    private async Task AssignAsync(PoolChange.AssignBlocks assign, ChangeProgress progress, CancellationToken cancellationToken)
     {
         var started = time.GetTimestamp();
         try
         {
-            var added = await cloud.AssignBlocksAsync(assign.Interface, assign.Blocks, cancellationToken);
-            ledger.CompleteAssign(intent, added, time.GetUtcNow());
+            var added = await blocks.AssignBlocksAsync(assign.Interface, assign.Blocks, progress, cancellationToken);
+            ledger.CompleteAssign(progress.Intent, added, time.GetUtcNow());
             await journal.PersistAsync(cancellationToken);
             Log.Assigned(logger, assign.Interface, added.Count, assign.Blocks.Shape, time.GetElapsedTime(started).TotalMilliseconds);
         }
-        catch (CloudException exception) when (!InterfaceDetachment.IsOutcomeUnknown(exception))
+        catch (CloudException exception) when (!exception.IsOutcomeUnknown)
         {
-            await journal.AbortAsync(intent, cancellationToken);
+            await journal.AbortAsync(progress.Intent, cancellationToken);
             throw;
         }
     }
 
-    private async Task ReleaseAsync(Intent intent, PoolChange.ReleaseBlocks release, bool isRepeated, CancellationToken cancellationToken)
+    private async Task ReleaseAsync(PoolChange.ReleaseBlocks release, ChangeProgress progress, CancellationToken cancellationToken)
     {
         try
         {
-            await cloud.UnassignBlocksAsync(release.Interface, release.Blocks, cancellationToken);
+            await blocks.UnassignBlocksAsync(release.Interface, release.Blocks, progress, cancellationToken);
         }
         catch (CloudException exception) when (exception.Kind == CloudErrorKind.NotFound)
         {
             // The interface no longer exists, nor do its blocks.
         }
-        catch (CloudException exception) when (InterfaceDetachment.IsWithoutEffect(exception, isRepeated))
+        catch (CloudException exception) when (exception.IsWithoutEffect(progress.IsRepeated))
         {
-            await journal.AbortAsync(intent, cancellationToken);
+            await journal.AbortAsync(progress.Intent, cancellationToken);
             throw;
         }
 
-        ledger.CompleteRelease(intent, time.GetUtcNow());
+        ledger.CompleteRelease(progress.Intent, time.GetUtcNow());
         await journal.PersistAsync(cancellationToken);
         Log.Released(logger, release.Interface, release.Blocks.Count);
-    }
-
-    private async Task RemoveAsync(Intent intent, PoolChange.RemoveInterface remove, bool isRepeated, CancellationToken cancellationToken)
-    {
-        if (intent.Stage != IntentStage.Detached)
-        {
-            try
-            {
-                await detachment.DetachAsync(
-                    remove.Interface,
-                    intent.Progress ?? interfaces.Find(remove.Interface)?.AttachmentId,
-                    cancellationToken
-                );
-            }
-            catch (CloudException exception) when (InterfaceDetachment.IsWithoutEffect(exception, isRepeated))
-            {
-                await journal.AbortAsync(intent, cancellationToken);
-                throw;
-            }
-
-            intent = await journal.AdvanceAsync(intent with { Stage = IntentStage.Detached }, cancellationToken);
-        }
-
-        await detachment.DeleteAsync(new InterfaceSlot(remove.Interface, remove.Slot), remove.PrimaryAddress, cancellationToken);
-        ledger.CompleteRemove(intent, time.GetUtcNow());
-        await journal.PersistAsync(cancellationToken);
-        Log.InterfaceRemoved(logger, remove.Interface);
     }
 
     /// <summary>126 bits of randomness as hexadecimal digits: unique among this account's recent calls.</summary>
@@ -251,9 +225,6 @@ internal sealed partial class ChangeExecution(
 
         [LoggerMessage(34, LogLevel.Information, "blocks released")]
         public static partial void Released(ILogger logger, NetworkInterfaceId eni, int blocks);
-
-        [LoggerMessage(35, LogLevel.Information, "interface detached and deleted")]
-        public static partial void InterfaceRemoved(ILogger logger, NetworkInterfaceId eni);
 
         [LoggerMessage(
             38,

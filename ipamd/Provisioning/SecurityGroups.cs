@@ -13,7 +13,7 @@ namespace VpcCni.Ipamd.Provisioning;
 /// pauses. Never changes unmanaged interfaces or the primary interface itself. Publishes every change and every rejection.
 /// </summary>
 internal sealed partial class SecurityGroups(
-    ICloud cloud,
+    ISecurityGroups port,
     InterfaceInventory interfaces,
     PoolSignal signal,
     PoolEvents events,
@@ -89,7 +89,7 @@ internal sealed partial class SecurityGroups(
         var started = time.GetTimestamp();
         try
         {
-            await cloud.SetSecurityGroupsAsync(id, groups, cancellationToken);
+            await port.SetSecurityGroupsAsync(id, groups, cancellationToken);
             interfaces.GroupsSet(id, groups);
             Log.Set(logger, id, string.Join(',', before), string.Join(',', groups));
             lock (_lock)

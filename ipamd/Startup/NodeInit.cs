@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using VpcCni.Ipamd.Clouds;
-using VpcCni.Ipamd.Clouds.Aws;
 using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Ipamd.Options;
 using VpcCni.Netlink;
@@ -27,10 +26,9 @@ internal static class NodeInit
     {
         using var limit = new CancellationTokenSource(Deadline, time);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
-        using var metadata = new MetadataCloud(Daemon.ToAwsOptions(options).Metadata, time, random);
         try
         {
-            var identity = await metadata.IdentifyNodeAsync(both.Token);
+            var identity = await CloudComposition.IdentifyNodeAsync(options, time, random, both.Token);
             using var netlink = RouteNetlink.Open();
             var link =
                 netlink.FindLinkByMac(MacAddress.Parse(identity.PrimaryMac))

@@ -2,8 +2,6 @@
 using System.Net.Sockets;
 using VpcCni.Ipamd.Allocation;
 using VpcCni.Ipamd.Clouds;
-using VpcCni.Ipamd.Clouds.Aws;
-using VpcCni.Ipamd.Clouds.Aws.InstanceTypes;
 using VpcCni.Ipamd.Events;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Ledger.Checkpoint;
@@ -22,7 +20,7 @@ internal sealed record PoolFoundation(
     PoolPorts Ports,
     IpamdOptions Options,
     DaemonState State,
-    BudgetedCloud Cloud,
+    CloudPorts Cloud,
     ApiRateLimiter Budget,
     IpLedger Ledger,
     CheckpointWriter Checkpoint,
@@ -57,13 +55,7 @@ internal sealed partial class NodePool
             parts.Cloud,
             parts.Ports.Host,
             parts.Ledger,
-            new InterfacePolicy(
-                (EniTags.InstanceId, identity.NodeId),
-                EniTags.DescriptionPrefix,
-                options.ManageUntaggedInterfaces,
-                options.InterfaceMtu,
-                options.Families
-            ),
+            new WiringPolicy(options.InterfaceMtu, options.Families),
             Placement,
             mayChange,
             parts.Ports.Time,
@@ -73,7 +65,7 @@ internal sealed partial class NodePool
         Supply = new SubnetSupply(parts.Ports.Time);
         Backoff = new GrowthBackoff(Supply, parts.Ports.Time, parts.Ports.Random);
         Sync = new InterfaceSync(
-            parts.Cloud,
+            parts.Cloud.Subnets,
             Interfaces,
             parts.Usage,
             Placement,
@@ -86,22 +78,13 @@ internal sealed partial class NodePool
             Logger<InterfaceSync>()
         );
         GroupWatch = new SecurityGroupWatch(
-            parts.Cloud,
+            parts.Cloud.Groups,
             Interfaces,
             Sync,
             parts.Signal,
             parts.Ports.Time,
             parts.Ports.Random,
             Logger<SecurityGroupWatch>()
-        );
-        Leaked = new LeakedInterfaces(
-            parts.Cloud,
-            parts.Cloud.For(CallPriority.CleanUp),
-            parts.Ledger,
-            EniTags.DescriptionPrefix,
-            parts.Ports.Time,
-            parts.Ports.Random,
-            Logger<LeakedInterfaces>()
         );
     }
 
@@ -111,7 +94,6 @@ internal sealed partial class NodePool
     public SubnetSupply Supply { get; }
     public GrowthBackoff Backoff { get; }
     public SecurityGroupWatch GroupWatch { get; }
-    public LeakedInterfaces Leaked { get; }
 
     /// <summary>Composes what plans and changes.</summary>
     /// <param name="known">The limits of the instance type; null while they are unknown, and nothing is added.</param>
@@ -121,23 +103,37 @@ internal sealed partial class NodePool
         var targets = TargetsFor(limits);
         var (time, random) = (_parts.Ports.Time, _parts.Ports.Random);
         var journal = new IntentJournal(_parts.Ledger, _parts.Checkpoint, _parts.Events, time, Logger<IntentJournal>());
-        // Undoing an addition is part of growth and must not wait for tokens reserved to growth.
-        var growing = _parts.Cloud.For(CallPriority.Growth);
         var changes = new ChangeExecution(
-            _parts.Cloud,
+            _parts.Cloud.Blocks,
             _parts.Ledger,
             journal,
             Interfaces,
             _parts.Usage,
-            new InterfaceAddition(growing, journal, Interfaces, Detachment(growing), time, Logger<InterfaceAddition>()),
-            Detachment(_parts.Cloud),
+            new InterfaceAddition(_parts.Cloud.Interfaces, journal, Interfaces, time, Logger<InterfaceAddition>()),
+            new InterfaceRemoval(
+                _parts.Cloud.Interfaces,
+                _parts.Ports.Host,
+                _parts.Ledger,
+                journal,
+                Interfaces,
+                time,
+                Logger<InterfaceRemoval>()
+            ),
             Supply,
             _parts.Events,
             time,
             random,
             Logger<ChangeExecution>()
         );
-        var groups = new SecurityGroups(_parts.Cloud, Interfaces, _parts.Signal, _parts.Events, time, random, Logger<SecurityGroups>());
+        var groups = new SecurityGroups(
+            _parts.Cloud.Groups,
+            Interfaces,
+            _parts.Signal,
+            _parts.Events,
+            time,
+            random,
+            Logger<SecurityGroups>()
+        );
         _reconciler = new PoolReconciler(
             _parts.Ledger,
             new ReconcilerParts(
@@ -166,7 +162,7 @@ internal sealed partial class NodePool
             Logger<PoolReconciler>()
         )
         {
-            LimitsUnknown = known is null ? NoLimits("EC2 has not answered") : null,
+            LimitsUnknown = known is null ? NoLimits("the cloud has not answered") : null,
         };
         _parts.Ports.Host.LinkLost = Sync.LinkLost;
         Interfaces.Awaited.Watch(at =>
@@ -188,9 +184,6 @@ internal sealed partial class NodePool
     /// <summary>Reports why the limits of the instance type are still unknown.</summary>
     public void SetLimitsUnknown(string why) => _reconciler!.LimitsUnknown = NoLimits(why);
 
-    private InterfaceDetachment Detachment(ICloud cloud) =>
-        new(cloud, _parts.Ports.Host, Interfaces, _parts.Ports.Time, Logger<InterfaceDetachment>());
-
     private ILogger<T> Logger<T>() => _parts.Ports.Loggers.CreateLogger<T>();
 
     private GrowthObstacle NoLimits(string why) =>
@@ -207,7 +200,7 @@ internal sealed partial class NodePool
         FamilyLimits Of(AddressFamily family) =>
             new(
                 attached.Select(item => item.Blocks.Count(block => block.Family == family)).DefaultIfEmpty().Max() + 1,
-                family == IpFamily.V6 ? Ec2Limits.Ipv6Prefix : Ec2Limits.Ipv4Prefix
+                _parts.Cloud.Node.PrefixOf(family)
             );
 
         return new NodeLimits(Math.Max(attached.Count(item => item.Slot.NetworkCard == 0), 1), Of(IpFamily.V4), Of(IpFamily.V6));

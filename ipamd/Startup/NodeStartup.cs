@@ -25,7 +25,7 @@ internal sealed record StartedNode(NodeIdentity Identity, NodeLimits? Limits, No
 /// does not answer, the interfaces that checkpoint and metadata agree on are used; only growth and release wait.
 /// </summary>
 internal sealed partial class NodeStartup(
-    ICloud cloud,
+    CloudPorts cloud,
     DaemonState state,
     NetworkRanges ranges,
     TimeProvider time,
@@ -44,13 +44,18 @@ internal sealed partial class NodeStartup(
     public async Task<StartedNode> RunAsync(Func<NodeIdentity, NodePool> poolFor, CancellationToken cancellationToken)
     {
         var giveUpAt = time.GetUtcNow() + Deadline;
-        var identity = await RetryAsync("identify this node (instance metadata)", cloud.IdentifyNodeAsync, giveUpAt, cancellationToken);
+        var identity = await RetryAsync(
+            "identify this node (instance metadata)",
+            cloud.Node.IdentifyNodeAsync,
+            giveUpAt,
+            cancellationToken
+        );
         state.Identified(identity);
         Log.Identified(logger, identity.NodeId, identity.NodeType, identity.Zone, identity.PrimaryAddress);
         ranges.Set(
             await RetryAsync(
                 "read the network's address ranges (instance metadata)",
-                cloud.DescribeNetworkRangesAsync,
+                cloud.Node.DescribeNetworkRangesAsync,
                 giveUpAt,
                 cancellationToken
             )
@@ -142,15 +147,15 @@ internal sealed partial class NodeStartup(
         CancellationToken cancellationToken
     )
     {
-        if (cloud.KnownLimits(nodeType) is { } known)
+        if (cloud.Node.KnownLimits(nodeType) is { } known)
             return known;
         var what = $"read the limits of {nodeType}";
         if (!mayServe)
-            return await RetryAsync(what, token => cloud.DescribeLimitsAsync(nodeType, token), giveUpAt, cancellationToken);
+            return await RetryAsync(what, token => cloud.Node.DescribeLimitsAsync(nodeType, token), giveUpAt, cancellationToken);
         try
         {
             state.Starting(what);
-            return await cloud.DescribeLimitsAsync(nodeType, firstAnswer);
+            return await cloud.Node.DescribeLimitsAsync(nodeType, firstAnswer);
         }
         catch (Exception exception)
             when (exception is CloudException || (exception is OperationCanceledException && !cancellationToken.IsCancellationRequested))
@@ -171,7 +176,7 @@ internal sealed partial class NodeStartup(
     {
         try
         {
-            await placement.DescribeAsync(cloud, firstAnswer);
+            await placement.DescribeAsync(cloud.Subnets, firstAnswer);
             return true;
         }
         catch (Exception exception)

@@ -21,7 +21,7 @@ namespace VpcCni.Ipamd.Startup;
 /// implementation.
 /// </summary>
 internal sealed record PoolPorts(
-    ICloud Cloud,
+    ICloudFactory Cloud,
     IHostNetwork Host,
     ICheckpointFile Checkpoint,
     IMissedDels MissedDels,
@@ -39,14 +39,13 @@ internal sealed record PoolPorts(
 
 /// <summary>
 /// Composes the daemon between its ports and its socket: ledger, queue of pending ADDs, planner and loop. The daemon runs it on the kernel,
-/// the disk and EC2; the simulation and <c>whatif</c> run the same code on a model in virtual time.
+/// the disk and the cloud; the simulation and <c>whatif</c> run the same code on a model in virtual time.
 /// </summary>
 internal sealed class PoolEngine
 {
     private readonly PoolPorts _ports;
     private readonly IpamdOptions _options;
     private readonly TargetChange _targetChange;
-    private readonly BudgetedCloud _cloud;
     private readonly MissedDelIntake _missedDels;
 
     /// <summary>Restores the checkpoint and reserves the addresses that the kernel routes to pods.</summary>
@@ -56,7 +55,7 @@ internal sealed class PoolEngine
     {
         (_ports, _options, State) = (ports, options, state);
         Budget = new ApiRateLimiter(ports.Budget, ports.Time, ports.Random) { Access = options.CloudAccess };
-        _cloud = new BudgetedCloud(ports.Cloud, Budget);
+        Cloud = ports.Cloud.Create(new CloudContext(Budget, ports.Time, ports.Random, ports.Loggers));
         Background = new Supervisor(ports.Time, ports.Loggers.CreateLogger<Supervisor>());
         Ledger = new IpLedger(options.Cooldown, options.Families, options.Targets.UsesPrefixes);
         var loaded = CheckpointLoader.Load(Ledger, ports.Checkpoint, ports.Time, ports.BootId, ports.Loggers.CreateLogger<PoolEngine>());
@@ -110,7 +109,7 @@ internal sealed class PoolEngine
     public ApiRateLimiter Budget { get; }
 
     /// <summary>The cloud, with calls charged to <see cref="Budget"/>.</summary>
-    public ICloud Cloud => _cloud;
+    public CloudPorts Cloud { get; }
 
     /// <summary>Facts about the node in the cluster; set by the cluster's watcher.</summary>
     public NodeConditions Conditions { get; } = new();
@@ -157,7 +156,7 @@ internal sealed class PoolEngine
     {
         var cancellationToken = ended.Token;
         var (time, loggers) = (_ports.Time, _ports.Loggers);
-        var startup = new NodeStartup(_cloud, State, Ranges, time, _ports.Random, loggers.CreateLogger<NodeStartup>());
+        var startup = new NodeStartup(Cloud, State, Ranges, time, _ports.Random, loggers.CreateLogger<NodeStartup>());
         var node = await startup.RunAsync(PoolOf, cancellationToken);
         var pool = node.Pool;
         var reconciler = pool.Compose(node.Limits);
@@ -186,7 +185,7 @@ internal sealed class PoolEngine
                 [
                     .. background,
                     Background.RunAsync("watch of security groups", pool.GroupWatch.RunAsync, ended.Token),
-                    Background.RunAsync("cleanup of leaked interfaces", token => CleanUpAsync(pool.Leaked, token), ended.Token),
+                    Background.RunAsync("cleanup of leaked interfaces", CleanUpAsync, ended.Token),
                 ];
             }
 
@@ -203,10 +202,10 @@ internal sealed class PoolEngine
     }
 
     /// <summary>Deletes nothing before the attached interfaces are known.</summary>
-    private async Task CleanUpAsync(LeakedInterfaces leaked, CancellationToken cancellationToken)
+    private async Task CleanUpAsync(CancellationToken cancellationToken)
     {
         await State.Observed.WaitAsync(cancellationToken);
-        await leaked.RunAsync(everywhere: !_options.LeakedCleanupDisabled, cancellationToken);
+        await Cloud.Interfaces.CleanUpAsync(everywhere: !_options.LeakedCleanupDisabled, Ledger.IsKnown, cancellationToken);
     }
 
     /// <summary>Reads the limits with growing pauses until they are known.</summary>
@@ -218,7 +217,7 @@ internal sealed class PoolEngine
             await Task.Delay(pause, _ports.Time, cancellationToken);
             try
             {
-                node.Pool.SetLimits(await _cloud.DescribeLimitsAsync(node.Identity.NodeType, cancellationToken));
+                node.Pool.SetLimits(await Cloud.Node.DescribeLimitsAsync(node.Identity.NodeType, cancellationToken));
                 break;
             }
             catch (CloudException exception)
@@ -240,7 +239,7 @@ internal sealed class PoolEngine
                 _ports,
                 _options,
                 State,
-                _cloud,
+                Cloud,
                 Budget,
                 Ledger,
                 Checkpoint,

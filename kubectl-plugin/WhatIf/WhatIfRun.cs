@@ -225,7 +225,7 @@ internal sealed class WhatIfRun
             Latency = CallLatency.Constant(CallTime),
         };
         var ports = new PoolPorts(
-            cloud,
+            new AwsFactory(cloud, ManageUntagged: true),
             ModelHost.Open(_kernel, _daemon, time, NullLoggerFactory.Instance),
             new ModelCheckpointFile(new ModelDisk(), _daemon),
             new ModelMissedDels(new ModelNotes(), _daemon),

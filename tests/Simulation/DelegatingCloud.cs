@@ -2,14 +2,16 @@
 using System.Net;
 using VpcCni.Datapath;
 using VpcCni.Ipamd.Clouds;
+using VpcCni.Ipamd.Clouds.Aws;
 using VpcCni.Ipamd.Ledger;
+using VpcCni.Ipamd.Startup;
 
 namespace VpcCni.Simulation.Tests;
 
 /// <summary>Forwards every call, as a base for wrappers that observe or change one.</summary>
-internal abstract class DelegatingCloud(ICloud inner) : ICloud
+internal abstract class DelegatingCloud(IEc2 inner) : IEc2
 {
-    protected ICloud Inner => inner;
+    protected IEc2 Inner => inner;
 
     public Task<NodeIdentity> IdentifyNodeAsync(CancellationToken cancellationToken) => inner.IdentifyNodeAsync(cancellationToken);
 
@@ -18,22 +20,22 @@ internal abstract class DelegatingCloud(ICloud inner) : ICloud
     public Task<NodeLimits> DescribeLimitsAsync(string nodeType, CancellationToken cancellationToken) =>
         inner.DescribeLimitsAsync(nodeType, cancellationToken);
 
-    public virtual Task<IReadOnlyList<CloudInterface>> DescribeAttachedInterfacesAsync(CancellationToken cancellationToken) =>
+    public virtual Task<IReadOnlyList<Ec2Interface>> DescribeAttachedInterfacesAsync(CancellationToken cancellationToken) =>
         inner.DescribeAttachedInterfacesAsync(cancellationToken);
 
     public Task<IReadOnlyList<InterfaceHint>> HintAttachedInterfacesAsync(CancellationToken cancellationToken) =>
         inner.HintAttachedInterfacesAsync(cancellationToken);
 
-    public virtual Task<IReadOnlyList<CloudInterface>> ReadMetadataInterfacesAsync(CancellationToken cancellationToken) =>
+    public virtual Task<IReadOnlyList<Ec2Interface>> ReadMetadataInterfacesAsync(CancellationToken cancellationToken) =>
         inner.ReadMetadataInterfacesAsync(cancellationToken);
 
     public Task<IReadOnlyList<string>> HintSecurityGroupsAsync(CancellationToken cancellationToken) =>
         inner.HintSecurityGroupsAsync(cancellationToken);
 
-    public virtual Task<IReadOnlyList<CloudInterface>> DescribeUnattachedInterfacesAsync(CancellationToken cancellationToken) =>
+    public virtual Task<IReadOnlyList<Ec2Interface>> DescribeUnattachedInterfacesAsync(CancellationToken cancellationToken) =>
         inner.DescribeUnattachedInterfacesAsync(cancellationToken);
 
-    public Task<IReadOnlyList<CloudInterface>> DescribeLeakCandidatesAsync(CancellationToken cancellationToken) =>
+    public Task<IReadOnlyList<Ec2Interface>> DescribeLeakCandidatesAsync(CancellationToken cancellationToken) =>
         inner.DescribeLeakCandidatesAsync(cancellationToken);
 
     public Task<IReadOnlyList<CloudSubnet>> DescribeSubnetsAsync(CancellationToken cancellationToken) =>
@@ -45,7 +47,7 @@ internal abstract class DelegatingCloud(ICloud inner) : ICloud
     public Task<IReadOnlyList<IPNetwork>> DescribeNetworkRangesAsync(CancellationToken cancellationToken) =>
         inner.DescribeNetworkRangesAsync(cancellationToken);
 
-    public virtual Task<CloudInterface> CreateInterfaceAsync(CreateInterfaceRequest request, CancellationToken cancellationToken) =>
+    public virtual Task<Ec2Interface> CreateInterfaceAsync(CreateInterfaceRequest request, CancellationToken cancellationToken) =>
         inner.CreateInterfaceAsync(request, cancellationToken);
 
     public Task<string> AttachInterfaceAsync(NetworkInterfaceId id, Slot slot, CancellationToken cancellationToken) =>
@@ -77,4 +79,15 @@ internal abstract class DelegatingCloud(ICloud inner) : ICloud
 
     public Task TagInterfaceAsync(NetworkInterfaceId id, DateTimeOffset? createdAt, CancellationToken cancellationToken) =>
         inner.TagInterfaceAsync(id, createdAt, cancellationToken);
+}
+
+/// <summary>Changes to a daemon's EC2.</summary>
+internal static class Ec2Ports
+{
+    /// <summary>The same ports with a wrapper around EC2.</summary>
+    public static PoolPorts WithEc2(this PoolPorts ports, Func<IEc2, IEc2> wrap)
+    {
+        var factory = (AwsFactory)ports.Cloud;
+        return ports with { Cloud = factory with { Ec2 = wrap(factory.Ec2) } };
+    }
 }

@@ -425,9 +425,12 @@ internal sealed class SimulatedNode
         };
         var random = Scenario.Stream(_scenario.Seed, "daemon" + run.Name);
         var host = ModelHost.Open(Kernel, run, time, loggers, PoolOperation);
-        var ports = new PoolPorts(cloud, host, file, missed, time, random, loggers) { BootId = BootId };
+        var ports = new PoolPorts(new AwsFactory(cloud, _scenario.ManageUntagged), host, file, missed, time, random, loggers)
+        {
+            BootId = BootId,
+        };
         ports = _mutation.Ports?.Invoke(ports) ?? ports;
-        ports = ports with { Cloud = new SubnetLookups(ports.Cloud, id => SubnetFound(id)) };
+        ports = ports.WithEc2(ec2 => new SubnetLookups(ec2, id => SubnetFound(id)));
         var bound = OptionBinder.Bind(_scenario.Environment(UsesPrefixes));
         if (bound.Problems.Count > 0)
             throw new InvalidOperationException(string.Join("; ", bound.Problems));
@@ -533,7 +536,7 @@ internal sealed class SimulatedNode
     }
 
     /// <summary>Reports the subnets that the daemon has looked up.</summary>
-    private sealed class SubnetLookups(ICloud inner, Action<string> found) : DelegatingCloud(inner)
+    private sealed class SubnetLookups(IEc2 inner, Action<string> found) : DelegatingCloud(inner)
     {
         public override async Task<CloudSubnet?> FindSubnetAsync(string subnetId, CancellationToken cancellationToken)
         {

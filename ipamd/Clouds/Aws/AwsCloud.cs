@@ -1,125 +1,97 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
-using Amazon.EC2;
-using Amazon.EC2.Model;
-using VpcCni.Ipamd.Clouds.Aws.Imds;
+using System.Net.Sockets;
 using VpcCni.Ipamd.Clouds.Aws.InstanceTypes;
 using VpcCni.Ipamd.Ledger;
+using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.Clouds.Aws;
 
-/// <summary>
-/// The cloud port on EC2. Logs nothing: outcomes are results, failures are <see cref="CloudException"/>s with EC2's code and request id.
-/// Thread-safe, except that assign and unassign must not run concurrently on one interface (see <see cref="UnassignBlocksAsync"/>). Reads
-/// the node's identity once from the instance metadata, which also names the region; everything else comes from EC2.
-/// </summary>
-internal sealed partial class AwsCloud : ICloud, IDisposable
+/// <summary>Builds the ports on EC2.</summary>
+/// <param name="Ec2">EC2, without budget.</param>
+/// <param name="ManageUntagged">MANAGE_UNTAGGED_ENI: also manage interfaces that someone else attached.</param>
+internal sealed record AwsFactory(IEc2 Ec2, bool ManageUntagged) : ICloudFactory
 {
-    private readonly AwsCloudOptions _options;
-    private readonly ImdsClient _imds;
-    private readonly InstanceMetadata _metadata;
-    private readonly InterfaceMetadata _interfaceMetadata;
-    private readonly Ec2Caller _caller;
-    private readonly SubnetRanges _subnets;
-    private readonly SemaphoreSlim _nodeLock = new(1, 1);
-    private Node? _node;
-
-    /// <param name="options">See <see cref="AwsCloudOptions"/>; validated by the caller.</param>
-    /// <param name="time">Clock for deadlines, pauses and token expiry.</param>
-    /// <param name="random">Source of jitter.</param>
-    /// <param name="onAttempt">Called after every attempt of every EC2 call and every metadata request, on the calling thread.</param>
-    public AwsCloud(AwsCloudOptions options, TimeProvider time, Random random, Action<Ec2Attempt>? onAttempt)
+    public CloudPorts Create(CloudContext context)
     {
-        _options = options;
-        _imds = new ImdsClient(options.Metadata, time, random, onAttempt);
-        _metadata = new InstanceMetadata(_imds);
-        _interfaceMetadata = new InterfaceMetadata(_imds, time);
-        _caller = new Ec2Caller(options, time, random, onAttempt);
-        _subnets = new SubnetRanges(_caller, _interfaceMetadata);
+        var ec2 = new BudgetedEc2(Ec2, context.Budget);
+        var interfaces = new AttachedInterfaces(ManageUntagged);
+        var cloud = new AwsCloud(ec2, interfaces);
+        return new CloudPorts(
+            cloud,
+            cloud,
+            new InterfaceProvisioner(
+                ec2,
+                interfaces,
+                new LeakedInterfaces(
+                    ec2,
+                    ec2.For(CallPriority.CleanUp),
+                    context.Time,
+                    context.Random,
+                    context.Loggers.CreateLogger<LeakedInterfaces>()
+                ),
+                context.Time,
+                context.Loggers.CreateLogger<InterfaceProvisioner>()
+            ),
+            cloud,
+            cloud
+        );
     }
+}
 
-    public async Task<NodeIdentity> IdentifyNodeAsync(CancellationToken cancellationToken) =>
-        (await GetNodeAsync(cancellationToken)).Identity;
+/// <summary>The ports that take one call of EC2 each.</summary>
+internal sealed class AwsCloud(IEc2 ec2, AttachedInterfaces interfaces) : INodeCloud, IBlockProvider, ISecurityGroups, ISubnetCatalog
+{
+    public Task<NodeIdentity> IdentifyNodeAsync(CancellationToken cancellationToken) => interfaces.NodeAsync(ec2, cancellationToken);
 
-    public async Task<IReadOnlyList<IPNetwork>> DescribeNetworkRangesAsync(CancellationToken cancellationToken)
-    {
-        var node = await GetNodeAsync(cancellationToken);
-        return await _metadata.ReadNetworkRangesAsync(node.Identity.PrimaryMac, cancellationToken);
-    }
+    public NodeLimits? KnownLimits(string nodeType) => ec2.KnownLimits(nodeType);
 
-    public async Task<IReadOnlyList<InterfaceHint>> HintAttachedInterfacesAsync(CancellationToken cancellationToken) =>
-        await _interfaceMetadata.ReadHintsAsync((await GetNodeAsync(cancellationToken)).Identity, cancellationToken);
+    public Task<NodeLimits> DescribeLimitsAsync(string nodeType, CancellationToken cancellationToken) =>
+        ec2.DescribeLimitsAsync(nodeType, cancellationToken);
+
+    public BlockShape? PrefixOf(AddressFamily family) => family == IpFamily.V6 ? Ec2Limits.Ipv6Prefix : Ec2Limits.Ipv4Prefix;
+
+    public Task<IReadOnlyList<CloudInterface>> DescribeAttachedInterfacesAsync(CancellationToken cancellationToken) =>
+        interfaces.DescribeAsync(ec2, cancellationToken);
+
+    public Task<IReadOnlyList<InterfaceHint>> HintAttachedInterfacesAsync(CancellationToken cancellationToken) =>
+        ec2.HintAttachedInterfacesAsync(cancellationToken);
 
     public async Task<IReadOnlyList<CloudInterface>> ReadMetadataInterfacesAsync(CancellationToken cancellationToken)
     {
-        var node = await GetNodeAsync(cancellationToken);
-        return await _interfaceMetadata.ReadAllAsync(node.Identity, cancellationToken);
+        await interfaces.NodeAsync(ec2, cancellationToken);
+        return interfaces.ToCloud(await ec2.ReadMetadataInterfacesAsync(cancellationToken));
     }
 
-    public async Task<IReadOnlyList<string>> HintSecurityGroupsAsync(CancellationToken cancellationToken)
-    {
-        var node = await GetNodeAsync(cancellationToken);
-        return await _metadata.ReadSecurityGroupsAsync(node.Identity.PrimaryMac, cancellationToken);
-    }
+    public Task<IReadOnlyList<IPNetwork>> DescribeNetworkRangesAsync(CancellationToken cancellationToken) =>
+        ec2.DescribeNetworkRangesAsync(cancellationToken);
 
-    public NodeLimits? KnownLimits(string nodeType) => InstanceTypeTable.Find(nodeType)?.Limits;
+    public Task<IReadOnlyList<IPNetwork>> AssignBlocksAsync(
+        NetworkInterfaceId id,
+        BlockRequest request,
+        ChangeProgress progress,
+        CancellationToken cancellationToken
+    ) => ec2.AssignBlocksAsync(id, request, cancellationToken);
 
-    public async Task<NodeLimits> DescribeLimitsAsync(string nodeType, CancellationToken cancellationToken)
-    {
-        const string operation = "DescribeInstanceTypes";
-        if (KnownLimits(nodeType) is { } known)
-            return known;
-        var node = await GetNodeAsync(cancellationToken);
-        var request = new DescribeInstanceTypesRequest { InstanceTypes = [nodeType] };
-        var response = await _caller.CallAsync(
-            operation,
-            Idempotency.Safe,
-            token => node.Ec2.DescribeInstanceTypesAsync(request, token),
-            cancellationToken
-        );
-        var type =
-            response.InstanceTypes?.FirstOrDefault(info => info.InstanceType?.Value == nodeType)
-            ?? throw InterfaceMapping.Unreadable(operation, $"the answer lacks the requested {nodeType}");
-        var network = type.NetworkInfo;
-        var card = network?.NetworkCards?.FirstOrDefault(item => item.NetworkCardIndex == 0)?.MaximumNetworkInterfaces;
-        return
-            (card ?? network?.MaximumNetworkInterfaces) is > 0 and var interfaces
-            && network?.Ipv4AddressesPerInterface is > 0 and var addresses
-            ? Ec2Limits.Of(
-                interfaces,
-                addresses,
-                network.Ipv6Supported == true ? network.Ipv6AddressesPerInterface ?? 0 : 0,
-                hasPrefixes: type.Hypervisor == InstanceTypeHypervisor.Nitro || type.BareMetal == true
-            )
-            : throw InterfaceMapping.Unreadable(operation, $"the answer lacks the interface or address limit of {nodeType}");
-    }
+    public Task UnassignBlocksAsync(
+        NetworkInterfaceId id,
+        IReadOnlyList<IPNetwork> blocks,
+        ChangeProgress progress,
+        CancellationToken cancellationToken
+    ) => ec2.UnassignBlocksAsync(id, blocks, cancellationToken);
 
-    public void Dispose()
-    {
-        _node?.Ec2.Dispose();
-        _imds.Dispose();
-        _nodeLock.Dispose();
-    }
+    public Task<IReadOnlyList<string>> HintSecurityGroupsAsync(CancellationToken cancellationToken) =>
+        ec2.HintSecurityGroupsAsync(cancellationToken);
 
-    private async ValueTask<Node> GetNodeAsync(CancellationToken cancellationToken)
-    {
-        if (Volatile.Read(ref _node) is { } known)
-            return known;
-        await _nodeLock.WaitAsync(cancellationToken);
-        try
-        {
-            if (_node is { } read)
-                return read;
-            var identity = await _metadata.ReadIdentityAsync(cancellationToken);
-            var profile = _options.Profile is { } name ? SharedProfile.Read(name) : null;
-            var ec2 = Ec2ClientFactory.Create(_options, _options.Region ?? profile?.Region ?? identity.Region, profile);
-            return _node = new Node(identity, ec2, new EniTags(identity.NodeId, _options.ClusterName, _options.AdditionalTags));
-        }
-        finally
-        {
-            _nodeLock.Release();
-        }
-    }
+    public Task SetSecurityGroupsAsync(
+        NetworkInterfaceId id,
+        IReadOnlyList<string> securityGroupIds,
+        CancellationToken cancellationToken
+    ) => ec2.SetSecurityGroupsAsync(id, securityGroupIds, cancellationToken);
 
-    private sealed record Node(NodeIdentity Identity, IAmazonEC2 Ec2, EniTags Tags);
+    public Task<IReadOnlyList<CloudSubnet>> DescribeSubnetsAsync(CancellationToken cancellationToken) =>
+        ec2.DescribeSubnetsAsync(cancellationToken);
+
+    public Task<CloudSubnet?> FindSubnetAsync(string subnetId, CancellationToken cancellationToken) =>
+        ec2.FindSubnetAsync(subnetId, cancellationToken);
 }

@@ -4,7 +4,7 @@ using VpcCni.Ipamd.Clouds.Aws.Imds;
 
 namespace VpcCni.Ipamd.Clouds.Aws;
 
-/// <summary>Settings of <see cref="AwsCloud"/>; the comments name the environment variables that set them.</summary>
+/// <summary>Settings of <see cref="Ec2"/>; the comments name the environment variables that set them.</summary>
 internal sealed record AwsCloudOptions
 {
     /// <summary>Smallest HTTP_TIMEOUT that the AWS CNI accepts.</summary>

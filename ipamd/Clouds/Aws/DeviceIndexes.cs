@@ -18,13 +18,13 @@ internal static class DeviceIndexes
         : index;
 
     /// <summary>EC2's index of the primary interface; null when it is not among these.</summary>
-    public static int? OfPrimary(IEnumerable<CloudInterface> interfaces, string primaryMac) =>
+    public static int? OfPrimary(IEnumerable<Ec2Interface> interfaces, string primaryMac) =>
         interfaces.FirstOrDefault(item => item.Slot is { NetworkCard: 0 } && item.Mac == primaryMac)?.Slot?.DeviceIndex;
 
     /// <summary>Returns the interfaces with the daemon's indexes, ordered by card and index.</summary>
     /// <exception cref="CloudException">The primary interface is missing: the answer is not about this node, and another interface must not
     /// pass for the primary.</exception>
-    public static IReadOnlyList<CloudInterface> WithPrimaryFirst(IReadOnlyCollection<CloudInterface> interfaces, string primaryMac)
+    public static IReadOnlyList<Ec2Interface> WithPrimaryFirst(IReadOnlyCollection<Ec2Interface> interfaces, string primaryMac)
     {
         if (OfPrimary(interfaces, primaryMac) is not { } primary)
         {

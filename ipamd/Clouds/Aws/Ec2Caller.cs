@@ -18,11 +18,6 @@ internal enum Idempotency
 }
 
 /// <summary>
-/// One attempt of one EC2 call, for metrics. <paramref name="Code"/> is empty on success; <paramref name="Status"/> is 0 without an answer.
-/// </summary>
-internal readonly record struct Ec2Attempt(string Operation, string Code, int Status, TimeSpan Duration);
-
-/// <summary>
 /// Runs EC2 calls with a deadline for each attempt, a bounded number of attempts, and one exception type.
 /// <para>The SDK would retry by itself: in its standard mode twice, after throttling, 5xx and lost connections alike, and up to ten times
 /// more on a closed pooled connection, whatever the operation. After a lost answer that can assign twice the requested addresses. Both are
@@ -31,7 +26,7 @@ internal readonly record struct Ec2Attempt(string Operation, string Code, int St
 /// describe the state first. Throttling is never retried but reported, because slowing down is the rate limiter's decision and a hidden
 /// retry is one more call.</para>
 /// </summary>
-internal sealed class Ec2Caller(AwsCloudOptions options, TimeProvider time, Random random, Action<Ec2Attempt>? onAttempt)
+internal sealed class Ec2Caller(AwsCloudOptions options, TimeProvider time, Random random, Action<CloudAttempt>? onAttempt)
 {
     public async Task<T> CallAsync<T>(
         string operation,
@@ -50,13 +45,13 @@ internal sealed class Ec2Caller(AwsCloudOptions options, TimeProvider time, Rand
             {
                 // WaitAsync, because parts of the SDK's credential chain do not observe the token.
                 var result = await call(either.Token).WaitAsync(either.Token);
-                onAttempt?.Invoke(new Ec2Attempt(operation, "", (int)HttpStatusCode.OK, time.GetElapsedTime(started)));
+                onAttempt?.Invoke(new CloudAttempt(operation, "", (int)HttpStatusCode.OK, time.GetElapsedTime(started)));
                 return result;
             }
             catch (Exception e) when (!cancellationToken.IsCancellationRequested && Describe(e) is { } details)
             {
                 onAttempt?.Invoke(
-                    new Ec2Attempt(operation, details.Code, details.Status is { } status ? (int)status : 0, time.GetElapsedTime(started))
+                    new CloudAttempt(operation, details.Code, details.Status is { } status ? (int)status : 0, time.GetElapsedTime(started))
                 );
                 var kind = Ec2ErrorCodes.Classify(details.Code, details.Message, details.Status);
                 failure = new CloudException(

@@ -26,11 +26,11 @@ internal static class InterfaceMapping
     /// <param name="subnet">The ranges of its subnet.</param>
     /// <param name="nodeIpv6">The node's own IPv6 address, which is no block.</param>
     /// <param name="operation">Name of the call, for errors.</param>
-    public static CloudInterface ToCloudInterface(NetworkInterface eni, SubnetRanges.Ranges subnet, IPAddress? nodeIpv6, string operation)
+    public static Ec2Interface ToCloudInterface(NetworkInterface eni, SubnetRanges.Ranges subnet, IPAddress? nodeIpv6, string operation)
     {
         var id = Word(eni.NetworkInterfaceId, "networkInterfaceId", "an interface", operation);
         var primary = Primary(eni, id, operation);
-        return new CloudInterface
+        return new Ec2Interface
         {
             Id = new NetworkInterfaceId(id),
             Mac =
@@ -137,23 +137,23 @@ internal static class InterfaceMapping
     /// State of the interface. Uses the attachment's state, which is more precise: during attaching or detaching the interface itself may
     /// be reported as in-use.
     /// </summary>
-    private static CloudInterfaceState State(NetworkInterface eni, string id, string operation)
+    private static Ec2InterfaceState State(NetworkInterface eni, string id, string operation)
     {
         var attachment = eni.Attachment?.Status;
         if (attachment == AttachmentStatus.Attaching || eni.Status == NetworkInterfaceStatus.Attaching)
-            return CloudInterfaceState.Attaching;
+            return Ec2InterfaceState.Attaching;
         if (attachment == AttachmentStatus.Detaching || eni.Status == NetworkInterfaceStatus.Detaching)
-            return CloudInterfaceState.Detaching;
+            return Ec2InterfaceState.Detaching;
         if (
             attachment == AttachmentStatus.Attached
             || eni.Status == NetworkInterfaceStatus.InUse
             || eni.Status == NetworkInterfaceStatus.Associated
         )
-            return CloudInterfaceState.InUse;
+            return Ec2InterfaceState.InUse;
 
         // A pending interface is not attached, and for a moment not attachable, which attach reports as a conflict.
         if (eni.Status == NetworkInterfaceStatus.Available || eni.Status?.Value == Pending)
-            return CloudInterfaceState.Available;
+            return Ec2InterfaceState.Available;
         throw Unreadable(operation, $"{id} is in the unknown state '{Quoted(eni.Status?.Value)}'");
     }
 

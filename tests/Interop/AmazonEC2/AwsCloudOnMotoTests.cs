@@ -38,7 +38,7 @@ public sealed class AwsCloudOnMotoTests(MotoServer moto) : IClassFixture<MotoSer
             Credentials = new BasicAWSCredentials("AKIDEXAMPLE", "secret"),
             ClusterName = "prod",
         };
-        using var cloud = new AwsCloud(options, TimeProvider.System, new Random(1), null);
+        using var cloud = new Ec2(options, TimeProvider.System, new Random(1), null);
 
         Assert.Equal(instance, (await cloud.IdentifyNodeAsync(default)).NodeId);
         Assert.Equal((3, 10, true), await LimitsAsync(cloud));
@@ -72,7 +72,7 @@ public sealed class AwsCloudOnMotoTests(MotoServer moto) : IClassFixture<MotoSer
 
         var attached = (await cloud.DescribeAttachedInterfacesAsync(default))[1];
         Assert.Equal(
-            (created.Id, 1, attachment, CloudInterfaceState.InUse),
+            (created.Id, 1, attachment, Ec2InterfaceState.InUse),
             (attached.Id, attached.Slot?.DeviceIndex, attached.AttachmentId, attached.State)
         );
         Assert.Equal(new[] { added[1], added[2], created.Blocks[1] }.ToHashSet(), attached.Blocks.ToHashSet());
@@ -88,7 +88,7 @@ public sealed class AwsCloudOnMotoTests(MotoServer moto) : IClassFixture<MotoSer
         Assert.Equal(CloudErrorKind.NotFound, failure.Kind);
     }
 
-    private static async Task<(int, int, bool)> LimitsAsync(AwsCloud cloud)
+    private static async Task<(int, int, bool)> LimitsAsync(Ec2 cloud)
     {
         var limits = await cloud.DescribeLimitsAsync("m5.large", default);
         return (limits.MaxInterfaces, limits.Ipv4.AddressesPerInterface, limits.Ipv4.Prefix is not null);

@@ -87,7 +87,7 @@ public sealed class InstanceTypeTests
         await using var lab = await LabOnLoopback.StartAsync(
             new WorldOptions { InstanceTypes = InstanceTypeCatalog.Common.Values.Append(own).ToDictionary(type => type.Name) }
         );
-        using var cloud = new AwsCloud(
+        using var cloud = new Ec2(
             new AwsCloudOptions
             {
                 Endpoint = new Uri(lab.Url),

@@ -11,7 +11,7 @@ using VpcCni.Lab.Ec2Api;
 using VpcCni.Lab.VpcModel;
 using VpcCni.Netlink;
 using Xunit;
-using CreateInterfaceRequest = VpcCni.Ipamd.Clouds.CreateInterfaceRequest;
+using CreateInterfaceRequest = VpcCni.Ipamd.Clouds.Aws.CreateInterfaceRequest;
 
 namespace VpcCni.Interop.Tests.Lab;
 
@@ -68,7 +68,7 @@ public sealed class IpamdCloudTests
         var described = (await cloud.DescribeAttachedInterfacesAsync(Deadline)).Single(eni => eni.Id == created.Id);
         var truth = lab.World.FindInterface(new EniId(created.Id.Value))!;
         Assert.Equal(
-            (truth.Mac, 1, attachment, true, CloudInterfaceState.InUse),
+            (truth.Mac, 1, attachment, true, Ec2InterfaceState.InUse),
             (described.Mac, described.Slot?.DeviceIndex, described.AttachmentId, described.DeleteOnTermination, described.State)
         );
         Assert.Equal(truth.AllRanges.Skip(1).Order(Ranges), described.Blocks.Order(Ranges));
@@ -309,7 +309,7 @@ public sealed class IpamdCloudTests
         await GrowAsync(cloud, lab, new NetworkInterfaceId(lab.Instance.PrimaryInterface.Value));
         var described = await cloud.DescribeAttachedInterfacesAsync(Deadline);
         var calls = lab.World.Calls.Total;
-        using var metadata = new MetadataCloud(new ImdsOptions { Endpoint = new Uri(lab.Url + "/") }, TimeProvider.System, new Random(1));
+        using var metadata = new MetadataOnlyEc2(new ImdsOptions { Endpoint = new Uri(lab.Url + "/") }, TimeProvider.System, new Random(1));
 
         var seen = await metadata.DescribeAttachedInterfacesAsync(Deadline);
 
@@ -319,7 +319,7 @@ public sealed class IpamdCloudTests
         Assert.Equal(await cloud.DescribeLimitsAsync("m5.large", Deadline), await metadata.DescribeLimitsAsync("m5.large", Deadline));
         Assert.Equal(calls, lab.World.Calls.Total);
 
-        static object Facts(CloudInterface eni) =>
+        static object Facts(Ec2Interface eni) =>
             (
                 eni.Id,
                 eni.Mac,
@@ -334,7 +334,7 @@ public sealed class IpamdCloudTests
             );
     }
 
-    private static async Task GrowAsync(AwsCloud cloud, LabOnLoopback lab, NetworkInterfaceId primary)
+    private static async Task GrowAsync(Ec2 cloud, LabOnLoopback lab, NetworkInterfaceId primary)
     {
         var created = await cloud.CreateInterfaceAsync(
             new CreateInterfaceRequest(
@@ -367,7 +367,7 @@ public sealed class IpamdCloudTests
 
     private static async Task<CloudErrorKind> KindAsync(Func<Task> call) => (await Assert.ThrowsAsync<CloudException>(call)).Kind;
 
-    private static AwsCloud Connect(LabOnLoopback lab, string? cluster = null) =>
+    private static Ec2 Connect(LabOnLoopback lab, string? cluster = null) =>
         new(
             new AwsCloudOptions
             {

@@ -214,9 +214,6 @@ internal sealed class AuditWorld : INodeView
             PrimaryAddress = IPAddress.Parse(primary),
             Blocks = [.. addresses.Select(address => IpRanges.Single(IPAddress.Parse(address)))],
             SecurityGroupIds = [],
-            Tags = new Dictionary<string, string>(),
-            State = CloudInterfaceState.InUse,
-            AttachmentId = $"attach-{device}",
             Slot = new Slot(0, device),
         };
 }

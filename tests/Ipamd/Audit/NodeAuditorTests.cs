@@ -14,12 +14,12 @@ public sealed class NodeAuditorTests : IDisposable
 {
     private readonly ManualTimeProvider _time = new(AuditWorld.Now);
     private readonly AuditWorld _world = new();
-    private readonly FakeCloud _cloud = new();
+    private readonly FakeCloud _cloud = new FakeCloud().WithPrimary();
     private readonly NodeAuditor _auditor;
     private bool _observesSoon;
 
     public NodeAuditorTests() =>
-        _auditor = new NodeAuditor(_world.Ledger, _cloud, _world, () => AuditWorld.Wirings, "eni", () => null, _time)
+        _auditor = new NodeAuditor(_world.Ledger, _cloud.Ports, _world, () => AuditWorld.Wirings, "eni", () => null, _time)
         {
             RequestObservation = () => _observesSoon = true,
         };
@@ -56,7 +56,7 @@ public sealed class NodeAuditorTests : IDisposable
         var result = await RunAsync(asksCloud: true);
         Assert.Contains(result.Findings, finding => finding.Kind == "interface-link");
         Assert.Contains(result.Findings, finding => finding.Kind == "cloud-interface");
-        Assert.Equal(["DescribeAttachedInterfaces"], _cloud.Calls);
+        Assert.Equal(["IdentifyNode", "DescribeAttachedInterfaces"], _cloud.Calls);
         Assert.True(_observesSoon);
     }
 

@@ -2,6 +2,7 @@
 using System.Net;
 using VpcCni.Datapath;
 using VpcCni.Ipamd.Clouds;
+using VpcCni.Ipamd.Clouds.Aws;
 using VpcCni.Ipamd.Clouds.Aws.InstanceTypes;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Netlink;
@@ -12,12 +13,13 @@ namespace VpcCni.Ipamd.Tests.Harness;
 /// A small stateful cloud: one node, one subnet (more by <see cref="WithSubnet"/>), deterministic ids and addresses. Records every call.
 /// The next call of a kind can be made to fail, before or after its effect, or to hang until released.
 /// </summary>
-internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface = 4) : ICloud
+internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface = 4) : IEc2
 {
     public static readonly IPNetwork Subnet = IPNetwork.Parse("10.0.0.0/20");
+    private const string NodeId = "i-1";
     private readonly Lock _lock = new();
     private readonly Dictionary<string, Queue<Func<Exception?>>> _faults = [];
-    private readonly List<CloudInterface> _interfaces = [];
+    private readonly List<Ec2Interface> _interfaces = [];
     private readonly Dictionary<string, NetworkInterfaceId> _tokens = [];
     private readonly Dictionary<string, CloudSubnet> _subnets = new()
     {
@@ -41,7 +43,25 @@ internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface
     /// <summary>When set, every call waits for it.</summary>
     public TaskCompletionSource? Gate { get; set; }
 
-    public IReadOnlyList<CloudInterface> Interfaces
+    /// <summary>The ports on this cloud, without budget.</summary>
+    public AwsCloud Ports => field ??= new AwsCloud(this, new AttachedInterfaces(manageUntagged: true));
+
+    /// <summary>An interface as the ports show it; detached ones are not shown.</summary>
+    public static CloudInterface ToPort(Ec2Interface item) =>
+        new()
+        {
+            Id = item.Id,
+            Mac = item.Mac,
+            SubnetId = item.SubnetId,
+            SubnetRange = item.SubnetRange,
+            PrimaryAddress = item.PrimaryAddress,
+            Blocks = item.Blocks,
+            SecurityGroupIds = item.SecurityGroupIds,
+            Slot = item.Slot!.Value,
+            CarriesPods = true,
+        };
+
+    public IReadOnlyList<Ec2Interface> Interfaces
     {
         get
         {
@@ -57,7 +77,7 @@ internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface
             {
                 AttachmentId = "attach-0",
                 Slot = Slot.Primary,
-                State = CloudInterfaceState.InUse,
+                State = Ec2InterfaceState.InUse,
             }
         );
         return this;
@@ -116,7 +136,7 @@ internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface
     public void Forgive() => _faults.Clear();
 
     /// <summary>Changes an interface, as someone else would.</summary>
-    public void Change(NetworkInterfaceId id, Func<CloudInterface, CloudInterface?> change)
+    public void Change(NetworkInterfaceId id, Func<Ec2Interface, Ec2Interface?> change)
     {
         lock (_lock)
         {
@@ -134,7 +154,7 @@ internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface
     public NodeIdentity Identity =>
         new()
         {
-            NodeId = "i-1",
+            NodeId = NodeId,
             NodeType = "fake.small",
             Region = "fake-1",
             Zone = "fake-1a",
@@ -150,14 +170,14 @@ internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface
     public Task<NodeLimits> DescribeLimitsAsync(string nodeType, CancellationToken cancellationToken) =>
         CallAsync("DescribeLimits", () => Ec2Limits.Of(maxInterfaces, addressesPerInterface, 0, hasPrefixes: false));
 
-    public Task<IReadOnlyList<CloudInterface>> DescribeAttachedInterfacesAsync(CancellationToken cancellationToken) =>
-        CallAsync<IReadOnlyList<CloudInterface>>(
+    public Task<IReadOnlyList<Ec2Interface>> DescribeAttachedInterfacesAsync(CancellationToken cancellationToken) =>
+        CallAsync<IReadOnlyList<Ec2Interface>>(
             "DescribeAttachedInterfaces",
             () => [.. _interfaces.Where(item => item.AttachmentId is not null)]
         );
 
-    public Task<IReadOnlyList<CloudInterface>> DescribeUnattachedInterfacesAsync(CancellationToken cancellationToken) =>
-        CallAsync<IReadOnlyList<CloudInterface>>(
+    public Task<IReadOnlyList<Ec2Interface>> DescribeUnattachedInterfacesAsync(CancellationToken cancellationToken) =>
+        CallAsync<IReadOnlyList<Ec2Interface>>(
             "DescribeUnattachedInterfaces",
             () => [.. _interfaces.Where(item => item.AttachmentId is null)]
         );
@@ -165,7 +185,7 @@ internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface
     public Task<IReadOnlyList<IPNetwork>> DescribeNetworkRangesAsync(CancellationToken cancellationToken) =>
         CallAsync<IReadOnlyList<IPNetwork>>("DescribeNetworkRanges", () => Ranges);
 
-    public Task<CloudInterface> CreateInterfaceAsync(CreateInterfaceRequest request, CancellationToken cancellationToken) =>
+    public Task<Ec2Interface> CreateInterfaceAsync(CreateInterfaceRequest request, CancellationToken cancellationToken) =>
         CallAsync(
             "CreateInterface",
             () =>
@@ -174,7 +194,11 @@ internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface
                     return _interfaces.Single(item => item.Id == existing);
                 var blocks = request.Blocks.Sum(item => item.Count);
                 TakeFrom(request.SubnetId, "CreateInterface", blocks, own: 1);
-                var created = New(request.SubnetId, request.SecurityGroupIds, blocks);
+                var created = New(request.SubnetId, request.SecurityGroupIds, blocks) with
+                {
+                    Description = EniTags.DescriptionPrefix + NodeId,
+                    Tags = new Dictionary<string, string> { [EniTags.InstanceId] = NodeId },
+                };
                 _interfaces.Add(created);
                 _tokens[request.IdempotencyToken] = created.Id;
                 return created;
@@ -191,7 +215,7 @@ internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface
                 if (_interfaces.Any(item => item.Slot == slot))
                     throw new CloudException(CloudErrorKind.Conflict, "AttachInterface", "InvalidParameterValue", "index in use");
                 var attachment = $"attach-{++_nextAttachment}";
-                Replace(id, item => item with { AttachmentId = attachment, Slot = slot, State = CloudInterfaceState.InUse });
+                Replace(id, item => item with { AttachmentId = attachment, Slot = slot, State = Ec2InterfaceState.InUse });
                 return attachment;
             }
         );
@@ -202,7 +226,7 @@ internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface
     public Task DetachInterfaceAsync(NetworkInterfaceId id, string attachmentId, CancellationToken cancellationToken) =>
         CallAsync(
             "DetachInterface",
-            () => Replace(id, item => item with { AttachmentId = null, Slot = null, State = CloudInterfaceState.Available })
+            () => Replace(id, item => item with { AttachmentId = null, Slot = null, State = Ec2InterfaceState.Available })
         );
 
     public Task DeleteInterfaceAsync(NetworkInterfaceId id, CancellationToken cancellationToken) =>
@@ -248,8 +272,8 @@ internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface
         );
 
     /// <summary>The interfaces without tags and attachments, filtered by <see cref="HintFilter"/>.</summary>
-    public Task<IReadOnlyList<CloudInterface>> ReadMetadataInterfacesAsync(CancellationToken cancellationToken) =>
-        CallAsync<IReadOnlyList<CloudInterface>>(
+    public Task<IReadOnlyList<Ec2Interface>> ReadMetadataInterfacesAsync(CancellationToken cancellationToken) =>
+        CallAsync<IReadOnlyList<Ec2Interface>>(
             "ReadMetadataInterfaces",
             () =>
             {
@@ -269,8 +293,8 @@ internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface
             }
         );
 
-    public Task<IReadOnlyList<CloudInterface>> DescribeLeakCandidatesAsync(CancellationToken cancellationToken) =>
-        CallAsync<IReadOnlyList<CloudInterface>>("DescribeLeakCandidates", () => [.. _interfaces.Where(item => item.AttachmentId is null)]);
+    public Task<IReadOnlyList<Ec2Interface>> DescribeLeakCandidatesAsync(CancellationToken cancellationToken) =>
+        CallAsync<IReadOnlyList<Ec2Interface>>("DescribeLeakCandidates", () => [.. _interfaces.Where(item => item.AttachmentId is null)]);
 
     /// <summary>Gives the subnet this tag as its only one.</summary>
     public FakeCloud WithTag(string subnetId, string key, string value)
@@ -334,7 +358,7 @@ internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface
         return result;
     }
 
-    private bool Replace(NetworkInterfaceId id, Func<CloudInterface, CloudInterface> change)
+    private bool Replace(NetworkInterfaceId id, Func<Ec2Interface, Ec2Interface> change)
     {
         var index = _interfaces.FindIndex(item => item.Id == id);
         if (index < 0)
@@ -343,10 +367,10 @@ internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface
         return true;
     }
 
-    private CloudInterface New(string subnetId, IReadOnlyList<string> groups, int blocks)
+    private Ec2Interface New(string subnetId, IReadOnlyList<string> groups, int blocks)
     {
         var number = _nextInterface++;
-        return new CloudInterface
+        return new Ec2Interface
         {
             Id = new NetworkInterfaceId($"eni-{number}"),
             Mac = $"02:00:00:00:00:{number:x2}",
@@ -356,7 +380,7 @@ internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface
             Blocks = Blocks(subnetId, blocks),
             SecurityGroupIds = groups,
             Tags = new Dictionary<string, string>(),
-            State = CloudInterfaceState.Available,
+            State = Ec2InterfaceState.Available,
         };
     }
 

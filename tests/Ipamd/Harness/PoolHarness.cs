@@ -2,6 +2,7 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using VpcCni.Ipamd.Allocation;
 using VpcCni.Ipamd.Clouds;
+using VpcCni.Ipamd.Clouds.Aws;
 using VpcCni.Ipamd.Clouds.Aws.InstanceTypes;
 using VpcCni.Ipamd.Events;
 using VpcCni.Ipamd.Ledger;
@@ -36,7 +37,15 @@ internal sealed class PoolHarness
     {
         (Cloud, Limits) = (cloud, Ec2Limits.Of(maxInterfaces, blocksPerInterface + 1, ipv6PerInterface: 0, hasPrefixes: false));
         _state = new DaemonState("test", Time);
-        var ports = new PoolPorts(cloud, Host, File, new FakeMissedDels(), Time, new Random(1), NullLoggerFactory.Instance)
+        var ports = new PoolPorts(
+            new AwsFactory(cloud, ManageUntagged: true),
+            Host,
+            File,
+            new FakeMissedDels(),
+            Time,
+            new Random(1),
+            NullLoggerFactory.Instance
+        )
         {
             Budget = budget ?? Unlimited,
         };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using VpcCni.Datapath;
 using VpcCni.Ipamd.Allocation;
-using VpcCni.Ipamd.Clouds;
+using VpcCni.Ipamd.Clouds.Aws;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Observation;
 using VpcCni.Ipamd.Planning;
@@ -87,7 +87,7 @@ public sealed class AwaitedLinkTests
         var time = new VpcCni.Tests.Shared.ManualTimeProvider();
         var links = new AwaitedLinks(time);
         List<DateTimeOffset> asked = [];
-        var item = new FakeCloud().WithPrimary(2).Interfaces[0];
+        var item = FakeCloud.ToPort(new FakeCloud().WithPrimary(2).Interfaces[0]);
         links.Begin(item);
         links.Seen(item.Mac);
         links.Failed(item.Id, "no link");
@@ -98,7 +98,7 @@ public sealed class AwaitedLinkTests
     }
 
     /// <summary>A node whose second and last interface is attached with three addresses and has no link.</summary>
-    private static async Task<(PoolHarness Pool, CloudInterface Second)> StartAsync(TimeSpan? addWait = null)
+    private static async Task<(PoolHarness Pool, Ec2Interface Second)> StartAsync(TimeSpan? addWait = null)
     {
         var cloud = new FakeCloud().WithPrimary(3);
         var pool = new PoolHarness(cloud, maxInterfaces: 2, addWait: addWait);

@@ -3,10 +3,10 @@ using Microsoft.Extensions.Logging.Abstractions;
 using VpcCni.Datapath;
 using VpcCni.Ipamd.Allocation;
 using VpcCni.Ipamd.Clouds;
+using VpcCni.Ipamd.Clouds.Aws;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Ledger.Checkpoint;
 using VpcCni.Ipamd.Planning;
-using VpcCni.Ipamd.Provisioning;
 using VpcCni.Ipamd.Tests.Harness;
 using VpcCni.Ipamd.Tests.Planning;
 using VpcCni.Tests.Shared;
@@ -25,7 +25,7 @@ public sealed class LateDescriptionTests
         await pool.StepAsync();
         await pool.AddAsync("a");
         await pool.StepAsync();
-        cloud.Change(cloud.Interfaces[1].Id, item => item with { State = CloudInterfaceState.Attaching });
+        cloud.Change(cloud.Interfaces[1].Id, item => item with { State = Ec2InterfaceState.Attaching });
         pool.Sync.RequestAt(pool.Time.GetUtcNow());
         await pool.StepAsync();
         Assert.All(pool.View.Interfaces, item => Assert.True(item.CarriesPods));
@@ -133,7 +133,7 @@ public sealed class LateDescriptionTests
         var second = cloud.Interfaces[1].Id;
         // Someone detached it, which no observation has shown yet.
         cloud.Change(second, item => Old(item, pool.Time.GetUtcNow().AddHours(-2)) with { AttachmentId = null });
-        await Leaked(pool).CleanAsync(CancellationToken.None);
+        await Leaked(pool).CleanAsync(pool.Ledger.IsKnown, CancellationToken.None);
         Assert.Contains(cloud.Interfaces, item => item.Id == second);
     }
 
@@ -147,11 +147,11 @@ public sealed class LateDescriptionTests
             default
         );
         cloud.Change(leaked.Id, item => Old(item, pool.Time.GetUtcNow().AddHours(5)));
-        await Leaked(pool).CleanAsync(CancellationToken.None);
+        await Leaked(pool).CleanAsync(pool.Ledger.IsKnown, CancellationToken.None);
         Assert.Equal("TagInterface", cloud.Calls[^1]);
         cloud.Change(leaked.Id, item => Old(item, pool.Time.GetUtcNow()));
         pool.Time.Advance(TimeSpan.FromHours(1));
-        await Leaked(pool).CleanAsync(CancellationToken.None);
+        await Leaked(pool).CleanAsync(pool.Ledger.IsKnown, CancellationToken.None);
         Assert.DoesNotContain(cloud.Interfaces, item => item.Id == leaked.Id);
     }
 
@@ -163,7 +163,7 @@ public sealed class LateDescriptionTests
         var cleanup = Leaked(pool);
         using var stop = new CancellationTokenSource();
         cloud.FailNext("DescribeUnattachedInterfaces", () => new InvalidOperationException("a defect"));
-        var first = cleanup.RunAsync(everywhere: false, stop.Token);
+        var first = cleanup.RunAsync(everywhere: false, pool.Ledger.IsKnown, stop.Token);
         pool.Time.Advance(LeakedInterfaces.OwnDelay);
         await Assert.ThrowsAsync<InvalidOperationException>(() => first);
         var request = new CreateInterfaceRequest("new", pool.Time.GetUtcNow(), "subnet-1", [], [new BlockRequest(Shapes.Ipv4Address, 1)]);
@@ -172,7 +172,7 @@ public sealed class LateDescriptionTests
         var leftover = await cloud.CreateInterfaceAsync(request with { IdempotencyToken = "old" }, CancellationToken.None);
         cloud.Change(leftover.Id, item => Old(item, pool.Time.GetUtcNow().AddHours(-1)));
         pool.Time.Advance(TimeSpan.FromSeconds(5));
-        var second = cleanup.RunAsync(everywhere: false, stop.Token);
+        var second = cleanup.RunAsync(everywhere: false, pool.Ledger.IsKnown, stop.Token);
         pool.Time.Advance(LeakedInterfaces.OwnDelay);
         await Eventually.TrueAsync(() => cloud.Interfaces.All(item => item.Id != leftover.Id));
         Assert.Contains(cloud.Interfaces, item => item.Id == made.Id);
@@ -181,11 +181,11 @@ public sealed class LateDescriptionTests
     }
 
     private static LeakedInterfaces Leaked(PoolHarness pool) =>
-        new(pool.Cloud, pool.Cloud, pool.Ledger, "", pool.Time, new Random(1), NullLogger<LeakedInterfaces>.Instance);
+        new(pool.Cloud, pool.Cloud, pool.Time, new Random(1), NullLogger<LeakedInterfaces>.Instance);
 
-    private static CloudInterface Old(CloudInterface item, DateTimeOffset createdAt) =>
+    private static Ec2Interface Old(Ec2Interface item, DateTimeOffset createdAt) =>
         item with
         {
-            Tags = new Dictionary<string, string> { [LeakedInterfaces.CreatedAtTag] = $"{createdAt.UtcDateTime:yyyy-MM-dd'T'HH:mm:ss'Z'}" },
+            Tags = new Dictionary<string, string> { [EniTags.CreatedAt] = $"{createdAt.UtcDateTime:yyyy-MM-dd'T'HH:mm:ss'Z'}" },
         };
 }

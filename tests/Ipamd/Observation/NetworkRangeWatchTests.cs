@@ -54,7 +54,7 @@ public sealed class NetworkRangeWatchTests
     }
 
     private NetworkRangeWatch Watch() =>
-        new(_cloud, _ranges, TimeSpan.FromSeconds(30), TimeProvider.System, new Random(1), NullLogger<NetworkRangeWatch>.Instance);
+        new(_cloud.Ports, _ranges, TimeSpan.FromSeconds(30), TimeProvider.System, new Random(1), NullLogger<NetworkRangeWatch>.Instance);
 
     private Task SyncAsync(NetworkRangeWatch watch, params IPNetwork[] ranges)
     {

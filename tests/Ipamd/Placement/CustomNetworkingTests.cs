@@ -49,7 +49,7 @@ public sealed class CustomNetworkingTests
     {
         var custom = Custom();
         Set("subnet-pods", "sg-pods");
-        await custom.DescribeAsync(_cloud, None);
+        await custom.DescribeAsync(_cloud.Ports, None);
         Assert.Null(custom.Obstacle);
         var candidate = Assert.Single(custom.Candidates(["sg-1"]));
         Assert.Equal(("subnet-pods", 200), (candidate.Id, candidate.FreeAddresses));
@@ -62,7 +62,7 @@ public sealed class CustomNetworkingTests
     {
         var custom = Custom();
         Set("subnet-pods");
-        await custom.DescribeAsync(_cloud, None);
+        await custom.DescribeAsync(_cloud.Ports, None);
         Assert.Equal(["sg-1"], Assert.Single(custom.Candidates(["sg-1"])).SecurityGroupIds);
         Assert.Equal(["sg-1"], custom.GroupsFor(Interface("subnet-pods"), Primary)!);
         Assert.Null(custom.GroupsFor(Interface("subnet-other"), Primary));
@@ -76,9 +76,9 @@ public sealed class CustomNetworkingTests
     {
         var custom = Custom();
         Set("subnet-pods", "sg-pods");
-        await custom.DescribeAsync(_cloud, None);
+        await custom.DescribeAsync(_cloud.Ports, None);
         Set(subnet, "sg-wrong");
-        await custom.DescribeAsync(_cloud, None);
+        await custom.DescribeAsync(_cloud.Ports, None);
         Assert.Equal(
             (sentence, false, GrowthObstacleKind.EniConfig),
             (custom.Obstacle!.Detail, custom.Obstacle.MayEndAnyMoment, custom.Obstacle.Kind)
@@ -94,7 +94,7 @@ public sealed class CustomNetworkingTests
         var custom = Custom();
         Set("subnet-far");
         Assert.False(custom.IsExcluded(Interface("subnet-far")));
-        await custom.DescribeAsync(_cloud, None);
+        await custom.DescribeAsync(_cloud.Ports, None);
         Assert.True(custom.IsExcluded(Interface("subnet-far")));
         Assert.Null(custom.InForce);
     }
@@ -104,7 +104,7 @@ public sealed class CustomNetworkingTests
     {
         var custom = Custom();
         Set("subnet-pods");
-        await custom.DescribeAsync(_cloud, None);
+        await custom.DescribeAsync(_cloud.Ports, None);
         _source.Set(new EniConfigState.Missing("pods", "it does not exist"));
         Assert.Equal(("ENIConfig 'pods': it does not exist", false), (custom.Obstacle!.Detail, custom.Obstacle.MayEndAnyMoment));
         Assert.False(custom.IsExcluded(Interface("subnet-pods")));
@@ -117,14 +117,14 @@ public sealed class CustomNetworkingTests
         var custom = Custom();
         Set("subnet-pods");
         _cloud.FailNext("FindSubnet", CloudErrorKind.NotPermitted);
-        await Assert.ThrowsAsync<CloudException>(() => custom.DescribeAsync(_cloud, None));
+        await Assert.ThrowsAsync<CloudException>(() => custom.DescribeAsync(_cloud.Ports, None));
         Assert.StartsWith(
             "subnet subnet-pods of ENIConfig 'pods' could not be looked up: FindSubnet",
             custom.Obstacle!.Detail,
             StringComparison.Ordinal
         );
         Assert.False(custom.IsDescribed);
-        await custom.DescribeAsync(_cloud, None);
+        await custom.DescribeAsync(_cloud.Ports, None);
         Assert.Equal((null, true), (custom.Obstacle, custom.IsDescribed));
     }
 
@@ -133,9 +133,9 @@ public sealed class CustomNetworkingTests
     {
         var custom = Custom();
         Set("subnet-pods");
-        await custom.DescribeAsync(_cloud, None);
+        await custom.DescribeAsync(_cloud.Ports, None);
         _cloud.FailNext("FindSubnet", CloudErrorKind.Transient);
-        await Assert.ThrowsAsync<CloudException>(() => custom.DescribeAsync(_cloud, None));
+        await Assert.ThrowsAsync<CloudException>(() => custom.DescribeAsync(_cloud.Ports, None));
         Assert.Null(custom.Obstacle);
     }
 
@@ -144,7 +144,7 @@ public sealed class CustomNetworkingTests
     {
         var custom = Custom();
         Set("subnet-pods", "sg-a");
-        await custom.DescribeAsync(_cloud, None);
+        await custom.DescribeAsync(_cloud.Ports, None);
         Set("subnet-pods", "sg-b");
         Assert.Equal((null, true), (custom.Obstacle, custom.IsDescribed));
         Assert.Equal(["sg-b"], Assert.Single(custom.Candidates(["sg-1"])).SecurityGroupIds);
@@ -156,7 +156,7 @@ public sealed class CustomNetworkingTests
         var custom = Custom();
         Set("subnet-pods");
         _cloud.Gate = new TaskCompletionSource();
-        var looking = custom.DescribeAsync(_cloud, None);
+        var looking = custom.DescribeAsync(_cloud.Ports, None);
         Set("subnet-other");
         _cloud.Gate.SetResult();
         await looking;
@@ -170,7 +170,7 @@ public sealed class CustomNetworkingTests
         var custom = Custom();
         Set("subnet-pods");
         _cloud.Gate = new TaskCompletionSource();
-        var looking = custom.DescribeAsync(_cloud, None);
+        var looking = custom.DescribeAsync(_cloud.Ports, None);
         _source.Set(new EniConfigState.Missing("pods", "it was deleted"));
         _cloud.Gate.SetResult();
         await looking;
@@ -200,7 +200,7 @@ public sealed class CustomNetworkingTests
 
     private void Set(string subnet, params string[] groups) => _source.Set(new EniConfigState.Present("pods", subnet, groups));
 
-    private CloudInterface Primary => _cloud.Interfaces[0];
+    private CloudInterface Primary => FakeCloud.ToPort(_cloud.Interfaces[0]);
 
     private CloudInterface Interface(string subnet) =>
         Primary with

@@ -27,7 +27,7 @@ public sealed class SubnetTagTests
             candidates.Split(' ', StringSplitOptions.RemoveEmptyEntries),
             subnets.Candidates([]).Select(candidate => candidate.Id == "subnet-1" ? "own" : candidate.Id)
         );
-        Assert.Equal(own == "0", subnets.IsExcluded(new FakeCloud().WithPrimary(1).Interfaces[0]));
+        Assert.Equal(own == "0", subnets.IsExcluded(FakeCloud.ToPort(new FakeCloud().WithPrimary(1).Interfaces[0])));
         Assert.Equal(candidates.Length == 0 ? GrowthObstacleKind.NoSubnet : null, subnets.Obstacle?.Kind);
     }
 
@@ -36,7 +36,7 @@ public sealed class SubnetTagTests
     {
         var subnets = new Subnets(discover: true, clusterName: null, "subnet-1");
         Assert.Equal(["subnet-1"], subnets.Candidates([]).Select(candidate => candidate.Id));
-        Assert.False(subnets.IsExcluded(new FakeCloud().WithPrimary(1).Interfaces[0]));
+        Assert.False(subnets.IsExcluded(FakeCloud.ToPort(new FakeCloud().WithPrimary(1).Interfaces[0])));
         Assert.Null(subnets.Obstacle);
     }
 
@@ -50,7 +50,7 @@ public sealed class SubnetTagTests
         if (other is not null)
             cloud.WithTag("other", Subnets.RoleTag, other);
         var subnets = new Subnets(discover: true, clusterName: "prod", "subnet-own");
-        await subnets.DescribeAsync(cloud, CancellationToken.None);
+        await subnets.DescribeAsync(cloud.Ports, CancellationToken.None);
         Assert.Equal([candidate], subnets.Candidates([]).Select(item => item.Id));
         Assert.Null(subnets.Obstacle);
     }
@@ -64,7 +64,7 @@ public sealed class SubnetTagTests
         if (other is not null)
             cloud.WithTag("other", Subnets.RoleTag, other);
         var subnets = new Subnets(discover: true, clusterName: "prod", "subnet-1");
-        await subnets.DescribeAsync(cloud, CancellationToken.None);
+        await subnets.DescribeAsync(cloud.Ports, CancellationToken.None);
         return subnets;
     }
 }

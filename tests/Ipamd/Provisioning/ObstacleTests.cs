@@ -5,7 +5,6 @@ using VpcCni.Ipamd.Clouds;
 using VpcCni.Ipamd.Clouds.Aws;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Planning;
-using VpcCni.Ipamd.Provisioning;
 using VpcCni.Ipamd.Tests.Harness;
 using Xunit;
 
@@ -126,12 +125,10 @@ public sealed class ObstacleTests
         var leaked = new LeakedInterfaces(
             cloud,
             cloud,
-            pool.Ledger,
-            EniTags.DescriptionPrefix,
             pool.Time,
             new Random(1),
             Microsoft.Extensions.Logging.Abstractions.NullLogger<LeakedInterfaces>.Instance
-        ).RunAsync(everywhere: true, stop.Token);
+        ).RunAsync(everywhere: true, pool.Ledger.IsKnown, stop.Token);
         for (var hour = 0; hour < 5; hour++)
         {
             pool.Time.Advance(TimeSpan.FromHours(1));

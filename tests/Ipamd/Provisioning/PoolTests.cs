@@ -652,7 +652,10 @@ public sealed class PoolTests
             pool.Time.Advance(TimeSpan.FromMinutes(2));
         }
 
-        Assert.All(pool.Cloud.Calls, call => Assert.Contains(call, new[] { "DescribeAttachedInterfaces", "HintAttachedInterfaces" }));
+        Assert.All(
+            pool.Cloud.Calls,
+            call => Assert.Contains(call, new[] { "IdentifyNode", "DescribeAttachedInterfaces", "HintAttachedInterfaces" })
+        );
     }
 
     [Fact]

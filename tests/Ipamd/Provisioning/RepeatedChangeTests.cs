@@ -89,7 +89,7 @@ public sealed class RepeatedChangeTests
             {
                 cloud.Change(
                     cloud.Interfaces[1].Id,
-                    item => item with { AttachmentId = null, Slot = null, State = CloudInterfaceState.Available }
+                    item => item with { AttachmentId = null, Slot = null, State = Ec2InterfaceState.Available }
                 );
                 return new CloudException(CloudErrorKind.Transient, "DetachInterface", "NoAnswer", "the answer is lost");
             }

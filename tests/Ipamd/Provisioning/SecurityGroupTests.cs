@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 using VpcCni.Datapath;
 using VpcCni.Ipamd.Clouds;
+using VpcCni.Ipamd.Clouds.Aws;
 using VpcCni.Ipamd.Events;
 using VpcCni.Ipamd.Ledger;
-using VpcCni.Ipamd.Observation;
 using VpcCni.Ipamd.Planning;
 using VpcCni.Ipamd.Tests.Harness;
 using Xunit;
@@ -162,7 +162,7 @@ public sealed class SecurityGroupTests
     private static void ChangePrimary(PoolHarness pool, params string[] groups) =>
         pool.Cloud.Change(pool.Cloud.Interfaces[0].Id, item => item with { SecurityGroupIds = groups });
 
-    private static CloudInterface Secondary(PoolHarness pool) => pool.Cloud.Interfaces.Single(item => item.Slot == new Slot(0, 1));
+    private static Ec2Interface Secondary(PoolHarness pool) => pool.Cloud.Interfaces.Single(item => item.Slot == new Slot(0, 1));
 
     private static int Calls(PoolHarness pool, string operation) => pool.Cloud.Calls.Count(call => call == operation);
 

@@ -64,7 +64,7 @@ internal sealed class OurPolicy
             };
             _engine = new PoolEngine(
                 new PoolPorts(
-                    cloud,
+                    new AwsFactory(cloud, ManageUntagged: true),
                     ModelHost.Open(_kernel, _daemon, time, NullLoggerFactory.Instance),
                     new ModelCheckpointFile(_disk, _daemon),
                     new ModelMissedDels(new ModelNotes(), _daemon),

@@ -126,7 +126,7 @@ public sealed class ModelDaemonTests
             };
             var time = new MonotonicTime(run);
             var ports = new PoolPorts(
-                cloud,
+                new AwsFactory(cloud, ManageUntagged: true),
                 ModelHost.Open(_kernel, run, time, NullLoggerFactory.Instance),
                 new ModelCheckpointFile(_disk, run),
                 new ModelMissedDels(new ModelNotes(), run),

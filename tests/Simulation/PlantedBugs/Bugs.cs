@@ -4,7 +4,7 @@ using System.Net;
 using System.Reflection;
 using System.Text.Json.Nodes;
 using VpcCni.Datapath;
-using VpcCni.Ipamd.Clouds;
+using VpcCni.Ipamd.Clouds.Aws;
 using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Ledger.Checkpoint;
@@ -43,19 +43,16 @@ internal static class Bugs
             Focus = scenario =>
                 scenario with
                 {
-                    MetadataLag = TimeSpan.FromSeconds(60),
+                    MetadataLag = TimeSpan.FromMinutes(2),
                     DuplicateAdds = 0.5,
-                    MeanCrash = TimeSpan.FromSeconds(60),
+                    MeanCrash = TimeSpan.FromSeconds(40),
                 },
-            Ports = ports => ports with { Cloud = new MetadataCloud(ports.Cloud) },
+            Ports = ports => ports.WithEc2(ec2 => new MetadataCloud(ec2)),
         },
-        new("uses a new client token for every attempt")
-        {
-            Ports = ports => ports with { Cloud = new TokenCloud(ports.Cloud, ports.Random) },
-        },
-        new("releases an address in use") { Ports = ports => ports with { Cloud = new GreedyCloud(ports.Cloud) } },
-        new("never deletes detached interfaces") { Ports = ports => ports with { Cloud = new HoardingCloud(ports.Cloud) } },
-        new("never sets delete-on-termination") { Ports = ports => ports with { Cloud = new NoDeleteOnTerminationCloud(ports.Cloud) } },
+        new("uses a new client token for every attempt") { Ports = ports => ports.WithEc2(ec2 => new TokenCloud(ec2, ports.Random)) },
+        new("releases an address in use") { Ports = ports => ports.WithEc2(ec2 => new GreedyCloud(ec2)) },
+        new("never deletes detached interfaces") { Ports = ports => ports.WithEc2(ec2 => new HoardingCloud(ec2)) },
+        new("never sets delete-on-termination") { Ports = ports => ports.WithEc2(ec2 => new NoDeleteOnTerminationCloud(ec2)) },
         new("does not check the kernel") { Ports = ports => ports with { Host = new BlindHost(ports.Host) } },
         new("loses a pending ADD") { AfterStep = LosePendingAdd },
         new("continues in the previously configured subnet")
@@ -72,12 +69,12 @@ internal static class Bugs
         new("waits for EC2 before it serves pods")
         {
             Focus = CloudAway,
-            Ports = ports => ports with { Cloud = new SilentMetadataCloud(ports.Cloud) },
+            Ports = ports => ports.WithEc2(ec2 => new SilentMetadataCloud(ec2)),
         },
         new("uses interfaces that only the checkpoint shows")
         {
             Focus = CloudAway,
-            Ports = ports => ports with { Cloud = new CheckpointCloud(ports.Cloud, ports.Checkpoint) },
+            Ports = ports => ports.WithEc2(ec2 => new CheckpointCloud(ec2, ports.Checkpoint)),
         },
         new("applies a note older than the assignment")
         {
@@ -92,7 +89,7 @@ internal static class Bugs
         new("reports security groups that it did not set")
         {
             Focus = CustomNetwork,
-            Ports = ports => ports with { Cloud = new GrouplessCloud(ports.Cloud) },
+            Ports = ports => ports.WithEc2(ec2 => new GrouplessCloud(ec2)),
         },
         new("removes rules of other programs") { Focus = Host, Kernel = kernel => new HostBugs.UnselectiveKernel(kernel) },
         new("repairs a rule with the wrong table") { Focus = Host, Kernel = kernel => new HostBugs.WrongTableKernel(kernel) },
@@ -308,9 +305,9 @@ internal static class Bugs
     }
 
     /// <summary>Hides interfaces that the metadata does not show.</summary>
-    private sealed class MetadataCloud(ICloud inner) : DelegatingCloud(inner)
+    private sealed class MetadataCloud(IEc2 inner) : DelegatingCloud(inner)
     {
-        public override async Task<IReadOnlyList<CloudInterface>> DescribeAttachedInterfacesAsync(CancellationToken cancellationToken)
+        public override async Task<IReadOnlyList<Ec2Interface>> DescribeAttachedInterfacesAsync(CancellationToken cancellationToken)
         {
             var shown = (await Inner.HintAttachedInterfacesAsync(cancellationToken)).ToDictionary(hint => hint.Id, hint => hint.Blocks);
             return
@@ -323,16 +320,16 @@ internal static class Bugs
     }
 
     /// <summary>Confirms nothing.</summary>
-    private sealed class SilentMetadataCloud(ICloud inner) : DelegatingCloud(inner)
+    private sealed class SilentMetadataCloud(IEc2 inner) : DelegatingCloud(inner)
     {
-        public override Task<IReadOnlyList<CloudInterface>> ReadMetadataInterfacesAsync(CancellationToken cancellationToken) =>
-            Task.FromResult<IReadOnlyList<CloudInterface>>([]);
+        public override Task<IReadOnlyList<Ec2Interface>> ReadMetadataInterfacesAsync(CancellationToken cancellationToken) =>
+            Task.FromResult<IReadOnlyList<Ec2Interface>>([]);
     }
 
     /// <summary>Confirms the checkpoint's blocks of every attached interface.</summary>
-    private sealed class CheckpointCloud(ICloud inner, ICheckpointFile file) : DelegatingCloud(inner)
+    private sealed class CheckpointCloud(IEc2 inner, ICheckpointFile file) : DelegatingCloud(inner)
     {
-        public override async Task<IReadOnlyList<CloudInterface>> ReadMetadataInterfacesAsync(CancellationToken cancellationToken)
+        public override async Task<IReadOnlyList<Ec2Interface>> ReadMetadataInterfacesAsync(CancellationToken cancellationToken)
         {
             var document = file.Read() is { } content ? JsonNode.Parse(content) : null;
             var recorded =
@@ -351,14 +348,14 @@ internal static class Bugs
         }
     }
 
-    private sealed class TokenCloud(ICloud inner, Random random) : DelegatingCloud(inner)
+    private sealed class TokenCloud(IEc2 inner, Random random) : DelegatingCloud(inner)
     {
-        public override Task<CloudInterface> CreateInterfaceAsync(CreateInterfaceRequest request, CancellationToken cancellationToken) =>
+        public override Task<Ec2Interface> CreateInterfaceAsync(CreateInterfaceRequest request, CancellationToken cancellationToken) =>
             base.CreateInterfaceAsync(request with { IdempotencyToken = $"new-{random.NextInt64():x}" }, cancellationToken);
     }
 
     /// <summary>Releases one more block of the same interface with every release.</summary>
-    private sealed class GreedyCloud(ICloud inner) : DelegatingCloud(inner)
+    private sealed class GreedyCloud(IEc2 inner) : DelegatingCloud(inner)
     {
         private readonly Dictionary<NetworkInterfaceId, List<IPNetwork>> _assigned = [];
 
@@ -386,12 +383,12 @@ internal static class Bugs
         }
     }
 
-    private sealed class HoardingCloud(ICloud inner) : DelegatingCloud(inner)
+    private sealed class HoardingCloud(IEc2 inner) : DelegatingCloud(inner)
     {
         public override Task DeleteInterfaceAsync(NetworkInterfaceId id, CancellationToken cancellationToken) => Task.CompletedTask;
     }
 
-    private sealed class GrouplessCloud(ICloud inner) : DelegatingCloud(inner)
+    private sealed class GrouplessCloud(IEc2 inner) : DelegatingCloud(inner)
     {
         public override Task SetSecurityGroupsAsync(
             NetworkInterfaceId id,
@@ -400,7 +397,7 @@ internal static class Bugs
         ) => Task.CompletedTask;
     }
 
-    private sealed class NoDeleteOnTerminationCloud(ICloud inner) : DelegatingCloud(inner)
+    private sealed class NoDeleteOnTerminationCloud(IEc2 inner) : DelegatingCloud(inner)
     {
         public override Task SetDeleteOnTerminationAsync(NetworkInterfaceId id, string attachmentId, CancellationToken cancellationToken) =>
             Task.CompletedTask;

@@ -62,7 +62,7 @@ internal sealed class InterfaceMetadata(ImdsClient client, TimeProvider time)
     /// </summary>
     /// <exception cref="CloudException">Kind <see cref="CloudErrorKind.Transient"/> when the interfaces changed during every
     /// reading.</exception>
-    public Task<IReadOnlyList<CloudInterface>> ReadAllAsync(NodeIdentity node, CancellationToken cancellationToken) =>
+    public Task<IReadOnlyList<Ec2Interface>> ReadAllAsync(NodeIdentity node, CancellationToken cancellationToken) =>
         WithDeadlineAsync(
             async token =>
             {
@@ -106,10 +106,10 @@ internal sealed class InterfaceMetadata(ImdsClient client, TimeProvider time)
 
     private static IPNetwork? First(IReadOnlyList<IPNetwork> ranges) => ranges.Count > 0 ? ranges[0] : null;
 
-    private async Task<IReadOnlyList<CloudInterface>?> TryReadAllAsync(NodeIdentity node, CancellationToken cancellationToken)
+    private async Task<IReadOnlyList<Ec2Interface>?> TryReadAllAsync(NodeIdentity node, CancellationToken cancellationToken)
     {
         var macs = await ListMacsAsync(cancellationToken);
-        List<CloudInterface> interfaces = [];
+        List<Ec2Interface> interfaces = [];
         foreach (var mac in macs)
         {
             if (await TryReadAsync(node, mac, cancellationToken) is not { } item)
@@ -122,7 +122,7 @@ internal sealed class InterfaceMetadata(ImdsClient client, TimeProvider time)
     }
 
     /// <summary>Reads one interface; null when a listed key is missing.</summary>
-    private async Task<CloudInterface?> TryReadAsync(NodeIdentity node, string mac, CancellationToken cancellationToken)
+    private async Task<Ec2Interface?> TryReadAsync(NodeIdentity node, string mac, CancellationToken cancellationToken)
     {
         if (
             await ListKeysAsync(mac, cancellationToken) is not { } keys
@@ -138,7 +138,7 @@ internal sealed class InterfaceMetadata(ImdsClient client, TimeProvider time)
         )
             return null;
         var ranges = MetadataReader.ToRanges(mac, addresses.Primary is { AddressFamily: IpFamily.V6 } ? ipv6Range : ipv4Range);
-        return new CloudInterface
+        return new Ec2Interface
         {
             Id = id,
             Mac = mac,
@@ -151,7 +151,7 @@ internal sealed class InterfaceMetadata(ImdsClient client, TimeProvider time)
             Blocks = addresses.Blocks,
             SecurityGroupIds = MetadataReader.Lines(groups),
             Tags = new Dictionary<string, string>(),
-            State = CloudInterfaceState.InUse,
+            State = Ec2InterfaceState.InUse,
             AttachmentId = UnknownAttachment,
             Slot = new Slot(
                 // Absent on types with one card.

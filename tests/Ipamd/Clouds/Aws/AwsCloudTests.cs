@@ -62,12 +62,12 @@ public sealed class AwsCloudTests
             second.Blocks.Select(block => block.ToString())
         );
         Assert.Equal(
-            (CloudInterfaceState.Attaching, "attach-2", (Slot?)new Slot(0, 1), false),
+            (Ec2InterfaceState.Attaching, "attach-2", (Slot?)new Slot(0, 1), false),
             (second.State, second.AttachmentId, second.Slot, second.DeleteOnTermination)
         );
         Assert.Equal("v", second.Tags["k"]);
         Assert.Equal(
-            (CloudInterfaceState.InUse, true, "interface"),
+            (Ec2InterfaceState.InUse, true, "interface"),
             (interfaces[0].State, interfaces[0].DeleteOnTermination, interfaces[0].InterfaceType)
         );
         Assert.Empty(interfaces[0].Blocks);
@@ -117,7 +117,7 @@ public sealed class AwsCloudTests
             ],
             test.Calls("DescribeNetworkInterfaces")
         );
-        Assert.Equal((CloudInterfaceState.Available, null, null), (left.State, left.AttachmentId, left.Slot));
+        Assert.Equal((Ec2InterfaceState.Available, null, null), (left.State, left.AttachmentId, left.Slot));
     }
 
     [Theory]
@@ -142,7 +142,7 @@ public sealed class AwsCloudTests
         );
 
         Assert.Equal(
-            Enum.Parse<CloudInterfaceState>(expected),
+            Enum.Parse<Ec2InterfaceState>(expected),
             Assert.Single(await test.Cloud.DescribeUnattachedInterfacesAsync(default)).State
         );
     }
@@ -572,7 +572,7 @@ public sealed class AwsCloudTests
             ("eni-4", "aws-K8S-i-9", "i-9", IPNetwork.Parse("10.0.0.30/32")),
             (left.Id.Value, left.Description, left.Tags[EniTags.InstanceId], left.SubnetRange)
         );
-        Assert.Equal((CloudInterfaceState.Available, null), (left.State, left.AttachmentId));
+        Assert.Equal((Ec2InterfaceState.Available, null), (left.State, left.AttachmentId));
         Assert.Empty(test.Calls("DescribeSubnets"));
 
         static string Leaked(string id, string? description, string tags) =>

@@ -13,7 +13,7 @@ namespace VpcCni.Ipamd.Tests.Clouds.Aws;
 public sealed class Ec2CallerTests
 {
     private static readonly AwsCloudOptions Options = new() { BackoffBase = TimeSpan.FromMilliseconds(1) };
-    private readonly List<Ec2Attempt> _attempts = [];
+    private readonly List<CloudAttempt> _attempts = [];
 
     public static TheoryData<Case> Cases =>
         [

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Collections.Concurrent;
 using Amazon.Runtime;
+using VpcCni.Ipamd.Clouds;
 using VpcCni.Ipamd.Clouds.Aws;
 using VpcCni.Ipamd.Clouds.Aws.Imds;
 
 namespace VpcCni.Ipamd.Tests.Clouds.Aws;
 
-/// <summary>An <see cref="AwsCloud"/> with a fake metadata service and an EC2 with answers queued by action.</summary>
+/// <summary>An <see cref="Ec2"/> with a fake metadata service and an EC2 with answers queued by action.</summary>
 internal sealed class CloudUnderTest : IAsyncDisposable
 {
     private readonly ConcurrentDictionary<string, ConcurrentQueue<Reply>> _answers = new(StringComparer.Ordinal);
@@ -17,13 +18,13 @@ internal sealed class CloudUnderTest : IAsyncDisposable
 
     public ScriptedHttpServer Ec2 { get; private set; } = null!;
 
-    public AwsCloud Cloud { get; private set; } = null!;
+    public Ec2 Cloud { get; private set; } = null!;
 
     /// <summary>Attempts of EC2 calls.</summary>
-    public ConcurrentQueue<Ec2Attempt> Attempts { get; } = new();
+    public ConcurrentQueue<CloudAttempt> Attempts { get; } = new();
 
     /// <summary>Requests to the instance metadata.</summary>
-    public ConcurrentQueue<Ec2Attempt> MetadataAttempts { get; } = new();
+    public ConcurrentQueue<CloudAttempt> MetadataAttempts { get; } = new();
 
     public static async Task<CloudUnderTest> StartAsync(Func<AwsCloudOptions, AwsCloudOptions>? change = null)
     {
@@ -36,7 +37,7 @@ internal sealed class CloudUnderTest : IAsyncDisposable
             Credentials = new BasicAWSCredentials("AKIDEXAMPLE", "secret"),
             BackoffBase = TimeSpan.FromMilliseconds(1),
         };
-        test.Cloud = new AwsCloud(
+        test.Cloud = new Ec2(
             change?.Invoke(options) ?? options,
             TimeProvider.System,
             new Random(1),

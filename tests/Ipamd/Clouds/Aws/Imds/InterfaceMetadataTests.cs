@@ -2,6 +2,7 @@
 using System.Net;
 using VpcCni.Datapath;
 using VpcCni.Ipamd.Clouds;
+using VpcCni.Ipamd.Clouds.Aws;
 using VpcCni.Ipamd.Clouds.Aws.Imds;
 using VpcCni.Tests.Shared;
 using Xunit;
@@ -89,7 +90,7 @@ public sealed class InterfaceMetadataTests : IAsyncLifetime
             (first.Id.Value, first.Mac, first.SubnetId, first.PrimaryAddress, first.Slot)
         );
         Assert.Equal(
-            (IPNetwork.Parse("10.0.0.0/24"), CloudInterfaceState.InUse, "interface", "not-in-instance-metadata"),
+            (IPNetwork.Parse("10.0.0.0/24"), Ec2InterfaceState.InUse, "interface", "not-in-instance-metadata"),
             (first.SubnetRange, first.State, first.InterfaceType, first.AttachmentId)
         );
         Assert.Equal(["sg-1", "sg-2"], first.SecurityGroupIds);

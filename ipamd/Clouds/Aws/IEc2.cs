@@ -3,14 +3,14 @@ using System.Net;
 using VpcCni.Datapath;
 using VpcCni.Ipamd.Ledger;
 
-namespace VpcCni.Ipamd.Clouds;
+namespace VpcCni.Ipamd.Clouds.Aws;
 
 /// <summary>
-/// The port to the cloud: this node's network interfaces and the address blocks on them. A block is a single address (/32, /128) or a
-/// prefix, always an <see cref="IPNetwork"/>. Implemented by <c>Aws</c> and, in tests, by a fake over a model. Every method
-/// bounds its own time, retries only what is safe to retry, and throws <see cref="CloudException"/> for every failure.
+/// EC2 and the instance metadata, as this node uses them: one method per call. Implemented by <see cref="Ec2"/>, by <see
+/// cref="MetadataOnlyEc2"/>, and in tests and simulation by models; <see cref="AwsFactory"/> builds the ports on it. Every method bounds
+/// its own time, retries only what is safe to retry, and throws <see cref="CloudException"/> for every failure.
 /// </summary>
-internal interface ICloud
+internal interface IEc2
 {
     /// <summary>Returns the node's identity from the instance metadata. Constant for the life of the node.</summary>
     Task<NodeIdentity> IdentifyNodeAsync(CancellationToken cancellationToken);
@@ -27,7 +27,7 @@ internal interface ICloud
     /// Returns every interface attached to this node, from the control plane (one call, by attachment). Authoritative; never uses instance
     /// metadata.
     /// </summary>
-    Task<IReadOnlyList<CloudInterface>> DescribeAttachedInterfacesAsync(CancellationToken cancellationToken);
+    Task<IReadOnlyList<Ec2Interface>> DescribeAttachedInterfacesAsync(CancellationToken cancellationToken);
 
     /// <summary>
     /// Returns the attached interfaces from the instance metadata, without a control-plane call. Only a hint: it may be late, early or
@@ -39,7 +39,7 @@ internal interface ICloud
     /// Returns the attached interfaces as far as the instance metadata shows them: link parameters and blocks, without tags, types and
     /// attachments. Only a hint: it may confirm earlier knowledge while the control plane does not answer.
     /// </summary>
-    Task<IReadOnlyList<CloudInterface>> ReadMetadataInterfacesAsync(CancellationToken cancellationToken);
+    Task<IReadOnlyList<Ec2Interface>> ReadMetadataInterfacesAsync(CancellationToken cancellationToken);
 
     /// <summary>
     /// Returns the primary interface's security groups from the instance metadata, without a control-plane call. Only a hint (see <see
@@ -50,14 +50,14 @@ internal interface ICloud
     /// <summary>
     /// Returns unattached interfaces with this node's tag, left by a crash between create and attach or between detach and delete.
     /// </summary>
-    Task<IReadOnlyList<CloudInterface>> DescribeUnattachedInterfacesAsync(CancellationToken cancellationToken);
+    Task<IReadOnlyList<Ec2Interface>> DescribeUnattachedInterfacesAsync(CancellationToken cancellationToken);
 
     /// <summary>
     /// Returns unattached interfaces that any node's daemon created (by tag and description, of the same cluster if one is named). One
-    /// describe call. They are never used, so <see cref="CloudInterface.SubnetRange"/> is not looked up and contains the primary address
+    /// describe call. They are never used, so <see cref="Ec2Interface.SubnetRange"/> is not looked up and contains the primary address
     /// only.
     /// </summary>
-    Task<IReadOnlyList<CloudInterface>> DescribeLeakCandidatesAsync(CancellationToken cancellationToken);
+    Task<IReadOnlyList<Ec2Interface>> DescribeLeakCandidatesAsync(CancellationToken cancellationToken);
 
     /// <summary>
     /// Returns the subnets of the node's network and zone, the primary interface's included, with tags and free addresses. One describe
@@ -75,7 +75,7 @@ internal interface ICloud
     /// Creates an unattached interface with this daemon's tags. A repeated call with the same <see
     /// cref="CreateInterfaceRequest.IdempotencyToken"/> returns the interface of the first call.
     /// </summary>
-    Task<CloudInterface> CreateInterfaceAsync(CreateInterfaceRequest request, CancellationToken cancellationToken);
+    Task<Ec2Interface> CreateInterfaceAsync(CreateInterfaceRequest request, CancellationToken cancellationToken);
 
     /// <summary>Attaches an interface to this node in a slot. Returns the attachment's id.</summary>
     Task<string> AttachInterfaceAsync(NetworkInterfaceId id, Slot slot, CancellationToken cancellationToken);
@@ -122,46 +122,8 @@ internal sealed record CreateInterfaceRequest(
     IReadOnlyList<BlockRequest> Blocks
 );
 
-/// <summary>The node's identity in the instance metadata.</summary>
-internal sealed record NodeIdentity
-{
-    public required string NodeId { get; init; }
-    public required string NodeType { get; init; }
-    public required string Region { get; init; }
-    public required string Zone { get; init; }
-    public required string NetworkId { get; init; }
-    public required IPAddress PrimaryAddress { get; init; }
-
-    /// <summary>The node's own IPv6 address, which no pod gets; null when it has none.</summary>
-    public IPAddress? Ipv6Address { get; init; }
-    public required string PrimaryMac { get; init; }
-    public required NetworkInterfaceId PrimaryInterface { get; init; }
-    public required string PrimarySubnetId { get; init; }
-}
-
-/// <summary>An interface in the instance metadata.</summary>
-/// <param name="Id">The interface.</param>
-/// <param name="Blocks">As <see cref="CloudInterface.Blocks"/>, without the primary address; in any order.</param>
-internal sealed record InterfaceHint(NetworkInterfaceId Id, IReadOnlyList<IPNetwork> Blocks);
-
-/// <summary>A subnet.</summary>
-/// <param name="Id">The subnet's id.</param>
-/// <param name="NetworkId">Its virtual network.</param>
-/// <param name="Zone">Its zone.</param>
-/// <param name="Range">Its IPv4 range.</param>
-/// <param name="FreeAddresses">Number of unassigned IPv4 addresses; says nothing about aligned prefixes.</param>
-/// <param name="Tags">All of its tags.</param>
-internal sealed record CloudSubnet(
-    string Id,
-    string NetworkId,
-    string Zone,
-    IPNetwork Range,
-    int FreeAddresses,
-    IReadOnlyDictionary<string, string> Tags
-);
-
-/// <summary>State of an interface in the cloud.</summary>
-internal enum CloudInterfaceState
+/// <summary>State of an interface in EC2.</summary>
+internal enum Ec2InterfaceState
 {
     Available,
     Attaching,
@@ -170,7 +132,7 @@ internal enum CloudInterfaceState
 }
 
 /// <summary>One interface, as the control plane describes it.</summary>
-internal sealed record CloudInterface
+internal sealed record Ec2Interface
 {
     public required NetworkInterfaceId Id { get; init; }
 
@@ -188,7 +150,7 @@ internal sealed record CloudInterface
     public required IReadOnlyList<IPNetwork> Blocks { get; init; }
     public required IReadOnlyList<string> SecurityGroupIds { get; init; }
     public required IReadOnlyDictionary<string, string> Tags { get; init; }
-    public required CloudInterfaceState State { get; init; }
+    public required Ec2InterfaceState State { get; init; }
 
     /// <summary>The attachment's id; null when unattached.</summary>
     public string? AttachmentId { get; init; }

@@ -4,7 +4,7 @@ using Amazon.EC2.Model;
 namespace VpcCni.Ipamd.Clouds.Aws;
 
 /// <summary>Describes the subnets that new interfaces may be created in.</summary>
-internal sealed partial class AwsCloud
+internal sealed partial class Ec2
 {
     private const string DescribeSubnetsOperation = "DescribeSubnets";
 

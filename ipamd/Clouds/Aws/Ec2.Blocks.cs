@@ -7,7 +7,7 @@ using VpcCni.Netlink;
 namespace VpcCni.Ipamd.Clouds.Aws;
 
 /// <summary>Assigns and unassigns address blocks of an interface.</summary>
-internal sealed partial class AwsCloud
+internal sealed partial class Ec2
 {
     public async Task<IReadOnlyList<IPNetwork>> AssignBlocksAsync(
         NetworkInterfaceId id,

@@ -8,7 +8,7 @@ using VpcCni.Netlink;
 namespace VpcCni.Ipamd.Clouds.Aws;
 
 /// <summary>Describes interfaces, and changes them from create to delete.</summary>
-internal sealed partial class AwsCloud
+internal sealed partial class Ec2
 {
     private const string DescribeOperation = "DescribeNetworkInterfaces";
 
@@ -24,7 +24,7 @@ internal sealed partial class AwsCloud
     /// <summary>EC2's device index of the primary interface, as last described.</summary>
     private volatile int _primaryIndex;
 
-    public async Task<IReadOnlyList<CloudInterface>> DescribeAttachedInterfacesAsync(CancellationToken cancellationToken)
+    public async Task<IReadOnlyList<Ec2Interface>> DescribeAttachedInterfacesAsync(CancellationToken cancellationToken)
     {
         var node = await GetNodeAsync(cancellationToken);
         var described = await DescribeAsync(node, [new Filter("attachment.instance-id", [node.Identity.NodeId])], cancellationToken);
@@ -37,7 +37,7 @@ internal sealed partial class AwsCloud
         return ordered;
     }
 
-    public async Task<IReadOnlyList<CloudInterface>> DescribeUnattachedInterfacesAsync(CancellationToken cancellationToken)
+    public async Task<IReadOnlyList<Ec2Interface>> DescribeUnattachedInterfacesAsync(CancellationToken cancellationToken)
     {
         var node = await GetNodeAsync(cancellationToken);
         List<Filter> filters =
@@ -48,7 +48,7 @@ internal sealed partial class AwsCloud
         return await MapAsync(node, await DescribeAsync(node, filters, cancellationToken), DescribeOperation, cancellationToken);
     }
 
-    public async Task<IReadOnlyList<CloudInterface>> DescribeLeakCandidatesAsync(CancellationToken cancellationToken)
+    public async Task<IReadOnlyList<Ec2Interface>> DescribeLeakCandidatesAsync(CancellationToken cancellationToken)
     {
         var node = await GetNodeAsync(cancellationToken);
         List<Filter> filters =
@@ -76,7 +76,7 @@ internal sealed partial class AwsCloud
         ];
     }
 
-    public async Task<CloudInterface> CreateInterfaceAsync(CreateInterfaceRequest request, CancellationToken cancellationToken)
+    public async Task<Ec2Interface> CreateInterfaceAsync(CreateInterfaceRequest request, CancellationToken cancellationToken)
     {
         const string operation = "CreateNetworkInterface";
         var node = await GetNodeAsync(cancellationToken);
@@ -257,7 +257,7 @@ internal sealed partial class AwsCloud
         throw InterfaceMapping.Unreadable(DescribeOperation, $"more than {MaxPages} pages of {PageSize} interfaces for one node");
     }
 
-    private async Task<List<CloudInterface>> MapAsync(
+    private async Task<List<Ec2Interface>> MapAsync(
         Node node,
         List<NetworkInterface> described,
         string operation,

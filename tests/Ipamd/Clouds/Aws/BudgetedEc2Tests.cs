@@ -2,16 +2,17 @@
 using System.Net;
 using VpcCni.Datapath;
 using VpcCni.Ipamd.Clouds;
+using VpcCni.Ipamd.Clouds.Aws;
 using VpcCni.Ipamd.Clouds.Aws.InstanceTypes;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Tests.Harness;
 using VpcCni.Tests.Shared;
 using Xunit;
 
-namespace VpcCni.Ipamd.Tests.Clouds;
+namespace VpcCni.Ipamd.Tests.Clouds.Aws;
 
 /// <summary>The cost of each call of the port, and the calls that a level of access rejects.</summary>
-public sealed class BudgetedCloudTests
+public sealed class BudgetedEc2Tests
 {
     private static readonly NetworkInterfaceId Eni = new("eni-0");
     private static readonly CreateInterfaceRequest Create = new(
@@ -24,9 +25,9 @@ public sealed class BudgetedCloudTests
 
     private readonly ApiRateLimiter _budget = new(new ApiBudgetOptions(), new ManualTimeProvider(), new Random(1));
     private readonly FakeCloud _fake = new FakeCloud(maxInterfaces: 4, addressesPerInterface: 10).WithPrimary();
-    private readonly BudgetedCloud _cloud;
+    private readonly BudgetedEc2 _cloud;
 
-    public BudgetedCloudTests() => _cloud = new BudgetedCloud(_fake, _budget);
+    public BudgetedEc2Tests() => _cloud = new BudgetedEc2(_fake, _budget);
 
     private static readonly Case[] Cases =
     [
@@ -202,5 +203,5 @@ public sealed class BudgetedCloudTests
         return (refused.Kind, refused.Operation);
     }
 
-    private sealed record Case(string Name, Func<ICloud, Task> Call, string Kind, int Cost, bool NoReleases, bool NoCalls);
+    private sealed record Case(string Name, Func<IEc2, Task> Call, string Kind, int Cost, bool NoReleases, bool NoCalls);
 }

@@ -11,7 +11,7 @@ using Xunit;
 namespace VpcCni.Ipamd.Tests.Clouds.Aws;
 
 /// <summary>The port without EC2: the metadata's answers, and the rejected calls.</summary>
-public sealed class MetadataCloudTests : IAsyncLifetime
+public sealed class MetadataOnlyEc2Tests : IAsyncLifetime
 {
     private static readonly NetworkInterfaceId Eni = new("eni-00000000000000001");
     private static readonly CreateInterfaceRequest Create = new(
@@ -23,7 +23,7 @@ public sealed class MetadataCloudTests : IAsyncLifetime
     );
 
     private FakeImds _imds = null!;
-    private MetadataCloud _cloud = null!;
+    private MetadataOnlyEc2 _cloud = null!;
 
     public async ValueTask InitializeAsync()
     {
@@ -31,7 +31,7 @@ public sealed class MetadataCloudTests : IAsyncLifetime
         _imds.SetPrimary("device-number", "0");
         _imds.SetPrimary("local-ipv4s", "10.0.0.10\n10.0.0.11");
         _imds.SetPrimary("subnet-ipv4-cidr-block", "10.0.0.0/24");
-        _cloud = new MetadataCloud(new ImdsOptions { Endpoint = _imds.Url }, TimeProvider.System, new Random(1));
+        _cloud = new MetadataOnlyEc2(new ImdsOptions { Endpoint = _imds.Url }, TimeProvider.System, new Random(1));
     }
 
     public async ValueTask DisposeAsync()

@@ -1,38 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Globalization;
-using VpcCni.Ipamd.Clouds;
 using VpcCni.Ipamd.Ledger;
-using VpcCni.Ipamd.Observation;
 
-namespace VpcCni.Ipamd.Provisioning;
+namespace VpcCni.Ipamd.Clouds.Aws;
 
 /// <summary>
 /// Deletes unattached interfaces that a daemon created: this node's at every start, any node's once an hour, since a removed node cannot
 /// clean up. Costs one describe call per hour and node. Skips interfaces of open intents, interfaces that the ledger still has, and
 /// recently created ones, whose node may be about to attach them. An attached interface cannot be deleted, so no live one is affected.
 /// </summary>
-/// <param name="cloud">For finding this node's own interfaces.</param>
-/// <param name="cleanUp">The same cloud, for calls of lowest priority.</param>
-/// <param name="ledger">For open intents and attached interfaces.</param>
-/// <param name="ownDescription">
-/// See <see cref="InterfacePolicy.OwnDescription"/>. Tags do not suffice: the daemon also tags interfaces that an operator created.
-/// </param>
+/// <param name="ec2">For finding this node's own interfaces.</param>
+/// <param name="cleanUp">The same, for calls of lowest priority.</param>
 /// <param name="time">The clock.</param>
 /// <param name="random">Source of jitter.</param>
 /// <param name="logger">Logs every deletion.</param>
-internal sealed partial class LeakedInterfaces(
-    ICloud cloud,
-    ICloud cleanUp,
-    IpLedger ledger,
-    string ownDescription,
-    TimeProvider time,
-    Random random,
-    ILogger<LeakedInterfaces> logger
-)
+internal sealed partial class LeakedInterfaces(IEc2 ec2, IEc2 cleanUp, TimeProvider time, Random random, ILogger<LeakedInterfaces> logger)
 {
-    /// <summary>Tag with an interface's creation time; RFC 3339.</summary>
-    public const string CreatedAtTag = "node.k8s.amazonaws.com/createdAt";
-
     /// <summary>Minimum age before deletion, as in the reference: create and attach are seconds apart.</summary>
     public static readonly TimeSpan MinimumAge = TimeSpan.FromMinutes(5);
 
@@ -52,17 +35,17 @@ internal sealed partial class LeakedInterfaces(
     /// Runs until cancelled. Deletes this node's own soon after the start; with <paramref name="everywhere"/> then all of them once an
     /// hour, at a random time on each node.
     /// </summary>
-    public async Task RunAsync(bool everywhere, CancellationToken cancellationToken)
+    public async Task RunAsync(bool everywhere, Func<NetworkInterfaceId, bool> isKnown, CancellationToken cancellationToken)
     {
         // The time of the first start, also after a restart of this service: interfaces created since may be about to be attached.
         var startedAt = _startedAt ??= time.GetUtcNow();
         await Task.Delay(OwnDelay, time, cancellationToken);
-        await CleanOwnAsync(startedAt, cancellationToken);
+        await CleanOwnAsync(startedAt, isKnown, cancellationToken);
         var pause = Interval * random.NextDouble();
         while (everywhere)
         {
             await Task.Delay(pause, time, cancellationToken);
-            await CleanAsync(cancellationToken);
+            await CleanAsync(isKnown, cancellationToken);
             pause = Interval * (1 + (random.NextDouble() * 0.1));
         }
 
@@ -72,13 +55,13 @@ internal sealed partial class LeakedInterfaces(
     /// <summary>
     /// Deletes interfaces of any age that earlier runs on this node left without an intent: only this daemon could be about to attach them.
     /// </summary>
-    private async Task CleanOwnAsync(DateTimeOffset startedAt, CancellationToken cancellationToken)
+    private async Task CleanOwnAsync(DateTimeOffset startedAt, Func<NetworkInterfaceId, bool> isKnown, CancellationToken cancellationToken)
     {
         try
         {
-            foreach (var leftover in await cloud.DescribeUnattachedInterfacesAsync(cancellationToken))
+            foreach (var leftover in await ec2.DescribeUnattachedInterfacesAsync(cancellationToken))
             {
-                if (IsLeaked(leftover) && !(CreatedAt(leftover) >= startedAt))
+                if (IsLeaked(leftover, isKnown) && !(CreatedAt(leftover) >= startedAt))
                     await DeleteAsync(leftover, cancellationToken);
             }
         }
@@ -89,7 +72,7 @@ internal sealed partial class LeakedInterfaces(
     }
 
     /// <summary>Runs once over the whole network.</summary>
-    public async Task CleanAsync(CancellationToken cancellationToken)
+    public async Task CleanAsync(Func<NetworkInterfaceId, bool> isKnown, CancellationToken cancellationToken)
     {
         try
         {
@@ -98,7 +81,7 @@ internal sealed partial class LeakedInterfaces(
             {
                 if (deleted >= MaxDeletesPerRun)
                     return;
-                if (!IsLeaked(candidate))
+                if (!IsLeaked(candidate, isKnown))
                     continue;
                 if (CreatedAt(candidate) is not { } createdAt || createdAt > time.GetUtcNow() + MinimumAge)
                 {
@@ -119,23 +102,20 @@ internal sealed partial class LeakedInterfaces(
         }
     }
 
-    private static DateTimeOffset? CreatedAt(CloudInterface item) =>
-        item.Tags.TryGetValue(CreatedAtTag, out var text)
+    private static DateTimeOffset? CreatedAt(Ec2Interface item) =>
+        item.Tags.TryGetValue(EniTags.CreatedAt, out var text)
         && DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var at)
             ? at
             : null;
 
-    /// <summary>Whether a daemon created it, and this one neither has it attached nor has an intent for it.</summary>
-    private bool IsLeaked(CloudInterface item) =>
-        item.Description.StartsWith(ownDescription, StringComparison.Ordinal) && !IsKnown(item.Id);
+    /// <summary>
+    /// Whether a daemon created it, and this one neither has it attached nor has an intent for it. Tags do not suffice: the daemon also
+    /// tags interfaces that an operator created.
+    /// </summary>
+    private static bool IsLeaked(Ec2Interface item, Func<NetworkInterfaceId, bool> isKnown) =>
+        item.Description.StartsWith(EniTags.DescriptionPrefix, StringComparison.Ordinal) && !isKnown(item.Id);
 
-    private bool IsKnown(NetworkInterfaceId id)
-    {
-        var view = ledger.View(time.GetUtcNow());
-        return view.Interfaces.Any(item => item.Id == id) || view.Intents.Any(open => open.Intent.InterfaceId == id);
-    }
-
-    private async Task DeleteAsync(CloudInterface leaked, CancellationToken cancellationToken)
+    private async Task DeleteAsync(Ec2Interface leaked, CancellationToken cancellationToken)
     {
         try
         {

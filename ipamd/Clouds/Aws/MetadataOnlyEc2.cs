@@ -12,7 +12,7 @@ namespace VpcCni.Ipamd.Clouds.Aws;
 /// and addresses someone else provides. Creates no EC2 client. The attached interfaces are those of the metadata, without tags; nothing is
 /// created, changed, released or cleaned up, and every attempt fails with <see cref="CloudErrorKind.Disabled"/>.
 /// </summary>
-internal sealed class MetadataCloud : ICloud, IDisposable
+internal sealed class MetadataOnlyEc2 : IEc2, IDisposable
 {
     public const string Option = "ENABLE_IMDS_ONLY_MODE";
 
@@ -28,7 +28,7 @@ internal sealed class MetadataCloud : ICloud, IDisposable
     /// <param name="time">Clock for deadlines, pauses and token expiry.</param>
     /// <param name="random">Source of jitter.</param>
     /// <param name="onAttempt">Called after every request.</param>
-    public MetadataCloud(ImdsOptions options, TimeProvider time, Random random, Action<Ec2Attempt>? onAttempt = null)
+    public MetadataOnlyEc2(ImdsOptions options, TimeProvider time, Random random, Action<CloudAttempt>? onAttempt = null)
     {
         _imds = new ImdsClient(options, time, random, onAttempt);
         _metadata = new InstanceMetadata(_imds);
@@ -53,10 +53,10 @@ internal sealed class MetadataCloud : ICloud, IDisposable
                 )
             );
 
-    public async Task<IReadOnlyList<CloudInterface>> DescribeAttachedInterfacesAsync(CancellationToken cancellationToken) =>
+    public async Task<IReadOnlyList<Ec2Interface>> DescribeAttachedInterfacesAsync(CancellationToken cancellationToken) =>
         await _interfaces.ReadAllAsync(await IdentifyNodeAsync(cancellationToken), cancellationToken);
 
-    public Task<IReadOnlyList<CloudInterface>> ReadMetadataInterfacesAsync(CancellationToken cancellationToken) =>
+    public Task<IReadOnlyList<Ec2Interface>> ReadMetadataInterfacesAsync(CancellationToken cancellationToken) =>
         DescribeAttachedInterfacesAsync(cancellationToken);
 
     public async Task<IReadOnlyList<InterfaceHint>> HintAttachedInterfacesAsync(CancellationToken cancellationToken) =>
@@ -66,11 +66,11 @@ internal sealed class MetadataCloud : ICloud, IDisposable
         await _metadata.ReadSecurityGroupsAsync((await IdentifyNodeAsync(cancellationToken)).PrimaryMac, cancellationToken);
 
     /// <summary>Returns none: this mode creates none, and could not describe them.</summary>
-    public Task<IReadOnlyList<CloudInterface>> DescribeUnattachedInterfacesAsync(CancellationToken cancellationToken) =>
-        None<CloudInterface>(cancellationToken);
+    public Task<IReadOnlyList<Ec2Interface>> DescribeUnattachedInterfacesAsync(CancellationToken cancellationToken) =>
+        None<Ec2Interface>(cancellationToken);
 
-    public Task<IReadOnlyList<CloudInterface>> DescribeLeakCandidatesAsync(CancellationToken cancellationToken) =>
-        None<CloudInterface>(cancellationToken);
+    public Task<IReadOnlyList<Ec2Interface>> DescribeLeakCandidatesAsync(CancellationToken cancellationToken) =>
+        None<Ec2Interface>(cancellationToken);
 
     public Task<IReadOnlyList<CloudSubnet>> DescribeSubnetsAsync(CancellationToken cancellationToken) =>
         None<CloudSubnet>(cancellationToken);
@@ -80,8 +80,8 @@ internal sealed class MetadataCloud : ICloud, IDisposable
     public async Task<IReadOnlyList<IPNetwork>> DescribeNetworkRangesAsync(CancellationToken cancellationToken) =>
         await _metadata.ReadNetworkRangesAsync((await IdentifyNodeAsync(cancellationToken)).PrimaryMac, cancellationToken);
 
-    public Task<CloudInterface> CreateInterfaceAsync(CreateInterfaceRequest request, CancellationToken cancellationToken) =>
-        Reject<CloudInterface>("CreateInterface");
+    public Task<Ec2Interface> CreateInterfaceAsync(CreateInterfaceRequest request, CancellationToken cancellationToken) =>
+        Reject<Ec2Interface>("CreateInterface");
 
     public Task<string> AttachInterfaceAsync(NetworkInterfaceId id, Slot slot, CancellationToken cancellationToken) =>
         Reject<string>("AttachInterface");

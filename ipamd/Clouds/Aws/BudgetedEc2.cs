@@ -3,7 +3,7 @@ using System.Net;
 using VpcCni.Datapath;
 using VpcCni.Ipamd.Ledger;
 
-namespace VpcCni.Ipamd.Clouds;
+namespace VpcCni.Ipamd.Clouds.Aws;
 
 /// <summary>
 /// Charges the control-plane calls of a cloud to an <see cref="ApiRateLimiter"/>. One call of the port counts as one call of the cloud;
@@ -14,23 +14,23 @@ namespace VpcCni.Ipamd.Clouds;
 /// <para>Creating an interface also pays for attaching it and for its termination flag: an interface is never left incomplete for lack of a
 /// token.</para>
 /// </summary>
-internal sealed class BudgetedCloud : ICloud
+internal sealed class BudgetedEc2 : IEc2
 {
     /// <summary>Create, attach, modify.</summary>
     private const int NewInterfaceCost = 3;
 
-    private readonly ICloud _inner;
+    private readonly IEc2 _inner;
     private readonly ApiRateLimiter _budget;
     private readonly CallPriority? _priority;
 
-    public BudgetedCloud(ICloud inner, ApiRateLimiter budget)
+    public BudgetedEc2(IEc2 inner, ApiRateLimiter budget)
         : this(inner, budget, priority: null) { }
 
-    private BudgetedCloud(ICloud inner, ApiRateLimiter budget, CallPriority? priority) =>
+    private BudgetedEc2(IEc2 inner, ApiRateLimiter budget, CallPriority? priority) =>
         (_inner, _budget, _priority) = (inner, budget, priority);
 
     /// <summary>The same cloud and rate limiter with this priority for every call.</summary>
-    public ICloud For(CallPriority priority) => new BudgetedCloud(_inner, _budget, priority);
+    public IEc2 For(CallPriority priority) => new BudgetedEc2(_inner, _budget, priority);
 
     public Task<NodeIdentity> IdentifyNodeAsync(CancellationToken cancellationToken) => _inner.IdentifyNodeAsync(cancellationToken);
 
@@ -47,7 +47,7 @@ internal sealed class BudgetedCloud : ICloud
                 cancellationToken
             );
 
-    public Task<IReadOnlyList<CloudInterface>> DescribeAttachedInterfacesAsync(CancellationToken cancellationToken) =>
+    public Task<IReadOnlyList<Ec2Interface>> DescribeAttachedInterfacesAsync(CancellationToken cancellationToken) =>
         ExecuteAsync(
             "DescribeAttachedInterfaces",
             CallKind.Describe,
@@ -59,13 +59,13 @@ internal sealed class BudgetedCloud : ICloud
     public Task<IReadOnlyList<InterfaceHint>> HintAttachedInterfacesAsync(CancellationToken cancellationToken) =>
         _inner.HintAttachedInterfacesAsync(cancellationToken);
 
-    public Task<IReadOnlyList<CloudInterface>> ReadMetadataInterfacesAsync(CancellationToken cancellationToken) =>
+    public Task<IReadOnlyList<Ec2Interface>> ReadMetadataInterfacesAsync(CancellationToken cancellationToken) =>
         _inner.ReadMetadataInterfacesAsync(cancellationToken);
 
     public Task<IReadOnlyList<string>> HintSecurityGroupsAsync(CancellationToken cancellationToken) =>
         _inner.HintSecurityGroupsAsync(cancellationToken);
 
-    public Task<IReadOnlyList<CloudInterface>> DescribeUnattachedInterfacesAsync(CancellationToken cancellationToken) =>
+    public Task<IReadOnlyList<Ec2Interface>> DescribeUnattachedInterfacesAsync(CancellationToken cancellationToken) =>
         ExecuteAsync(
             "DescribeUnattachedInterfaces",
             CallKind.Describe,
@@ -74,7 +74,7 @@ internal sealed class BudgetedCloud : ICloud
             cancellationToken
         );
 
-    public Task<IReadOnlyList<CloudInterface>> DescribeLeakCandidatesAsync(CancellationToken cancellationToken) =>
+    public Task<IReadOnlyList<Ec2Interface>> DescribeLeakCandidatesAsync(CancellationToken cancellationToken) =>
         ExecuteAsync(
             "DescribeLeakCandidates",
             CallKind.Describe,
@@ -98,7 +98,7 @@ internal sealed class BudgetedCloud : ICloud
     public Task<IReadOnlyList<IPNetwork>> DescribeNetworkRangesAsync(CancellationToken cancellationToken) =>
         _inner.DescribeNetworkRangesAsync(cancellationToken);
 
-    public Task<CloudInterface> CreateInterfaceAsync(CreateInterfaceRequest request, CancellationToken cancellationToken) =>
+    public Task<Ec2Interface> CreateInterfaceAsync(CreateInterfaceRequest request, CancellationToken cancellationToken) =>
         ExecuteAsync(
             "CreateInterface",
             CallKind.Mutate,
