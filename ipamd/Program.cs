@@ -37,7 +37,7 @@ internal static class Program
                         console,
                         json,
                         bound,
-                        (options, token) => NodeInit.RunAsync(options, TimeProvider.System, new Random(), token)
+                        (options, token) => NodeInit.RunAsync(options, TimeProvider.System, new LockedRandom(new Random()), token)
                     ),
             ],
             RemoveTranslation = new NatRemoval(new NetfilterProgram(ns: null, TimeProvider.System)).RemoveAsync,

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+using VpcCni.Ipamd.Timing;
 
 namespace VpcCni.Ipamd.Clouds;
 
@@ -214,7 +215,8 @@ internal sealed class ApiRateLimiter
                         throw Exhausted(call, bucket, pause);
                     if (entry is null)
                         _waiting.Add(entry = new WaitingCall(call));
-                    var jittered = (pause < LongestSleep ? pause : LongestSleep) + Jitter();
+                    var jittered =
+                        (pause < LongestSleep ? pause : LongestSleep) + Jitter.Between(TimeSpan.Zero, _options.MaxJitter, _random);
                     pause = now + jittered < deadline ? jittered : deadline - now;
                 }
 
@@ -322,13 +324,6 @@ internal sealed class ApiRateLimiter
 
     private void Count_NeedsLock(BudgetedCall call, string outcome) =>
         _calls[(call.Operation, outcome)] = _calls.GetValueOrDefault((call.Operation, outcome)) + 1;
-
-    /// <summary>Jitter; the random source is shared with others, who lock it too.</summary>
-    private TimeSpan Jitter()
-    {
-        lock (_random)
-            return _options.MaxJitter * _random.NextDouble();
-    }
 
     /// <summary>Time since construction; independent of the wall clock.</summary>
     private TimeSpan Now() => _time.GetElapsedTime(_started);

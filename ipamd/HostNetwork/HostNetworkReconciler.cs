@@ -5,6 +5,7 @@ using System.Net.Sockets;
 using VpcCni.Datapath;
 using VpcCni.Ipamd.Hosting;
 using VpcCni.Ipamd.HostNetwork.Nat;
+using VpcCni.Ipamd.Timing;
 using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.HostNetwork;
@@ -19,10 +20,10 @@ internal sealed partial class HostNetworkReconciler : IDisposable
     private static readonly TimeSpan Resync = TimeSpan.FromSeconds(60);
 
     /// <summary>
-    /// Longest pause between syncs without repairs while the kernel keeps reporting, as when pods come and go. Well within the second that
-    /// a repair may take.
+    /// Pauses between syncs without repairs while the kernel keeps reporting, as when pods come and go. Well within the second that a
+    /// repair may take.
     /// </summary>
-    private static readonly TimeSpan LongestPause = TimeSpan.FromMilliseconds(400);
+    private static readonly Backoff Pauses = new(RepairBackoff.Debounce, TimeSpan.FromMilliseconds(400));
 
     /// <summary>Time without reports after which the pause is the shortest again.</summary>
     private static readonly TimeSpan Quiet = TimeSpan.FromSeconds(1);
@@ -152,11 +153,11 @@ internal sealed partial class HostNetworkReconciler : IDisposable
 
     private async Task SyncLoopAsync(CancellationToken cancellationToken)
     {
-        var pause = RepairBackoff.Debounce;
+        var syncs = 1;
         while (true)
         {
             var again = await SyncKernelAsync(cancellationToken);
-            var limit = Resync * (0.9 + (_random.NextDouble() * 0.2));
+            var limit = Jitter.Around(Resync, _random);
             // A failed sync is retried sooner than one without drift is repeated.
             if (_hasFailed)
                 limit = RepairBackoff.CalmAfter;
@@ -164,11 +165,8 @@ internal sealed partial class HostNetworkReconciler : IDisposable
                 limit = left > RepairBackoff.Debounce ? left : RepairBackoff.Debounce;
             var started = _time.GetTimestamp();
             await _changed.WaitAsync(limit, _time, cancellationToken);
-            pause =
-                again is not null || _time.GetElapsedTime(started) > Quiet ? RepairBackoff.Debounce
-                : pause * 2 < LongestPause ? pause * 2
-                : LongestPause;
-            await Task.Delay(pause, _time, cancellationToken);
+            syncs = again is not null || _time.GetElapsedTime(started) > Quiet ? 1 : syncs + 1;
+            await Task.Delay(Pauses.Ceiling(syncs), _time, cancellationToken);
             _changed.Reset();
         }
     }

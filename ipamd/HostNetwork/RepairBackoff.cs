@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+using VpcCni.Ipamd.Timing;
 
 namespace VpcCni.Ipamd.HostNetwork;
 
@@ -11,8 +12,8 @@ internal sealed class RepairBackoff
     /// <summary>Changes that come together are repaired together.</summary>
     public static readonly TimeSpan Debounce = TimeSpan.FromMilliseconds(100);
 
-    /// <summary>The longest pause between two repairs.</summary>
-    public static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(30);
+    /// <summary>Pauses between the repairs of a dispute.</summary>
+    public static readonly Backoff Pauses = new(Debounce, TimeSpan.FromSeconds(30));
 
     /// <summary>Number of repairs in a row that are made without a growing pause.</summary>
     public const int Patience = 8;
@@ -42,8 +43,7 @@ internal sealed class RepairBackoff
     {
         _streak = _last + Quiet >= now || !_wasRight ? _streak + 1 : 1;
         (_last, _wasRight) = (now, false);
-        var pause = Debounce * Math.Pow(2, Math.Clamp(_streak - Patience, 0, 16));
-        Pause = pause < LongestPause ? pause : LongestPause;
+        Pause = Pauses.Ceiling(Math.Max(_streak - Patience, 0) + 1);
         return _streak == Patience + 1;
     }
 

@@ -51,7 +51,7 @@ internal sealed partial class RepairJournal(TimeProvider time, ILogger logger)
         }
 
         if (begins)
-            Log.Dispute(logger, kind, RepairBackoff.Patience, RepairBackoff.LongestPause.TotalSeconds);
+            Log.Dispute(logger, kind, RepairBackoff.Patience, RepairBackoff.Pauses.Longest.TotalSeconds);
         else if (!disputed && kind == RepairKind.Leftover)
             Log.Removed(logger, count, first);
         else if (!disputed)

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
+using VpcCni.Ipamd.Timing;
 
 namespace VpcCni.Ipamd.Kubernetes;
 
 /// <summary>
-/// Computes pauses after consecutive failures: exponential, half fixed and half random, so that the nodes of a cluster do not all return at
+/// Computes pauses after consecutive failures: a backoff, or what the server asks for, so that the nodes of a cluster do not all return at
 /// once when its API server does.
 /// </summary>
 internal sealed class ClusterBackoff(Random random)
 {
-    public static readonly TimeSpan First = TimeSpan.FromSeconds(1);
-
-    public static readonly TimeSpan Longest = TimeSpan.FromSeconds(30);
+    /// <summary>Half fixed: no retry comes at once.</summary>
+    public static readonly Backoff Pauses = new(TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(30), randomShare: 0.5);
 
     /// <summary>Upper bound of the server's Retry-After: a longer one may come from a server that is replaced meanwhile.</summary>
     private static readonly TimeSpan MaxRetryAfter = TimeSpan.FromMinutes(5);
@@ -23,11 +23,11 @@ internal sealed class ClusterBackoff(Random random)
     /// <param name="retryAfter">Minimum that the server asked for, if any.</param>
     public TimeSpan Failed(TimeSpan? retryAfter)
     {
-        var ceiling = Math.Min(First.TotalSeconds * Math.Pow(2, Math.Min(_failures++, 10)), Longest.TotalSeconds);
-        var pause = TimeSpan.FromSeconds((ceiling / 2) + (random.NextDouble() * ceiling / 2));
+        var pause = Pauses.Pause(++_failures, random);
         if (retryAfter is not { } requested || requested <= pause)
             return pause;
         // All nodes may have received the same value, so up to a tenth is added at random.
-        return (requested < MaxRetryAfter ? requested : MaxRetryAfter) * (1 + (random.NextDouble() / 10));
+        var shortest = requested < MaxRetryAfter ? requested : MaxRetryAfter;
+        return Jitter.Between(shortest, shortest * 1.1, random);
     }
 }

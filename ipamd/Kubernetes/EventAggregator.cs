@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+using VpcCni.Ipamd.Timing;
 
 namespace VpcCni.Ipamd.Kubernetes;
 
@@ -34,17 +35,14 @@ internal sealed class EventAggregator
 
     private static readonly TimeSpan Refill = TimeSpan.FromSeconds(10);
 
-    private static readonly TimeSpan FirstInterval = TimeSpan.FromSeconds(30);
-
-    private static readonly TimeSpan LongestInterval = TimeSpan.FromMinutes(10);
+    /// <summary>Shortest times between two writes of the same event; they grow with each write.</summary>
+    private static readonly Backoff Intervals = new(TimeSpan.FromSeconds(30), TimeSpan.FromMinutes(10));
 
     /// <summary>Clusters drop events after an hour by default; a later occurrence is a new event.</summary>
     private static readonly TimeSpan Lifetime = TimeSpan.FromHours(1);
 
-    /// <summary>Pause after the first failure; each further failure doubles it.</summary>
-    private static readonly TimeSpan FirstRetry = TimeSpan.FromSeconds(1);
-
-    private static readonly TimeSpan LongestRetry = TimeSpan.FromMinutes(1);
+    /// <summary>Pauses after failures.</summary>
+    private static readonly Backoff Retries = new(TimeSpan.FromSeconds(1), TimeSpan.FromMinutes(1));
 
     /// <summary>Maximum message length, in characters; events.k8s.io allows 1 KiB.</summary>
     private const int LongestMessage = 1000;
@@ -131,8 +129,7 @@ internal sealed class EventAggregator
                 return;
             (series.WrittenAs, series.WrittenUid, series.WrittenCount) = (name, uid, item.Count);
             (series.Failures, series.FailingSince) = (0, null);
-            series.DueAt = now + series.Interval;
-            series.Interval = series.Interval * 2 < LongestInterval ? series.Interval * 2 : LongestInterval;
+            series.DueAt = now + Intervals.Ceiling(++series.Writes);
         }
     }
 
@@ -152,8 +149,7 @@ internal sealed class EventAggregator
                 return;
             }
 
-            var pause = FirstRetry * Math.Pow(2, Math.Min(series.Failures++, 10));
-            series.DueAt = now + (pause < LongestRetry ? pause : LongestRetry);
+            series.DueAt = now + Retries.Ceiling(++series.Failures);
         }
     }
 
@@ -186,7 +182,9 @@ internal sealed class EventAggregator
         public required DateTimeOffset First { get; init; }
         public required DateTimeOffset Last { get; set; }
         public required DateTimeOffset DueAt { get; set; }
-        public TimeSpan Interval { get; set; } = FirstInterval;
+        public int Writes { get; set; }
+
+        /// <summary><see cref="Count"/> at the last write.</summary>
         public int WrittenCount { get; set; }
 
         /// <summary>Consecutive failures.</summary>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+using VpcCni.Ipamd.Timing;
 
 namespace VpcCni.Ipamd.Kubernetes;
 
@@ -99,7 +100,7 @@ internal sealed class ObjectWatch<T>(
         await source.WatchAsync(
             name,
             version,
-            ShortestWatch * (1 + random.NextDouble()),
+            Jitter.Between(ShortestWatch, ShortestWatch * 2, random),
             change =>
             {
                 _version = _minVersion = change.Version;

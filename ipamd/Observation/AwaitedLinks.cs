@@ -148,9 +148,7 @@ internal sealed class AwaitedLinks(TimeProvider time)
     {
         if (_observeAt is null)
             return;
-        var pause = entry.Requests == 0 ? TimeSpan.Zero : PoolLimits.FirstObserveRetry * Math.Pow(2, Math.Min(entry.Requests - 1, 10));
-        entry.Requests++;
-        _observeAt(time.GetUtcNow() + (pause < PoolLimits.HintInterval ? pause : PoolLimits.HintInterval));
+        _observeAt(time.GetUtcNow() + PoolLimits.ObserveRetries.Ceiling(entry.Requests++));
     }
 
     private sealed class Entry

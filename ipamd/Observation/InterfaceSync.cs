@@ -4,6 +4,7 @@ using VpcCni.Ipamd.Events;
 using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Ipamd.Placement;
 using VpcCni.Ipamd.Planning;
+using VpcCni.Ipamd.Timing;
 
 namespace VpcCni.Ipamd.Observation;
 
@@ -54,7 +55,7 @@ internal sealed partial class InterfaceSync(
     private long _driftFound;
     private string? _refuted;
     private DateTimeOffset _refutedUntil;
-    private TimeSpan _refutedPause;
+    private int _refutedTimes;
     private int _failures;
     private int _failedDescriptions;
     private bool _isDescribing;
@@ -199,7 +200,7 @@ internal sealed partial class InterfaceSync(
         // A link that flaps must not cost a call each time.
         lock (_lock)
             at =
-                _lastObservedAt is { } last && last + PoolLimits.FirstObserveRetry is var next && next > time.GetUtcNow()
+                _lastObservedAt is { } last && last + PoolLimits.ObserveRetries.First is var next && next > time.GetUtcNow()
                     ? next
                     : time.GetUtcNow();
         RequestAt(at);
@@ -342,7 +343,7 @@ internal sealed partial class InterfaceSync(
             if (isFirst)
                 ConfirmSlots();
             if (interfaces.IsAnyDetaching)
-                RequestAt(time.GetUtcNow() + PoolLimits.FirstObserveRetry);
+                RequestAt(time.GetUtcNow() + PoolLimits.ObserveRetries.First);
             if (changes.BlocksAdded > 0)
                 ReserveInUse();
             ApplyPlacement();
@@ -366,8 +367,7 @@ internal sealed partial class InterfaceSync(
         {
             if (_lastObservedAt is null)
                 _notObserved = failure;
-            var pause = PoolLimits.FirstObserveRetry * Math.Pow(2, Math.Min(_failures++, 10));
-            _observeAt = After(pause < PoolLimits.HintInterval ? pause : PoolLimits.HintInterval);
+            _observeAt = After(PoolLimits.ObserveRetries.Ceiling(++_failures));
         }
     }
 
@@ -422,12 +422,8 @@ internal sealed partial class InterfaceSync(
         _refuted = null;
         if (await DifferingHintAsync(cancellationToken) != differs)
             return;
-        var doubled = _refutedPause * 2;
-        _refutedPause =
-            before != differs ? PoolLimits.HintInterval
-            : doubled < PoolLimits.ResyncInterval ? doubled
-            : PoolLimits.ResyncInterval;
-        (_refuted, _refutedUntil) = (differs, time.GetUtcNow() + _refutedPause);
+        _refutedTimes = before == differs ? _refutedTimes + 1 : 1;
+        (_refuted, _refutedUntil) = (differs, time.GetUtcNow() + PoolLimits.RefutedHints.Ceiling(_refutedTimes));
         if (before != differs)
             Log.Refuted(logger);
     }
@@ -514,13 +510,11 @@ internal sealed partial class InterfaceSync(
         if (placement.IsDescribed)
             return;
         // Growth waits for it: described again at once when the placement changed meanwhile, and soon after a failure.
-        var pause = failures == 0 ? TimeSpan.Zero : PoolLimits.FirstObserveRetry * Math.Pow(2, Math.Min(failures - 1, 10));
         lock (_lock)
-            _subnetsAt = After(pause < PoolLimits.HintInterval ? pause : PoolLimits.HintInterval);
+            _subnetsAt = After(PoolLimits.ObserveRetries.Ceiling(failures));
     }
 
-    /// <summary>Ten per cent of jitter, so that the nodes of a cluster do not call at the same moment.</summary>
-    private DateTimeOffset After(TimeSpan interval) => time.GetUtcNow() + (interval * (0.9 + (random.NextDouble() * 0.2)));
+    private DateTimeOffset After(TimeSpan interval) => time.GetUtcNow() + Jitter.Around(interval, random);
 
     private static partial class Log
     {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using VpcCni.Ipamd.Clouds;
+using VpcCni.Ipamd.Timing;
 
 namespace VpcCni.Ipamd.Observation;
 
@@ -28,7 +29,7 @@ internal sealed partial class NetworkRangeWatch(
         {
             while (true)
             {
-                await Task.Delay(interval * (0.9 + (random.NextDouble() * 0.2)), time, cancellationToken);
+                await Task.Delay(Jitter.Around(interval, random), time, cancellationToken);
                 if (ranges.Current.Count > 0)
                     await SyncAsync(cancellationToken);
             }

@@ -2,6 +2,7 @@
 using VpcCni.Ipamd.Clouds;
 using VpcCni.Ipamd.Events;
 using VpcCni.Ipamd.Planning;
+using VpcCni.Ipamd.Timing;
 
 namespace VpcCni.Ipamd.Observation;
 
@@ -23,14 +24,14 @@ internal sealed partial class SecurityGroupWatch(
     private bool _failed;
     private string? _followed;
     private DateTimeOffset _followAgainAt;
-    private TimeSpan _pause;
+    private int _followedTimes;
 
     /// <summary>Runs until cancelled.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
         while (true)
         {
-            await Task.Delay(PoolLimits.GroupsInterval * (0.9 + (random.NextDouble() * 0.2)), time, cancellationToken);
+            await Task.Delay(Jitter.Around(PoolLimits.GroupsInterval, random), time, cancellationToken);
             await SyncAsync(cancellationToken);
         }
     }
@@ -50,12 +51,8 @@ internal sealed partial class SecurityGroupWatch(
             var hint = string.Join(',', hinted.Order(StringComparer.Ordinal));
             if (hint == _followed && time.GetUtcNow() < _followAgainAt)
                 return;
-            var doubled = _pause * 2;
-            _pause =
-                hint != _followed ? PoolLimits.GroupsInterval
-                : doubled < PoolLimits.ResyncInterval ? doubled
-                : PoolLimits.ResyncInterval;
-            (_followed, _followAgainAt) = (hint, time.GetUtcNow() + _pause);
+            _followedTimes = hint == _followed ? _followedTimes + 1 : 1;
+            (_followed, _followAgainAt) = (hint, time.GetUtcNow() + PoolLimits.RefutedGroups.Ceiling(_followedTimes));
             sync.RequestAt(time.GetUtcNow());
             signal.Raise();
         }

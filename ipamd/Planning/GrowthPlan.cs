@@ -94,7 +94,7 @@ internal sealed class GrowthPlan
             Refuse(
                 new GrowthObstacle(
                     GrowthObstacleKind.CloudFailure,
-                    _now + PoolLimits.FirstResume,
+                    _now + PoolLimits.Resumes.First,
                     "the outcome of a change in the cloud is not known yet"
                 )
             );

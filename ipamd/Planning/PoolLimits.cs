@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+using VpcCni.Ipamd.Timing;
 
 namespace VpcCni.Ipamd.Planning;
 
@@ -48,8 +49,8 @@ internal static class PoolLimits
     /// <summary>Shortest time between two releases (the reference's interval).</summary>
     public static readonly TimeSpan ReleaseInterval = TimeSpan.FromSeconds(30);
 
-    /// <summary>Longest pause after consecutive failed releases; the interval doubles with each failure.</summary>
-    public static readonly TimeSpan LongestReleasePause = TimeSpan.FromMinutes(10);
+    /// <summary>Pauses after releases: the interval after a success, doubled by each failure that follows.</summary>
+    public static readonly Backoff ReleasePauses = new(ReleaseInterval, TimeSpan.FromMinutes(10));
 
     /// <summary>
     /// Minimum age of an interface in an excluded subnet before it is removed (the reference's minimum for every interface).
@@ -83,8 +84,14 @@ internal static class PoolLimits
     /// </summary>
     public static readonly TimeSpan FirstObservationWait = TimeSpan.FromSeconds(3);
 
-    /// <summary>First pause after a failed observation; doubles with each failure, at most <see cref="HintInterval"/>.</summary>
-    public static readonly TimeSpan FirstObserveRetry = TimeSpan.FromSeconds(5);
+    /// <summary>Pauses after failed observations, before jitter.</summary>
+    public static readonly Backoff ObserveRetries = new(TimeSpan.FromSeconds(5), HintInterval);
+
+    /// <summary>How long a hint that the cloud refuted is not followed again, as long as it stays the same.</summary>
+    public static readonly Backoff RefutedHints = new(HintInterval, ResyncInterval);
+
+    /// <summary>Pauses after failed reads of the limits.</summary>
+    public static readonly Backoff LimitRetries = new(TimeSpan.FromSeconds(5), ResyncInterval);
 
     /// <summary>Shortest time between two descriptions of the subnets.</summary>
     public static readonly TimeSpan SubnetInterval = TimeSpan.FromSeconds(30);
@@ -101,12 +108,14 @@ internal static class PoolLimits
     /// <summary>Pause after a limit or a missing permission, which only a person can change.</summary>
     public static readonly TimeSpan FactBackoff = TimeSpan.FromMinutes(1);
 
-    /// <summary>Longest pause after the same such obstacle recurs.</summary>
-    public static readonly TimeSpan LongestFactBackoff = TimeSpan.FromMinutes(10);
+    /// <summary>Pauses after a new interface failed for such a reason: it costs several calls, including those that undo it.</summary>
+    public static readonly Backoff NewInterfaceRetries = new(FactBackoff, TimeSpan.FromMinutes(10));
 
-    /// <summary>First and longest pause after a throttled or failed call; doubles each time, with full jitter.</summary>
-    public static readonly TimeSpan FirstBackoff = TimeSpan.FromSeconds(1);
-    public static readonly TimeSpan LongestBackoff = TimeSpan.FromSeconds(30);
+    /// <summary>Pauses after a subnet had no free prefix: a subnet stays fragmented for long.</summary>
+    public static readonly Backoff FragmentedSubnetRetries = new(SubnetBackoff, TimeSpan.FromMinutes(10));
+
+    /// <summary>Pauses after a throttled or failed call. Half fixed: no retry comes at once.</summary>
+    public static readonly Backoff CallRetries = new(TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(30), randomShare: 0.5);
 
     /// <summary>
     /// Time between two reads of the primary interface's security groups from the instance metadata, before jitter (the reference's
@@ -114,14 +123,15 @@ internal static class PoolLimits
     /// </summary>
     public static readonly TimeSpan GroupsInterval = TimeSpan.FromSeconds(30);
 
-    /// <summary>First and longest pause after setting an interface's security groups failed; doubles each time, with jitter.</summary>
-    public static readonly TimeSpan FirstGroupsRetry = TimeSpan.FromSeconds(5);
-    public static readonly TimeSpan LongestGroupsRetry = TimeSpan.FromMinutes(5);
+    /// <summary>How long a difference of the groups that an observation did not confirm is not followed again.</summary>
+    public static readonly Backoff RefutedGroups = new(GroupsInterval, ResyncInterval);
+
+    /// <summary>Pauses after setting an interface's security groups failed. Half fixed: no retry comes at once.</summary>
+    public static readonly Backoff GroupsRetries = new(TimeSpan.FromSeconds(5), TimeSpan.FromMinutes(5), randomShare: 0.5);
 
     /// <summary>A new interface must appear as a kernel link within this time after it was attached.</summary>
     public static readonly TimeSpan LinkDeadline = TimeSpan.FromSeconds(30);
 
-    /// <summary>First and longest pause before a change with an unknown outcome is resumed; doubles each time.</summary>
-    public static readonly TimeSpan FirstResume = TimeSpan.FromSeconds(1);
-    public static readonly TimeSpan LongestResume = TimeSpan.FromMinutes(1);
+    /// <summary>Pauses between attempts to resume a change with an unknown outcome.</summary>
+    public static readonly Backoff Resumes = new(TimeSpan.FromSeconds(1), TimeSpan.FromMinutes(1));
 }

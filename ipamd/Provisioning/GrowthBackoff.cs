@@ -63,7 +63,7 @@ internal sealed class GrowthBackoff(SubnetSupply supply, TimeProvider time, Rand
         )
         {
             Retried =
-                _everything is { Until: { } until } && until <= now && now < until + PoolLimits.LongestBackoff
+                _everything is { Until: { } until } && until <= now && now < until + PoolLimits.CallRetries.Longest
                     ? _everything with
                     {
                         Until = null,
@@ -103,7 +103,7 @@ internal sealed class GrowthBackoff(SubnetSupply supply, TimeProvider time, Rand
                     _newInterfaces = NewInterfaces_NeedsLock(GrowthObstacleKind.HostNetwork, failure.Reason);
                     break;
                 case ChangeFailure.Disk:
-                    _everything = new GrowthObstacle(GrowthObstacleKind.Disk, time.GetUtcNow() + Exponential(), failure.Reason);
+                    _everything = new GrowthObstacle(GrowthObstacleKind.Disk, time.GetUtcNow() + CallRetry(), failure.Reason);
                     break;
                 case ChangeFailure.Superseded or ChangeFailure.Interrupted:
                     break;
@@ -117,7 +117,7 @@ internal sealed class GrowthBackoff(SubnetSupply supply, TimeProvider time, Rand
     /// A new interface costs several calls, including those that undo it: retried at growing intervals. Existing interfaces can still grow.
     /// </summary>
     private GrowthObstacle NewInterfaces_NeedsLock(GrowthObstacleKind kind, string detail) =>
-        new(kind, time.GetUtcNow() + Doubled(PoolLimits.FactBackoff, ++_failedInterfaces, PoolLimits.LongestFactBackoff), detail);
+        new(kind, time.GetUtcNow() + PoolLimits.NewInterfaceRetries.Ceiling(++_failedInterfaces), detail);
 
     private void Failed_NeedsLock(
         CloudException failure,
@@ -135,9 +135,8 @@ internal sealed class GrowthBackoff(SubnetSupply supply, TimeProvider time, Rand
                 _prefixes[(subnetId, family)] = (Fact(GrowthObstacleKind.SubnetExhausted, PoolLimits.SubnetBackoff), blocks.Count / 2);
                 break;
             case CloudErrorKind.SubnetExhausted when !blocks.Shape.IsSingle:
-                // A subnet stays fragmented for long.
                 var times = _fragmented[(subnetId, family)] = _fragmented.GetValueOrDefault((subnetId, family)) + 1;
-                var pause = Doubled(PoolLimits.SubnetBackoff, times, PoolLimits.LongestFactBackoff);
+                var pause = PoolLimits.FragmentedSubnetRetries.Ceiling(times);
                 _prefixes[(subnetId, family)] = (Fact(GrowthObstacleKind.SubnetExhausted, pause), 0);
                 break;
             case CloudErrorKind.SubnetExhausted:
@@ -156,11 +155,11 @@ internal sealed class GrowthBackoff(SubnetSupply supply, TimeProvider time, Rand
                 _everything = Fact(GrowthObstacleKind.Throttled, tokensReturn) with { IsLocalBudget = true };
                 break;
             case CloudErrorKind.Throttled:
-                _everything = Fact(GrowthObstacleKind.Throttled, Exponential());
+                _everything = Fact(GrowthObstacleKind.Throttled, CallRetry());
                 break;
             case CloudErrorKind.Disabled:
                 // Disabled by an operator, who may enable it at any time: retried soon.
-                _everything = Fact(GrowthObstacleKind.ProvisioningDisabled, PoolLimits.LongestBackoff);
+                _everything = Fact(GrowthObstacleKind.ProvisioningDisabled, PoolLimits.CallRetries.Longest);
                 break;
             case CloudErrorKind.NotPermitted when target is not null:
                 _everything = Fact(GrowthObstacleKind.NotPermitted, PoolLimits.FactBackoff);
@@ -169,7 +168,7 @@ internal sealed class GrowthBackoff(SubnetSupply supply, TimeProvider time, Rand
                 _interfaces[(full, family)] = Fact(GrowthObstacleKind.AddressLimit, PoolLimits.FactBackoff);
                 break;
             case CloudErrorKind.NotFound or CloudErrorKind.Conflict when target is { } changed:
-                _interfaces[(changed, family)] = Fact(GrowthObstacleKind.CloudFailure, PoolLimits.FirstBackoff);
+                _interfaces[(changed, family)] = Fact(GrowthObstacleKind.CloudFailure, PoolLimits.CallRetries.First);
                 break;
             // A subnet or an interface without IPv6: the other subnets and interfaces, and IPv4, can still grow.
             case CloudErrorKind.Invalid or CloudErrorKind.Unknown when family == IpFamily.V6 && target is { } refused:
@@ -185,13 +184,13 @@ internal sealed class GrowthBackoff(SubnetSupply supply, TimeProvider time, Rand
                 );
                 break;
             case CloudErrorKind.Transient:
-                _everything = Fact(GrowthObstacleKind.CloudFailure, Exponential());
+                _everything = Fact(GrowthObstacleKind.CloudFailure, CallRetry());
                 break;
             case var kind when target is null:
                 _newInterfaces = NewInterfaces_NeedsLock(CloudObstacles.KindOf(kind), failure.Message);
                 break;
             case var kind:
-                _everything = Fact(CloudObstacles.KindOf(kind), Exponential());
+                _everything = Fact(CloudObstacles.KindOf(kind), CallRetry());
                 break;
         }
     }
@@ -248,29 +247,15 @@ internal sealed class GrowthBackoff(SubnetSupply supply, TimeProvider time, Rand
             obstacles.Remove(key);
     }
 
-    private static TimeSpan Doubled(TimeSpan first, int times, TimeSpan longest)
-    {
-        var pause = first * Math.Pow(2, Math.Min(times - 1, 10));
-        return pause < longest ? pause : longest;
-    }
-
     private static GrowthObstacle? InForce(GrowthObstacle? obstacle, DateTimeOffset now) =>
         obstacle is { Until: { } until } && until <= now ? null : obstacle;
 
-    /// <summary>
-    /// Pause, half fixed and half random: nodes that failed together do not retry together, and none retries at once. Failures during a
-    /// pause do not extend it.
-    /// </summary>
-    private TimeSpan Exponential()
+    /// <summary>Returns the pause after a failed call. Failures during a pause do not extend it.</summary>
+    private TimeSpan CallRetry()
     {
         if (InForce(_everything, time.GetUtcNow()) is { Until: { } until })
             return until - time.GetUtcNow();
-        _consecutive++;
-        var ceiling = Math.Min(
-            PoolLimits.FirstBackoff.TotalSeconds * Math.Pow(2, Math.Min(_consecutive - 1, 10)),
-            PoolLimits.LongestBackoff.TotalSeconds
-        );
-        return TimeSpan.FromSeconds((ceiling / 2) + (random.NextDouble() * ceiling / 2));
+        return PoolLimits.CallRetries.Pause(++_consecutive, random);
     }
 
     /// <summary>A refusal of addresses by a subnet.</summary>

@@ -79,7 +79,7 @@ internal sealed partial class PoolReconciler(
 
     private readonly Lock _lock = new();
     private readonly List<Task> _running = [];
-    private readonly Dictionary<long, (DateTimeOffset At, TimeSpan Pause)> _resume = [];
+    private readonly Dictionary<long, (DateTimeOffset At, int Times)> _resume = [];
     private DateTimeOffset _mayReleaseAt = time.GetUtcNow() + PoolLimits.ReleaseInterval;
     private DateTimeOffset _lastNeededAt = time.GetUtcNow();
     private DateTimeOffset? _shortageSince;
@@ -309,11 +309,10 @@ internal sealed partial class PoolReconciler(
 
             // Changes left by a restart are resumed at once.
             if (!_resume.TryGetValue(intent.Number, out var due))
-                _resume[intent.Number] = due = (since, PoolLimits.FirstResume);
+                _resume[intent.Number] = due = (since, 0);
             if (due.At <= now)
             {
-                var pause = due.Pause * 2 < PoolLimits.LongestResume ? due.Pause * 2 : PoolLimits.LongestResume;
-                _resume[intent.Number] = due = (now + due.Pause, pause);
+                _resume[intent.Number] = due = (now + PoolLimits.Resumes.Ceiling(due.Times + 1), due.Times + 1);
                 Start(ResumeAsync(intent, cancellationToken));
             }
 
@@ -395,7 +394,7 @@ internal sealed partial class PoolReconciler(
     private void BlockReleases()
     {
         lock (_lock)
-            _mayReleaseAt = time.GetUtcNow() + PoolLimits.LongestReleasePause;
+            _mayReleaseAt = time.GetUtcNow() + PoolLimits.ReleasePauses.Longest;
     }
 
     private void ScheduleNextRelease(bool failed)
@@ -403,8 +402,7 @@ internal sealed partial class PoolReconciler(
         lock (_lock)
         {
             _failedReleases = failed ? _failedReleases + 1 : 0;
-            var pause = PoolLimits.ReleaseInterval * Math.Pow(2, Math.Min(_failedReleases, 10));
-            _mayReleaseAt = time.GetUtcNow() + (pause < PoolLimits.LongestReleasePause ? pause : PoolLimits.LongestReleasePause);
+            _mayReleaseAt = time.GetUtcNow() + PoolLimits.ReleasePauses.Ceiling(_failedReleases + 1);
         }
     }
 

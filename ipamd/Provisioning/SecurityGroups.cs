@@ -104,7 +104,7 @@ internal sealed partial class SecurityGroups(
             lock (_lock)
             {
                 var failures = _failed.TryGetValue(id, out var last) && last.Wanted == Text(groups) ? last.Failures + 1 : 1;
-                _failed[id] = (Text(groups), time.GetUtcNow() + Pause(failures), failures);
+                _failed[id] = (Text(groups), time.GetUtcNow() + PoolLimits.GroupsRetries.Pause(failures, random), failures);
             }
 
             events.Publish(
@@ -126,15 +126,6 @@ internal sealed partial class SecurityGroups(
     {
         lock (_lock)
             return _failed.TryGetValue(id, out var failed) && failed.Wanted == Text(groups) ? failed.Until : DateTimeOffset.MinValue;
-    }
-
-    /// <summary>Half fixed, half random, so that nodes that were rejected together do not retry together.</summary>
-    private TimeSpan Pause(int failures)
-    {
-        var ceiling = PoolLimits.FirstGroupsRetry * Math.Pow(2, Math.Min(failures - 1, 10));
-        if (ceiling > PoolLimits.LongestGroupsRetry)
-            ceiling = PoolLimits.LongestGroupsRetry;
-        return (ceiling / 2) + (ceiling * random.NextDouble() / 2);
     }
 
     private static string Text(IReadOnlyList<string> groups) => string.Join(',', groups);

@@ -6,6 +6,7 @@ using VpcCni.Ipamd.Observation;
 using VpcCni.Ipamd.Placement;
 using VpcCni.Ipamd.Planning;
 using VpcCni.Ipamd.Readiness;
+using VpcCni.Ipamd.Timing;
 
 namespace VpcCni.Ipamd.Startup;
 
@@ -33,8 +34,7 @@ internal sealed partial class NodeStartup(
     ILogger<NodeStartup> logger
 )
 {
-    private static readonly TimeSpan FirstPause = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(15);
+    private static readonly Backoff Pauses = new(TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(15), randomShare: 0.5);
 
     /// <summary>Time after which the daemon exits, so that a supervisor shows the failed start.</summary>
     public static readonly TimeSpan Deadline = TimeSpan.FromMinutes(10);
@@ -201,22 +201,20 @@ internal sealed partial class NodeStartup(
         CancellationToken cancellationToken
     )
     {
-        var pause = FirstPause;
-        while (true)
+        for (var failures = 1; ; failures++)
         {
             state.Starting(what);
             try
             {
                 return await call(cancellationToken);
             }
-            catch (Exception exception) when (IsWorthWaiting(exception, pause, giveUpAt))
+            catch (Exception exception) when (IsWorthWaiting(exception, Pauses.Ceiling(failures), giveUpAt))
             {
+                var pause = Pauses.Pause(failures, random);
                 state.Starting($"could not {what}: {exception.Message}");
                 Log.Retrying(logger, what, pause.TotalSeconds, giveUpAt, exception);
+                await Task.Delay(pause, time, cancellationToken);
             }
-
-            await Task.Delay(pause * (0.5 + (random.NextDouble() / 2)), time, cancellationToken);
-            pause = pause * 2 < LongestPause ? pause * 2 : LongestPause;
         }
     }
 

@@ -211,10 +211,9 @@ internal sealed class PoolEngine
     /// <summary>Reads the limits with growing pauses until they are known.</summary>
     private async Task ReadLimitsAsync(StartedNode node, CancellationToken cancellationToken)
     {
-        var pause = PoolLimits.FirstObserveRetry;
-        while (true)
+        for (var failures = 1; ; failures++)
         {
-            await Task.Delay(pause, _ports.Time, cancellationToken);
+            await Task.Delay(PoolLimits.LimitRetries.Ceiling(failures), _ports.Time, cancellationToken);
             try
             {
                 node.Pool.SetLimits(await Cloud.Node.DescribeLimitsAsync(node.Identity.NodeType, cancellationToken));
@@ -224,8 +223,6 @@ internal sealed class PoolEngine
             {
                 node.Pool.SetLimitsUnknown(exception.Message);
             }
-
-            pause = pause * 2 < PoolLimits.ResyncInterval ? pause * 2 : PoolLimits.ResyncInterval;
         }
 
         // The supervisor treats the end of a service as a defect.

@@ -15,24 +15,28 @@ public sealed partial class ArrowTests
         new()
         {
             { "Files", [] },
-            { "Ledger", ["Datapath", "Files", "Logging", "Netlink"] },
-            { "Clouds", ["Datapath", "Ledger", "Logging", "Netlink"] },
-            { "Hosting", ["Files", "Logging"] },
-            { "HostNetwork", ["Datapath", "Hosting", "Logging", "Netlink"] },
-            { "Planning", ["Datapath", "Ledger", "Netlink"] },
+            { "Timing", [] },
+            { "Ledger", ["Datapath", "Files", "Logging", "Netlink", "Timing"] },
+            { "Clouds", ["Datapath", "Ledger", "Logging", "Netlink", "Timing"] },
+            { "Hosting", ["Files", "Logging", "Timing"] },
+            { "HostNetwork", ["Datapath", "Hosting", "Logging", "Netlink", "Timing"] },
+            { "Planning", ["Datapath", "Ledger", "Netlink", "Timing"] },
             { "Events", ["Clouds", "HostNetwork", "Ledger", "Planning"] },
             { "Placement", ["Clouds", "Planning"] },
-            { "Observation", ["Clouds", "Datapath", "Events", "HostNetwork", "Ledger", "Netlink", "Placement", "Planning"] },
+            { "Observation", ["Clouds", "Datapath", "Events", "HostNetwork", "Ledger", "Netlink", "Placement", "Planning", "Timing"] },
             { "Allocation", ["Clouds", "Events", "Ledger", "Observation", "Planning"] },
             {
                 "Provisioning",
-                ["Allocation", "Clouds", "Events", "HostNetwork", "Ledger", "Netlink", "Observation", "Placement", "Planning"]
+                ["Allocation", "Clouds", "Events", "HostNetwork", "Ledger", "Netlink", "Observation", "Placement", "Planning", "Timing"]
             },
             { "MissedDels", ["Allocation", "Events", "Ledger", "Planning"] },
             { "Readiness", ["Clouds", "Events", "Ledger", "Observation", "Planning", "Provisioning"] },
             { "History", ["Allocation", "Events", "Ledger", "Planning"] },
             { "Metrics", ["Allocation", "Clouds", "Events", "HostNetwork", "Ledger", "Netlink", "Planning", "Provisioning", "Readiness"] },
-            { "Kubernetes", ["Clouds", "Datapath", "Events", "Hosting", "Ledger", "Logging", "Observation", "Placement", "Planning"] },
+            {
+                "Kubernetes",
+                ["Clouds", "Datapath", "Events", "Hosting", "Ledger", "Logging", "Observation", "Placement", "Planning", "Timing"]
+            },
             { "Audit", ["Clouds", "Datapath", "Events", "HostNetwork", "Ledger", "Netlink", "Observation"] },
             { "Install", ["Files"] },
             { "Options", ["Clouds", "HostNetwork", "Install", "Kubernetes", "Ledger", "Logging", "Netlink", "Planning"] },
@@ -54,6 +58,7 @@ public sealed partial class ArrowTests
                     "Planning",
                     "Provisioning",
                     "Readiness",
+                    "Timing",
                 ]
             },
             {
@@ -125,6 +130,21 @@ public sealed partial class ArrowTests
             ["Daemon.cs", "Program.cs"],
             Directory.GetFiles(Sources(), "*.cs").Select(Path.GetFileName).Order(StringComparer.Ordinal)
         );
+
+    /// <summary>Growing pauses and their random parts are <c>Timing</c>'s.</summary>
+    [Fact]
+    public void Pauses_are_computed_in_one_place() =>
+        Assert.Equal(
+            ["Hosting/LockedRandom.cs", "Timing/Backoff.cs", "Timing/Jitter.cs"],
+            Directory
+                .GetFiles(Sources(), "*.cs", SearchOption.AllDirectories)
+                .Where(file => PauseArithmetic().IsMatch(File.ReadAllText(file)))
+                .Select(file => Path.GetRelativePath(Sources(), file))
+                .Order(StringComparer.Ordinal)
+        );
+
+    [GeneratedRegex(@"\bNextDouble\(|\bMath\.(Pow|ScaleB)\(", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex PauseArithmetic();
 
     /// <summary>An id means one message, in every build.</summary>
     [Fact]

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using Amazon.Runtime;
 using VpcCni.Ipamd.Clouds.Aws.Imds;
+using VpcCni.Ipamd.Timing;
 
 namespace VpcCni.Ipamd.Clouds.Aws;
 
@@ -25,10 +26,8 @@ internal sealed record AwsCloudOptions
     /// <summary>Most attempts of one call, the first included.</summary>
     public int MaxAttempts { get; init; } = 3;
 
-    /// <summary>Upper bound of the first pause between attempts; doubles with each attempt.</summary>
-    public TimeSpan BackoffBase { get; init; } = TimeSpan.FromMilliseconds(200);
-
-    public TimeSpan BackoffCap { get; init; } = TimeSpan.FromSeconds(2);
+    /// <summary>Pauses between attempts; with full jitter.</summary>
+    public Backoff Backoff { get; init; } = new(TimeSpan.FromMilliseconds(200), TimeSpan.FromSeconds(2), randomShare: 1);
 
     /// <summary>AWS_REGION. Null: from the profile, else from the instance metadata.</summary>
     public string? Region { get; init; }

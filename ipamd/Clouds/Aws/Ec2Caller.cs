@@ -66,7 +66,7 @@ internal sealed class Ec2Caller(AwsCloudOptions options, TimeProvider time, Rand
 
             if (attempt >= options.MaxAttempts || !MayRepeat(idempotency, failure))
                 throw failure;
-            await Task.Delay(Backoff.FullJitter(options.BackoffBase, options.BackoffCap, attempt, random), time, cancellationToken);
+            await Task.Delay(options.Backoff.Pause(attempt, random), time, cancellationToken);
         }
     }
 

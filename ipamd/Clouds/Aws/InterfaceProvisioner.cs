@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using VpcCni.Ipamd.Ledger;
+using VpcCni.Ipamd.Timing;
 
 namespace VpcCni.Ipamd.Clouds.Aws;
 
@@ -20,8 +21,7 @@ internal sealed partial class InterfaceProvisioner(
 
     /// <summary>Limit of the wait for a detachment; the intent stays open and is resumed.</summary>
     private static readonly TimeSpan DetachDeadline = TimeSpan.FromSeconds(60);
-    private static readonly TimeSpan FirstDetachPoll = TimeSpan.FromSeconds(2);
-    private static readonly TimeSpan LongestDetachPoll = TimeSpan.FromSeconds(10);
+    private static readonly Backoff DetachPolls = new(TimeSpan.FromSeconds(2), TimeSpan.FromSeconds(10));
 
     // Undoing an addition is part of growth and must not wait for tokens reserved to growth.
     private readonly IEc2 _growing = ec2.For(CallPriority.Growth);
@@ -191,14 +191,11 @@ internal sealed partial class InterfaceProvisioner(
     {
         using var limit = new CancellationTokenSource(DetachDeadline, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
-        var pause = FirstDetachPoll;
+        var polls = 0;
         try
         {
             while ((await calls.DescribeAttachedInterfacesAsync(either.Token)).Any(item => item.Id == id))
-            {
-                await Task.Delay(pause, time, either.Token);
-                pause = pause * 2 < LongestDetachPoll ? pause * 2 : LongestDetachPoll;
-            }
+                await Task.Delay(DetachPolls.Ceiling(++polls), time, either.Token);
         }
         catch (OperationCanceledException) when (limit.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Globalization;
 using VpcCni.Ipamd.Ledger;
+using VpcCni.Ipamd.Timing;
 
 namespace VpcCni.Ipamd.Clouds.Aws;
 
@@ -41,12 +42,12 @@ internal sealed partial class LeakedInterfaces(IEc2 ec2, IEc2 cleanUp, TimeProvi
         var startedAt = _startedAt ??= time.GetUtcNow();
         await Task.Delay(OwnDelay, time, cancellationToken);
         await CleanOwnAsync(startedAt, isKnown, cancellationToken);
-        var pause = Interval * random.NextDouble();
+        var pause = Jitter.Between(TimeSpan.Zero, Interval, random);
         while (everywhere)
         {
             await Task.Delay(pause, time, cancellationToken);
             await CleanAsync(isKnown, cancellationToken);
-            pause = Interval * (1 + (random.NextDouble() * 0.1));
+            pause = Jitter.Around(Interval, random);
         }
 
         await Task.Delay(Timeout.InfiniteTimeSpan, time, cancellationToken);

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+using VpcCni.Ipamd.Timing;
+
 namespace VpcCni.Ipamd.HostNetwork.Nat;
 
 /// <summary>
@@ -10,11 +12,11 @@ internal sealed partial class NatReconciler
     /// <summary>Interval of syncs; covers lost reports.</summary>
     private static readonly TimeSpan Resync = TimeSpan.FromSeconds(60);
 
-    /// <summary>Short, because the old daemon may end after ours has started and add its rules until then.</summary>
-    private static readonly TimeSpan FirstCleanupPause = TimeSpan.FromMinutes(1);
-
-    /// <summary>Long, because on a node with thousands of services each read of iptables takes most of a second.</summary>
-    private static readonly TimeSpan LongestCleanupPause = TimeSpan.FromMinutes(16);
+    /// <summary>
+    /// Pauses between cleanups. Short at first, because the old daemon may end after ours has started and add its rules until then. Long in
+    /// the end, because on a node with thousands of services each read of iptables takes most of a second.
+    /// </summary>
+    private static readonly Backoff CleanupPauses = new(TimeSpan.FromMinutes(1), TimeSpan.FromMinutes(16));
 
     private readonly NatTable _table;
     private readonly ReferenceCleanup _cleanup;
@@ -26,7 +28,7 @@ internal sealed partial class NatReconciler
     private readonly RetryTimer _tableDue = new();
     private readonly RetryTimer _cleanupDue = new();
     private readonly RecurrenceBackoff _returns = new();
-    private TimeSpan _cleanupPause = FirstCleanupPause;
+    private int _cleanups;
     private DateTimeOffset _lastCleanup = DateTimeOffset.MinValue;
     private bool _wasClean;
     private volatile NatDeclaration? _declared;
@@ -107,7 +109,7 @@ internal sealed partial class NatReconciler
         try
         {
             var outcome = await _table.EnsureAsync(declared, cancellationToken);
-            _tableDue.Succeeded(_time.GetUtcNow() + (Resync * (0.9 + (_random.NextDouble() * 0.2))));
+            _tableDue.Succeeded(_time.GetUtcNow() + Jitter.Around(Resync, _random));
             if (outcome == NatOutcome.Repaired)
                 _journal.Repaired(RepairKind.Nat, 1, $"nft table {string.Join(" and ", declared.Families)} {NatRules.Table}");
             else
@@ -133,8 +135,7 @@ internal sealed partial class NatReconciler
         try
         {
             var outcome = await _cleanup.RemoveAsync(cancellationToken);
-            _cleanupDue.Succeeded(_time.GetUtcNow() + _cleanupPause);
-            _cleanupPause = _cleanupPause * 2 < LongestCleanupPause ? _cleanupPause * 2 : LongestCleanupPause;
+            _cleanupDue.Succeeded(_time.GetUtcNow() + CleanupPauses.Ceiling(++_cleanups));
             if (!outcome.Removed)
                 _returns.Clean(now);
             else if (!_wasClean)

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+using VpcCni.Ipamd.Timing;
 
 namespace VpcCni.Ipamd.HostNetwork.Nat;
 
@@ -8,28 +9,26 @@ namespace VpcCni.Ipamd.HostNetwork.Nat;
 /// </summary>
 internal sealed class RecurrenceBackoff
 {
-    public static readonly TimeSpan Shortest = TimeSpan.FromSeconds(5);
-    public static readonly TimeSpan Longest = TimeSpan.FromMinutes(16);
+    public static readonly Backoff Pauses = new(TimeSpan.FromSeconds(5), TimeSpan.FromMinutes(16));
 
     private DateTimeOffset _last = DateTimeOffset.MinValue;
-    private bool _isLogged;
+    private int _removals;
 
     /// <summary>The shortest time between two searches.</summary>
-    public TimeSpan Pause { get; private set; } = Shortest;
+    public TimeSpan Pause => Pauses.Ceiling(_removals + 1);
 
     /// <summary>Records a removal of rules that had come back. True for the first of a series, which is logged.</summary>
     public bool Removed(DateTimeOffset now)
     {
         _last = now;
-        Pause = Pause * 2 < Longest ? Pause * 2 : Longest;
-        return !_isLogged && (_isLogged = true);
+        return ++_removals == 1;
     }
 
-    /// <summary>Records a search without result. Resets the backoff after <see cref="Longest"/> without recurrence.</summary>
+    /// <summary>Records a search without result. Resets the backoff after the longest pause without recurrence.</summary>
     public void Clean(DateTimeOffset now)
     {
-        if (_last == DateTimeOffset.MinValue || now - _last <= Longest)
+        if (_last == DateTimeOffset.MinValue || now - _last <= Pauses.Longest)
             return;
-        (_last, Pause, _isLogged) = (DateTimeOffset.MinValue, Shortest, false);
+        (_last, _removals) = (DateTimeOffset.MinValue, 0);
     }
 }

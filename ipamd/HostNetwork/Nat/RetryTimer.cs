@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
+using VpcCni.Ipamd.Timing;
 
 namespace VpcCni.Ipamd.HostNetwork.Nat;
 
 /// <summary>Schedules a recurring operation: at its interval after a success, with backoff up to a minute after failures.</summary>
 internal sealed class RetryTimer
 {
-    private static readonly TimeSpan FirstPause = TimeSpan.FromSeconds(5);
-    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(60);
+    private static readonly Backoff Pauses = new(TimeSpan.FromSeconds(5), TimeSpan.FromSeconds(60));
 
-    private TimeSpan _pause = FirstPause;
+    private int _failures;
     private object? _subject;
 
     /// <summary>The last failure; null after a success, and before the first attempt.</summary>
@@ -27,11 +27,8 @@ internal sealed class RetryTimer
 
     public void Begin(object subject) => _subject = subject;
 
-    public void Succeeded(DateTimeOffset again) => (Failure, RetryAt, NextRun, _pause) = (null, DateTimeOffset.MinValue, again, FirstPause);
+    public void Succeeded(DateTimeOffset again) => (Failure, RetryAt, NextRun, _failures) = (null, DateTimeOffset.MinValue, again, 0);
 
-    public void Failed(HostNetworkException exception, DateTimeOffset now)
-    {
-        (Failure, RetryAt) = (exception, now + _pause);
-        _pause = _pause * 2 < LongestPause ? _pause * 2 : LongestPause;
-    }
+    public void Failed(HostNetworkException exception, DateTimeOffset now) =>
+        (Failure, RetryAt) = (exception, now + Pauses.Ceiling(++_failures));
 }

@@ -6,6 +6,7 @@ using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
+using VpcCni.Ipamd.Timing;
 
 namespace VpcCni.Ipamd.Hosting.Http;
 
@@ -46,8 +47,7 @@ internal sealed partial class HttpEndpoint(
     /// </summary>
     private const double SlowestReaderBytesPerSecond = 1024 * 1024;
 
-    private static readonly TimeSpan FirstRetry = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan LongestRetry = TimeSpan.FromSeconds(60);
+    private static readonly Backoff Retries = new(TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(60));
     private static readonly TimeSpan StopGrace = TimeSpan.FromSeconds(1);
 
     private readonly ILogger _logger = loggers.CreateLogger<HttpEndpoint>();
@@ -79,7 +79,7 @@ internal sealed partial class HttpEndpoint(
 
     private async Task<KestrelServer> StartAsync(CancellationToken cancellationToken)
     {
-        for (var pause = FirstRetry; ; pause = pause * 2 < LongestRetry ? pause * 2 : LongestRetry)
+        for (var failures = 1; ; failures++)
         {
             var server = Create();
             try
@@ -94,6 +94,7 @@ internal sealed partial class HttpEndpoint(
             catch (Exception exception) when (exception is IOException or SocketException or UnauthorizedAccessException)
             {
                 server.Dispose();
+                var pause = Retries.Ceiling(failures);
                 Log.NotListening(_logger, name, endPoint, pause.TotalSeconds, exception);
                 await Task.Delay(pause, time, cancellationToken);
             }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+using VpcCni.Ipamd.Timing;
 
 namespace VpcCni.Ipamd.Ledger.Checkpoint;
 
@@ -8,28 +9,26 @@ namespace VpcCni.Ipamd.Ledger.Checkpoint;
 /// </summary>
 internal sealed class CheckpointSync(CheckpointWriter writer, TimeProvider time)
 {
-    public static readonly TimeSpan Interval = TimeSpan.FromSeconds(5);
-
-    /// <summary>Longest pause between two failing writes.</summary>
-    public static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(30);
+    /// <summary>Pauses between writes: the first after a success, doubled by each failure that follows.</summary>
+    public static readonly Backoff Pauses = new(TimeSpan.FromSeconds(5), TimeSpan.FromSeconds(30));
 
     /// <summary>Runs until cancelled. <see cref="CheckpointWriter.Written"/> reports failures.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
-        var pause = Interval;
+        var failures = 0;
         while (true)
         {
-            await Task.Delay(pause, time, cancellationToken);
+            await Task.Delay(Pauses.Ceiling(failures + 1), time, cancellationToken);
             if (!writer.IsBehind)
                 continue;
             try
             {
                 await writer.PersistAsync(cancellationToken);
-                pause = Interval;
+                failures = 0;
             }
             catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
             {
-                pause = pause * 2 < LongestPause ? pause * 2 : LongestPause;
+                failures++;
             }
         }
     }

@@ -6,6 +6,7 @@ using VpcCni.Ipamd.Clouds;
 using VpcCni.Ipamd.Clouds.Aws;
 using VpcCni.Ipamd.Clouds.Aws.Imds;
 using VpcCni.Ipamd.Clouds.Aws.InstanceTypes;
+using VpcCni.Ipamd.Hosting;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Lab.Ec2Api;
 using VpcCni.Lab.VpcModel;
@@ -376,10 +377,10 @@ public sealed class IpamdCloudTests
                 Credentials = new BasicAWSCredentials(CredentialStore.LongLived.AccessKeyId, CredentialStore.LongLived.SecretAccessKey),
                 ClusterName = cluster,
                 MaxAttempts = 2,
-                BackoffBase = TimeSpan.FromMilliseconds(1),
+                Backoff = new(TimeSpan.FromMilliseconds(1), TimeSpan.FromSeconds(2), randomShare: 1),
             },
             TimeProvider.System,
-            new Random(1),
+            new LockedRandom(new Random(1)),
             onAttempt: null
         );
 }

@@ -34,7 +34,7 @@ public sealed class RepairBackoffTests
             now += backoff.Pause;
         }
 
-        Assert.Equal((1, true, RepairBackoff.LongestPause), (reported, backoff.IsDispute, backoff.Pause));
+        Assert.Equal((1, true, RepairBackoff.Pauses.Longest), (reported, backoff.IsDispute, backoff.Pause));
         Assert.InRange(repairs, 100, 140);
     }
 
@@ -46,7 +46,7 @@ public sealed class RepairBackoffTests
             backoff.Repaired(Start.AddSeconds(time));
         backoff.Right(Start.AddSeconds(20));
         Assert.True(backoff.IsDispute);
-        backoff.Right(Start.AddSeconds(20) + (3 * RepairBackoff.LongestPause));
+        backoff.Right(Start.AddSeconds(20) + (3 * RepairBackoff.Pauses.Longest));
         Assert.Equal((false, RepairBackoff.Debounce), (backoff.IsDispute, backoff.Pause));
     }
 

@@ -92,7 +92,7 @@ public sealed class EniConfigWatchTests : IAsyncDisposable
             )
         );
         await Eventually.TrueAsync(() => _time.PendingTimers == 1);
-        _time.Advance(ClusterBackoff.First);
+        _time.Advance(ClusterBackoff.Pauses.First);
         await ToldAsync(new EniConfigState.Present("default", "subnet-1", ["sg-1"]));
         Assert.Equal(["NotFound", null], _failed);
     }
@@ -136,7 +136,7 @@ public sealed class EniConfigWatchTests : IAsyncDisposable
         _watch.OnNodeUpdated(Node("", "k8s.amazonaws.com/eniConfig=b"));
         await ToldAsync(new EniConfigState.Unknown("call: NotPermitted"));
         await Eventually.TrueAsync(() => _time.PendingTimers == 1);
-        _time.Advance(ClusterBackoff.First);
+        _time.Advance(ClusterBackoff.Pauses.First);
         await WatchedAsync(new EniConfigState.Present("b", "subnet-b", []));
         Assert.Equal(
             new EniConfigState.Unknown(

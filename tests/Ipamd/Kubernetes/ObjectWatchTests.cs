@@ -85,7 +85,7 @@ public sealed class ObjectWatchTests : IAsyncDisposable
             _source.Publish("b", $"{round}");
             _source.End();
             Assert.False(_source.IsWatched);
-            _time.Advance(ClusterBackoff.First);
+            _time.Advance(ClusterBackoff.Pauses.First);
             Assert.Equal($"watch n {round}", _source.Calls[^1]);
         }
 
@@ -99,7 +99,7 @@ public sealed class ObjectWatchTests : IAsyncDisposable
         _source.Publish("b", "6");
         (_source.Item, _source.Version) = ("z", "900");
         _source.End(ClusterErrorKind.Expired);
-        _time.Advance(ClusterBackoff.First);
+        _time.Advance(ClusterBackoff.Pauses.First);
         Assert.Equal(["list n 0", "watch n 5", "list n", "watch n 900"], _source.Calls);
         Assert.Equal(["a", "b", "z"], _updates);
     }
@@ -112,7 +112,7 @@ public sealed class ObjectWatchTests : IAsyncDisposable
         for (var times = 0; times < 5; times++)
             _source.Fail(ClusterErrorKind.Unreachable);
         (_source.Item, _source.Version) = ("b", "9");
-        _time.Advance(ClusterBackoff.First);
+        _time.Advance(ClusterBackoff.Pauses.First);
         Assert.Equal(["a"], _updates);
         _time.Advance(TimeSpan.FromMinutes(5));
         Assert.Equal(["a", "b"], _updates);
@@ -173,7 +173,7 @@ public sealed class ObjectWatchTests : IAsyncDisposable
     {
         Start();
         _source.End(ClusterErrorKind.Unreadable);
-        _time.Advance(ClusterBackoff.First);
+        _time.Advance(ClusterBackoff.Pauses.First);
         Assert.Equal(["list n 0", "watch n 5", "list n 5", "watch n 5"], _source.Calls);
         Assert.Equal(["Unreadable", null], _failed);
     }
@@ -207,7 +207,7 @@ public sealed class ObjectWatchTests : IAsyncDisposable
         _time.Advance(TimeSpan.FromMinutes(20));
         _source.Publish("b", "6");
         _source.End(ClusterErrorKind.Unreachable);
-        _time.Advance(ClusterBackoff.First);
+        _time.Advance(ClusterBackoff.Pauses.First);
         Assert.True(_source.IsWatched);
     }
 

@@ -77,7 +77,7 @@ public sealed class PodAnnotatorTests : IAsyncDisposable
         Add(Web, "10.0.0.5");
         await Eventually.TrueAsync(() => _cluster.Calls == 1 && _time.PendingTimers > 0);
         _cluster.Pods[Web] = new PodFacts("new", "node-2");
-        _time.Advance(ClusterBackoff.First);
+        _time.Advance(ClusterBackoff.Pauses.First);
         await Eventually.TrueAsync(() => _cluster.Calls == 2);
         Add(Db, "10.0.0.9");
         await AnnotatedAsync("default/db vpc.amazonaws.com/pod-ips=10.0.0.9");
@@ -117,7 +117,7 @@ public sealed class PodAnnotatorTests : IAsyncDisposable
         Start();
         Add(Web, "10.0.0.5");
         await Eventually.TrueAsync(() => _cluster.Calls == 1 && _time.PendingTimers > 0);
-        _time.Advance(ClusterBackoff.First);
+        _time.Advance(ClusterBackoff.Pauses.First);
         await Eventually.TrueAsync(() => _cluster.Calls == 2);
         Add(Db, "10.0.0.9");
         await AnnotatedAsync("default/db vpc.amazonaws.com/pod-ips=10.0.0.9");
@@ -135,7 +135,7 @@ public sealed class PodAnnotatorTests : IAsyncDisposable
         await Eventually.TrueAsync(() => _cluster.Calls == 1 && _time.PendingTimers > 0);
         Add(Db, "10.0.0.9");
         Add(Web, "10.0.0.6");
-        _time.Advance(ClusterBackoff.First);
+        _time.Advance(ClusterBackoff.Pauses.First);
         await Eventually.TrueAsync(() => _cluster.Calls == 2 && _time.PendingTimers > 0);
         _time.Advance(TimeSpan.FromSeconds(19));
         Assert.Empty(_cluster.Annotated);
@@ -152,7 +152,7 @@ public sealed class PodAnnotatorTests : IAsyncDisposable
         Add(Web, "10.0.0.5");
         await Eventually.TrueAsync(() => _cluster.Calls == 1 && _time.PendingTimers > 0);
         Add(Db, "10.0.0.9");
-        _time.Advance(ClusterBackoff.First);
+        _time.Advance(ClusterBackoff.Pauses.First);
         await AnnotatedAsync("default/web vpc.amazonaws.com/pod-ips=10.0.0.5", "default/db vpc.amazonaws.com/pod-ips=10.0.0.9");
         Assert.Equal(["NotPermitted", null], _failed.Take(2));
     }

@@ -62,7 +62,7 @@ public sealed class RecoveredPodsTests : IAsyncDisposable
         _pods.Answers.Enqueue([Web]);
         Recover("eni" + KernelUsage.LinkSuffix(Web), "10.0.0.5");
         await Eventually.TrueAsync(() => _failed.Count == 1 && _time.PendingTimers > 0);
-        _time.Advance(ClusterBackoff.First);
+        _time.Advance(ClusterBackoff.Pauses.First);
         await Eventually.TrueAsync(() => _identified.Count == 1);
         Assert.Equal([ClusterErrorKind.Unreachable, null], _failed);
     }

@@ -68,7 +68,7 @@ public sealed class LateDescriptionTests
             cloud.Interfaces[0].Id,
             item => item with { Blocks = [.. item.Blocks.Where(block => !block.BaseAddress.Equals(held))] }
         );
-        next.Time.Advance(PoolLimits.FirstObserveRetry * 1.5);
+        next.Time.Advance(PoolLimits.ObserveRetries.First * 1.5);
         await next.StepAsync();
         Assert.NotNull(next.Sync.LastObservedAt);
         Assert.Empty(next.View.Orphans);

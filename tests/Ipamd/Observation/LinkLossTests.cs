@@ -27,7 +27,7 @@ public sealed class LinkLossTests
         var second = cloud.Interfaces.First(item => item.Slot == new Slot(0, 1));
         cloud.Change(second.Id, _ => null);
         pool.Sync.LinkLost(second.Mac);
-        pool.Time.Advance(PoolLimits.FirstObserveRetry);
+        pool.Time.Advance(PoolLimits.ObserveRetries.First);
         await pool.StepAsync();
         Assert.Equal(second.Id, Assert.Single(pool.Published.OfType<PoolEvent.AddressesLost>()).Loss.Interface);
     }

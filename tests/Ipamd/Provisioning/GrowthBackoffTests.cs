@@ -135,7 +135,7 @@ public sealed class GrowthBackoffTests
         }
 
         Assert.Equal(pauses.Order(), pauses);
-        Assert.InRange(pauses[^1], TimeSpan.FromSeconds(8), PoolLimits.LongestBackoff);
+        Assert.InRange(pauses[^1], TimeSpan.FromSeconds(8), PoolLimits.CallRetries.Longest);
     }
 
     private static ChangeFailure.Cloud LocalBudgetUsedUp(TimeSpan retryAfter) =>

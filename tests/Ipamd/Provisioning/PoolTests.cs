@@ -195,9 +195,9 @@ public sealed class PoolTests
             pool.Time.Advance(pause);
         }
 
-        Assert.InRange(pauses[0], TimeSpan.FromSeconds(0.5), PoolLimits.FirstBackoff);
-        Assert.All(pauses, pause => Assert.True(pause <= PoolLimits.LongestBackoff));
-        Assert.True(pauses[^1] >= PoolLimits.LongestBackoff / 2);
+        Assert.InRange(pauses[0], TimeSpan.FromSeconds(0.5), PoolLimits.CallRetries.First);
+        Assert.All(pauses, pause => Assert.True(pause <= PoolLimits.CallRetries.Longest));
+        Assert.True(pauses[^1] >= PoolLimits.CallRetries.Longest / 2);
         await pool.StepAsync();
         Assert.Null(pool.Backoff.View().Everything);
     }

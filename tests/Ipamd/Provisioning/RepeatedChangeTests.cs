@@ -148,7 +148,11 @@ public sealed class RepeatedChangeTests
             Created = new NetworkInterfaceId("eni-deleted"),
         };
         pool.Ledger.Restore(LedgerRecord.Empty with { Intents = [intent], WrittenAt = clock with { Now = at } }, clock);
-        for (var waited = TimeSpan.Zero; waited < IpLedger.ConsistencyWindow + PoolLimits.LongestResume; waited += TimeSpan.FromSeconds(1))
+        for (
+            var waited = TimeSpan.Zero;
+            waited < IpLedger.ConsistencyWindow + PoolLimits.Resumes.Longest;
+            waited += TimeSpan.FromSeconds(1)
+        )
         {
             await pool.StepAsync();
             pool.Time.Advance(TimeSpan.FromSeconds(1));

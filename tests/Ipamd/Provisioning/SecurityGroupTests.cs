@@ -96,7 +96,7 @@ public sealed class SecurityGroupTests
         Assert.InRange(Calls(pool, "SetSecurityGroups"), 6, 12);
         Assert.All(pool.Published.OfType<PoolEvent.GroupsChanged>(), change => Assert.Equal(CloudErrorKind.NotPermitted, change.Failure));
         pool.Cloud.Forgive();
-        await RunAsync(pool, PoolLimits.LongestGroupsRetry + TimeSpan.FromSeconds(2));
+        await RunAsync(pool, PoolLimits.GroupsRetries.Longest + TimeSpan.FromSeconds(2));
         Assert.Equal(["sg-2"], Secondary(pool).SecurityGroupIds);
     }
 

@@ -196,7 +196,7 @@ internal sealed class ImdsClient : IDisposable
     }
 
     private Task PauseAsync(int attempt, CancellationToken cancellationToken) =>
-        Task.Delay(Backoff.FullJitter(_options.BackoffBase, _options.BackoffCap, attempt, _random), _time, cancellationToken);
+        Task.Delay(_options.Backoff.Pause(attempt, _random), _time, cancellationToken);
 
     private static bool IsTransient(Answer answer) =>
         answer.Status

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+using VpcCni.Ipamd.Timing;
 
 namespace VpcCni.Ipamd.Clouds.Aws.Imds;
 
@@ -23,8 +24,6 @@ internal sealed record ImdsOptions
     /// <summary>Most requests for one value, the first included.</summary>
     public int MaxAttempts { get; init; } = 4;
 
-    /// <summary>Upper bound of the first pause; doubles with each attempt.</summary>
-    public TimeSpan BackoffBase { get; init; } = TimeSpan.FromMilliseconds(100);
-
-    public TimeSpan BackoffCap { get; init; } = TimeSpan.FromSeconds(2);
+    /// <summary>Pauses between attempts; with full jitter.</summary>
+    public Backoff Backoff { get; init; } = new(TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(2), randomShare: 1);
 }

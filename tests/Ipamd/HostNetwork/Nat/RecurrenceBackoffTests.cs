@@ -31,7 +31,7 @@ public sealed class RecurrenceBackoffTests
             isThere = false;
         }
 
-        Assert.Equal((1, RecurrenceBackoff.Longest), (reported, pacing.Pause));
+        Assert.Equal((1, RecurrenceBackoff.Pauses.Longest), (reported, pacing.Pause));
         Assert.InRange(searches, 90, 110);
     }
 
@@ -44,7 +44,7 @@ public sealed class RecurrenceBackoffTests
         pacing.Clean(Start.AddMinutes(16));
         Assert.Equal(TimeSpan.FromSeconds(20), pacing.Pause);
         pacing.Clean(Start.AddMinutes(17));
-        Assert.Equal(RecurrenceBackoff.Shortest, pacing.Pause);
+        Assert.Equal(RecurrenceBackoff.Pauses.First, pacing.Pause);
         Assert.True(pacing.Removed(Start.AddHours(1)));
     }
 }

@@ -4,6 +4,7 @@ using Amazon.Runtime;
 using VpcCni.Ipamd.Clouds;
 using VpcCni.Ipamd.Clouds.Aws;
 using VpcCni.Ipamd.Clouds.Aws.Imds;
+using VpcCni.Ipamd.Hosting;
 
 namespace VpcCni.Ipamd.Tests.Clouds.Aws;
 
@@ -35,12 +36,12 @@ internal sealed class CloudUnderTest : IAsyncDisposable
             Endpoint = test.Ec2.Url,
             Metadata = new ImdsOptions { Endpoint = test.Imds.Url },
             Credentials = new BasicAWSCredentials("AKIDEXAMPLE", "secret"),
-            BackoffBase = TimeSpan.FromMilliseconds(1),
+            Backoff = new(TimeSpan.FromMilliseconds(1), TimeSpan.FromSeconds(2), randomShare: 1),
         };
         test.Cloud = new Ec2(
             change?.Invoke(options) ?? options,
             TimeProvider.System,
-            new Random(1),
+            new LockedRandom(new Random(1)),
             attempt => (attempt.Operation == ImdsClient.MetadataOperation ? test.MetadataAttempts : test.Attempts).Enqueue(attempt)
         );
         test.On(

@@ -196,7 +196,7 @@ public sealed class ImdsClientTests
         var url = imds.Url;
         await imds.DisposeAsync();
         using var client = new ImdsClient(
-            new ImdsOptions { Endpoint = url, BackoffBase = TimeSpan.FromMilliseconds(1) },
+            new ImdsOptions { Endpoint = url, Backoff = new(TimeSpan.FromMilliseconds(1), TimeSpan.FromSeconds(2), randomShare: 1) },
             TimeProvider.System,
             new Random(1)
         );
@@ -278,17 +278,10 @@ public sealed class ImdsClientTests
             new ImdsOptions
             {
                 Endpoint = imds.Url,
-                BackoffBase = TimeSpan.FromMilliseconds(1),
+                Backoff = new(TimeSpan.FromMilliseconds(1), TimeSpan.FromSeconds(2), randomShare: 1),
                 RequestTimeout = TimeSpan.FromSeconds(20),
             },
             time ?? _time,
             new Random(1)
         );
-
-    private sealed class FixedRandom(double sample) : Random
-    {
-        protected override double Sample() => sample;
-
-        public override double NextDouble() => sample;
-    }
 }
