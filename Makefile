@@ -11,7 +11,7 @@ PUBLISH := dotnet publish -c Release --nologo -v quiet
 sources = $(shell find $(1) -name bin -prune -o -name obj -prune \
 	-o \( -name '*.cs' -o -name '*.csproj' -o -name '*.proto' -o -name '*.xml' -o -name '*.gz' -o -name '*.txt' \) -print) \
 	global.json Directory.Build.props Directory.Build.targets Directory.Packages.props
-DAEMON := protos datapath netlink logging missed-dels ipamd
+DAEMON := protos datapath netlink logging missed-dels system-calls ipamd
 
 .PHONY: help tools build demo test format sim bench clean
 
@@ -38,7 +38,7 @@ out/.operator: $(call sources,$(DAEMON) lab/VpcModel simulation kubectl-plugin)
 	@ln -sfn native/kubectl-plugin/kubectl-vpccni out/kubectl-vpccni
 	@touch $@
 
-out/.lab: $(call sources,datapath netlink lab)
+out/.lab: $(call sources,datapath netlink system-calls lab)
 	@mkdir -p out
 	$(PUBLISH) lab -o out/lab
 	@ln -sfn lab/vpc-lab out/vpc-lab

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using Microsoft.Win32.SafeHandles;
+using VpcCni.SystemCalls;
 
 namespace VpcCni.Logging;
 
@@ -22,14 +23,14 @@ public sealed class LogFile(string path, long rotateAt, int kept) : IDisposable
     {
         if ((_file is null || _length >= rotateAt) && OpenOrRotate() is { } problem)
             return problem;
-        var errno = LogCalls.Write(_file!, line, out var written);
+        var errno = FileCalls.Write(_file!, line, out var written);
         if (errno == 0 && written == line.Length)
         {
             _length += written;
             return null;
         }
         Dispose();
-        return errno == 0 ? "the disk is full" : $"write: {LogCalls.Describe(errno)}";
+        return errno == 0 ? "the disk is full" : $"write: {FileCalls.Describe(errno)}";
     }
 
     public void Dispose()
@@ -71,7 +72,7 @@ public sealed class LogFile(string path, long rotateAt, int kept) : IDisposable
     private string? Open()
     {
         var file = LogCalls.OpenForAppend(path, out var errno);
-        if (file is null && errno == LogCalls.ENOENT)
+        if (file is null && errno == FileCalls.ENOENT)
         {
             if (CreateFolder() is { } problem)
                 return problem;

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+using Microsoft.Win32.SafeHandles;
+using VpcCni.SystemCalls;
+
 namespace VpcCni.Logging;
 
 /// <summary>
@@ -19,11 +22,13 @@ public sealed class LogStream(int descriptor)
 
     public void Write(ReadOnlySpan<byte> line)
     {
+        using var stream = new SafeFileHandle(descriptor, ownsHandle: false);
         while (!line.IsEmpty)
         {
             var piece = line[..Math.Min(line.Length, Piece)];
-            var isWritable = LogCalls.WaitWritable(descriptor, _isStuck ? TimeSpan.Zero : Patience);
-            if (!isWritable || LogCalls.WriteStandard(descriptor, piece, out var written) != 0)
+            var patience = _isStuck ? 0 : (int)Patience.TotalMilliseconds;
+            var isWritable = FileCalls.Wait(descriptor, FileCalls.POLLOUT, patience);
+            if (!isWritable || FileCalls.Write(stream, piece, out var written) != 0)
             {
                 _isStuck = true;
                 Dropped++;

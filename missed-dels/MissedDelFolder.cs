@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Text;
 using Microsoft.Win32.SafeHandles;
+using VpcCni.SystemCalls;
 
 namespace VpcCni.MissedDels;
 
@@ -42,7 +43,7 @@ public sealed class MissedDelFolder : IDisposable
 
     private int Descriptor => (int)_folder.DangerousGetHandle();
 
-    private static int ReadFolder => FolderCalls.O_RDONLY | FolderCalls.O_DIRECTORY;
+    private static int ReadFolder => FileCalls.O_RDONLY | FileCalls.O_DIRECTORY;
 
     /// <summary>Inode of the folder, which distinguishes it from one that replaced it.</summary>
     public ulong Inode { get; }
@@ -58,12 +59,12 @@ public sealed class MissedDelFolder : IDisposable
         var path = PathBeside(socketPath);
         var parentPath = System.IO.Path.GetDirectoryName(path)!;
         using var parent =
-            FolderCalls.TryOpen(FolderCalls.AT_FDCWD, parentPath, ReadFolder, out var errno, follows: true)
-            ?? throw new IOException($"open {parentPath}: {FolderCalls.Describe(errno)}");
+            FileCalls.TryOpen(FileCalls.AT_FDCWD, parentPath, ReadFolder, out var errno, follows: true)
+            ?? throw new IOException($"open {parentPath}: {FileCalls.Describe(errno)}");
         errno = FolderCalls.MakeFolder(parent, Name, OwnerOnlyFolder);
-        if (errno is not (0 or FolderCalls.EEXIST))
-            throw new IOException($"mkdir {path}: {FolderCalls.Describe(errno)}");
-        return OpenIn(parent, path, out errno) ?? throw new IOException($"open {path}: {FolderCalls.Describe(errno)}");
+        if (errno is not (0 or FileCalls.EEXIST))
+            throw new IOException($"mkdir {path}: {FileCalls.Describe(errno)}");
+        return OpenIn(parent, path, out errno) ?? throw new IOException($"open {path}: {FileCalls.Describe(errno)}");
     }
 
     /// <summary>Deletes the folder with all records, for a node without a daemon.</summary>
@@ -72,17 +73,17 @@ public sealed class MissedDelFolder : IDisposable
     public static int Delete(string socketPath)
     {
         var path = PathBeside(socketPath);
-        using var parent = FolderCalls.TryOpen(
-            FolderCalls.AT_FDCWD,
+        using var parent = FileCalls.TryOpen(
+            FileCalls.AT_FDCWD,
             System.IO.Path.GetDirectoryName(path)!,
             ReadFolder,
             out var errno,
             follows: true
         );
         if (parent is null)
-            return errno == FolderCalls.ENOENT
+            return errno == FileCalls.ENOENT
                 ? 0
-                : throw new IOException($"open {System.IO.Path.GetDirectoryName(path)}: {FolderCalls.Describe(errno)}");
+                : throw new IOException($"open {System.IO.Path.GetDirectoryName(path)}: {FileCalls.Describe(errno)}");
         using (var folder = OpenIn(parent, path, out _))
         {
             if (folder is null)
@@ -94,20 +95,20 @@ public sealed class MissedDelFolder : IDisposable
         }
 
         errno = FolderCalls.Unlink(parent, Name, FolderCalls.AT_REMOVEDIR);
-        return errno is 0 or FolderCalls.ENOENT ? 0 : throw new IOException($"rmdir {path}: {FolderCalls.Describe(errno)}");
+        return errno is 0 or FileCalls.ENOENT ? 0 : throw new IOException($"rmdir {path}: {FileCalls.Describe(errno)}");
     }
 
     /// <summary>Returns null if the folder does not exist.</summary>
     private static MissedDelFolder? OpenIn(SafeFileHandle parent, string path, out int errno)
     {
-        var folder = FolderCalls.TryOpen((int)parent.DangerousGetHandle(), Name, ReadFolder, out errno);
+        var folder = FileCalls.TryOpen((int)parent.DangerousGetHandle(), Name, ReadFolder, out errno);
         if (folder is null)
-            return errno == FolderCalls.ENOENT
+            return errno == FileCalls.ENOENT
                 ? null
                 : throw new IOException($"open {path}: {Unexpected(errno)}, expected a folder: remove it");
         try
         {
-            var status = FolderCalls.StatusOf(folder);
+            var status = FileCalls.StatusOf(folder);
             if (status.Owner != FolderCalls.EffectiveUser() || (status.Rights & OthersMayWrite) != 0)
             {
                 throw new IOException(
@@ -155,16 +156,16 @@ public sealed class MissedDelFolder : IDisposable
         if (Names(MaxFiles) is { Count: >= MaxFiles } names && !names.Contains(name, StringComparer.Ordinal))
             throw new IOException($"{Path} has {MaxFiles} files, the maximum: check whether the daemon is running");
         var unfinished = $"{hash}.{unique:x8}{Unfinished}";
-        var flags = FolderCalls.O_WRONLY | FolderCalls.O_CREAT | FolderCalls.O_EXCL;
+        var flags = FileCalls.O_WRONLY | FileCalls.O_CREAT | FileCalls.O_EXCL;
         using (
             var file =
-                FolderCalls.TryOpen(Descriptor, unfinished, flags, out var errno, OwnerOnlyFile)
-                ?? throw new IOException($"open {Path}/{unfinished}: {FolderCalls.Describe(errno)}")
+                FileCalls.TryOpen(Descriptor, unfinished, flags, out var errno, OwnerOnlyFile)
+                ?? throw new IOException($"open {Path}/{unfinished}: {FileCalls.Describe(errno)}")
         )
         {
             try
             {
-                FolderCalls.Write(file, content);
+                FolderCalls.WriteAll(file, content);
             }
             catch (IOException)
             {
@@ -176,7 +177,7 @@ public sealed class MissedDelFolder : IDisposable
         if (FolderCalls.Rename(_folder, unfinished, name) is not 0 and var failure)
         {
             _ = FolderCalls.Unlink(_folder, unfinished, 0);
-            throw new IOException($"rename {Path}/{unfinished} to {name}: {FolderCalls.Describe(failure)}");
+            throw new IOException($"rename {Path}/{unfinished} to {name}: {FileCalls.Describe(failure)}");
         }
     }
 
@@ -187,8 +188,8 @@ public sealed class MissedDelFolder : IDisposable
     {
         // Uses its own descriptor, because the folder's keeps its read position.
         using var reader =
-            FolderCalls.TryOpen(Descriptor, ".", ReadFolder, out var errno)
-            ?? throw new IOException($"open {Path}: {FolderCalls.Describe(errno)}");
+            FileCalls.TryOpen(Descriptor, ".", ReadFolder, out var errno)
+            ?? throw new IOException($"open {Path}: {FileCalls.Describe(errno)}");
         List<string> names = [];
         var buffer = new byte[32 * 1024];
         while (names.Count < max && FolderCalls.ReadEntries(reader, buffer) is > 0 and var length)
@@ -213,27 +214,27 @@ public sealed class MissedDelFolder : IDisposable
     /// <exception cref="IOException">The file cannot be read.</exception>
     public byte[]? Read(string name)
     {
-        using var file = FolderCalls.TryOpen(Descriptor, name, FolderCalls.O_RDONLY | FolderCalls.O_NONBLOCK, out var errno);
+        using var file = FileCalls.TryOpen(Descriptor, name, FileCalls.O_RDONLY | FileCalls.O_NONBLOCK, out var errno);
         if (file is null)
         {
             return errno switch
             {
-                FolderCalls.ENOENT => null,
-                FolderCalls.ELOOP or FolderCalls.ENXIO => throw new FormatException(FolderCalls.Describe(errno)),
+                FileCalls.ENOENT => null,
+                FileCalls.ELOOP or FileCalls.ENXIO => throw new FormatException(FileCalls.Describe(errno)),
                 // The error may not be the file's fault, for example if too many files are open.
-                _ => throw new IOException($"open {Path}/{name}: {FolderCalls.Describe(errno)}"),
+                _ => throw new IOException($"open {Path}/{name}: {FileCalls.Describe(errno)}"),
             };
         }
 
-        var status = FolderCalls.StatusOf(file);
-        if (status.Type != FolderCalls.S_IFREG)
+        var status = FileCalls.StatusOf(file);
+        if (status.Type != FileCalls.S_IFREG)
             throw new FormatException("it is not a regular file");
         if (status.Owner != FolderCalls.EffectiveUser())
             throw new FormatException($"it belongs to user {status.Owner}");
         if (status.Length > MaxBytes)
             throw new FormatException($"it has {status.Length} bytes, expected at most {MaxBytes}");
         var content = new byte[MaxBytes];
-        return content[..FolderCalls.Read(file, content)];
+        return content[..FolderCalls.ReadAll(file, content)];
     }
 
     /// <summary>Removes a file, a link (not its target), or an empty folder. No effect if it does not exist.</summary>
@@ -241,10 +242,10 @@ public sealed class MissedDelFolder : IDisposable
     public void Remove(string name)
     {
         var errno = FolderCalls.Unlink(_folder, name, 0);
-        if (errno == FolderCalls.EISDIR)
+        if (errno == FileCalls.EISDIR)
             errno = FolderCalls.Unlink(_folder, name, FolderCalls.AT_REMOVEDIR);
-        if (errno is not (0 or FolderCalls.ENOENT))
-            throw new IOException($"remove {Path}/{name}: {FolderCalls.Describe(errno)}");
+        if (errno is not (0 or FileCalls.ENOENT))
+            throw new IOException($"remove {Path}/{name}: {FileCalls.Describe(errno)}");
     }
 
     public void Dispose() => _folder.Dispose();
@@ -264,7 +265,7 @@ public sealed class MissedDelFolder : IDisposable
         errno switch
         {
             // With O_DIRECTORY a symbolic link is ENOTDIR, too (open(2)).
-            FolderCalls.ENOTDIR => "it is not a folder, or is a symbolic link",
-            _ => FolderCalls.Describe(errno),
+            FileCalls.ENOTDIR => "it is not a folder, or is a symbolic link",
+            _ => FileCalls.Describe(errno),
         };
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using Microsoft.Win32.SafeHandles;
+using VpcCni.SystemCalls;
 
 namespace VpcCni.Shim.Interop;
 
@@ -27,9 +28,9 @@ internal sealed class ProcessStream(int fd, TimeSpan patience) : Stream
 
     public override int Read(byte[] buffer, int offset, int count)
     {
-        if (!Libc.Wait(fd, Libc.POLLIN, (int)patience.TotalMilliseconds))
+        if (!FileCalls.Wait(fd, FileCalls.POLLIN, (int)patience.TotalMilliseconds))
             throw new IOException($"stdin brought neither data nor its end within {patience.TotalSeconds:0} s");
-        return Libc.Read(_handle, buffer.AsSpan(offset, count));
+        return FileCalls.Read(_handle, buffer.AsSpan(offset, count));
     }
 
     public override void Write(byte[] buffer, int offset, int count) => Write(buffer.AsSpan(offset, count));
@@ -41,9 +42,9 @@ internal sealed class ProcessStream(int fd, TimeSpan patience) : Stream
         const int piece = 4096;
         while (buffer.Length > 0)
         {
-            if (!Libc.Wait(fd, Libc.POLLOUT, (int)patience.TotalMilliseconds))
+            if (!FileCalls.Wait(fd, FileCalls.POLLOUT, (int)patience.TotalMilliseconds))
                 throw new IOException($"descriptor {fd} was not read within {patience.TotalSeconds:0} s");
-            var errno = Libc.Write(_handle, buffer[..Math.Min(buffer.Length, piece)], out var written);
+            var errno = FileCalls.Write(_handle, buffer[..Math.Min(buffer.Length, piece)], out var written);
             if (errno != 0)
                 throw new IOException($"write to descriptor {fd}: errno {errno}");
             buffer = buffer[written..];

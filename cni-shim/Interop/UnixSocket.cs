@@ -3,6 +3,7 @@ using System.Runtime.InteropServices;
 using System.Text;
 using Microsoft.Win32.SafeHandles;
 using VpcCni.Netlink;
+using VpcCni.SystemCalls;
 
 namespace VpcCni.Shim.Interop;
 
@@ -74,7 +75,7 @@ internal sealed partial class UnixSocket : IDisposable
             if (sent >= 0)
                 bytes = bytes[(int)sent..];
             else
-                WaitAfter(Marshal.GetLastPInvokeError(), "send", Libc.POLLOUT, timeout);
+                WaitAfter(Marshal.GetLastPInvokeError(), "send", FileCalls.POLLOUT, timeout);
         }
     }
 
@@ -88,7 +89,7 @@ internal sealed partial class UnixSocket : IDisposable
                 read = Receive(_handle, start, buffer.Length, 0);
             if (read >= 0)
                 return (int)read;
-            WaitAfter(Marshal.GetLastPInvokeError(), "receive", Libc.POLLIN, timeout);
+            WaitAfter(Marshal.GetLastPInvokeError(), "receive", FileCalls.POLLIN, timeout);
         }
     }
 
@@ -102,7 +103,7 @@ internal sealed partial class UnixSocket : IDisposable
             return;
         if (errno != EAGAIN)
             throw new IOException($"{call}: {NameOf(errno)}");
-        if (!Libc.Wait((int)_handle.DangerousGetHandle(), events, (int)Math.Min(timeout.TotalMilliseconds + 1, int.MaxValue)))
+        if (!FileCalls.Wait((int)_handle.DangerousGetHandle(), events, (int)Math.Min(timeout.TotalMilliseconds + 1, int.MaxValue)))
             throw new TimeoutException($"{call}: no progress until the deadline");
     }
 

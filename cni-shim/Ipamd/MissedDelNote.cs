@@ -4,7 +4,7 @@ using System.Text;
 using VpcCni.Datapath;
 using VpcCni.Logging;
 using VpcCni.MissedDels;
-using VpcCni.Shim.Interop;
+using VpcCni.SystemCalls;
 
 namespace VpcCni.Shim.Ipamd;
 
@@ -51,10 +51,10 @@ internal static class MissedDelNote
     private static string BootId()
     {
         using var file =
-            Libc.TryOpen(BootIdFile, flags: 0, out var errno)
-            ?? throw new IOException($"open {BootIdFile}: errno {errno.ToString(CultureInfo.InvariantCulture)}");
+            FileCalls.TryOpen(FileCalls.AT_FDCWD, BootIdFile, FileCalls.O_RDONLY, out var errno, follows: true)
+            ?? throw new IOException($"open {BootIdFile}: {FileCalls.Describe(errno)}");
         Span<byte> text = stackalloc byte[BootIdLength];
-        var length = Libc.Read(file, text);
+        var length = FileCalls.Read(file, text);
         return length == BootIdLength
             ? Encoding.ASCII.GetString(text)
             : throw new IOException(

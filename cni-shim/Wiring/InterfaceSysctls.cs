@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using VpcCni.Netlink;
 using VpcCni.Shim.Interop;
+using VpcCni.SystemCalls;
 
 namespace VpcCni.Shim.Wiring;
 
@@ -81,12 +82,12 @@ internal static class InterfaceSysctls
     /// </summary>
     private static Errno TrySet(string path, char value)
     {
-        using var file = Libc.TryOpen(path, Libc.O_RDWR, out var errno);
+        using var file = FileCalls.TryOpen(FileCalls.AT_FDCWD, path, FileCalls.O_RDWR, out var errno, follows: true);
         if (file is not null)
-            return HasValue(file, value) ? Errno.None : (Errno)Libc.Write(file, [(byte)value], out _);
+            return HasValue(file, value) ? Errno.None : (Errno)FileCalls.Write(file, [(byte)value], out _);
         if ((Errno)errno is not (Errno.EROFS or Errno.EACCES))
             return (Errno)errno;
-        using var present = Libc.TryOpen(path, Libc.O_RDONLY, out _);
+        using var present = FileCalls.TryOpen(FileCalls.AT_FDCWD, path, FileCalls.O_RDONLY, out _, follows: true);
         return present is not null && HasValue(present, value) ? Errno.None : (Errno)errno;
     }
 

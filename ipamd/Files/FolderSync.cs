@@ -1,38 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+using VpcCni.SystemCalls;
 
 namespace VpcCni.Ipamd.Files;
 
 /// <summary>Makes renames durable: rename(2) alone survives a crash of the process, but not of the machine.</summary>
 internal static partial class FolderSync
 {
-    private const int O_RDONLY = 0;
-    private const int O_CLOEXEC = 0x80000;
-
     /// <exception cref="IOException">The folder cannot be opened or synced.</exception>
     public static void Flush(string folder)
     {
-        // .NET cannot open a folder, so the calls are open(2), fsync(2) and close(2).
-        var descriptor = Open(folder, O_RDONLY | O_CLOEXEC);
-        if (descriptor < 0)
-            throw new IOException($"open {folder}: errno {Marshal.GetLastPInvokeError()}");
-        try
-        {
-            if (Fsync(descriptor) != 0)
-                throw new IOException($"fsync {folder}: errno {Marshal.GetLastPInvokeError()}");
-        }
-        finally
-        {
-            _ = Close(descriptor);
-        }
+        // .NET cannot open a folder.
+        using var opened =
+            FileCalls.TryOpen(FileCalls.AT_FDCWD, folder, FileCalls.O_RDONLY | FileCalls.O_DIRECTORY, out var errno, follows: true)
+            ?? throw new IOException($"open {folder}: {FileCalls.Describe(errno)}");
+        if (Fsync(opened) != 0)
+            throw new IOException($"fsync {folder}: {FileCalls.Describe(Marshal.GetLastPInvokeError())}");
     }
 
-    [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
-    private static partial int Open(string path, int flags);
-
     [LibraryImport("libc", EntryPoint = "fsync", SetLastError = true)]
-    private static partial int Fsync(int descriptor);
-
-    [LibraryImport("libc", EntryPoint = "close", SetLastError = true)]
-    private static partial int Close(int descriptor);
+    private static partial int Fsync(SafeFileHandle folder);
 }

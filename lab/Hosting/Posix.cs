@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+using VpcCni.SystemCalls;
 
 namespace VpcCni.Lab.Hosting;
 
@@ -12,7 +14,6 @@ internal static partial class Posix
 
     private const string Libc = "libc";
     private const int NoSuchProcess = 3; // ESRCH
-    private const int ReadWrite = 2; // O_RDWR
 
     /// <summary>Sends a signal. Returns false if the process does not exist.</summary>
     public static bool Kill(int processId, int signal)
@@ -49,11 +50,12 @@ internal static partial class Posix
 
     private static void Redirect(string path, IEnumerable<int> descriptors)
     {
-        const int append = 0x400; // O_APPEND: every descriptor writes at the end of the file
-        var file = Check(open(path, ReadWrite | append), $"open {path}");
+        // O_APPEND: every descriptor writes at the end of the file.
+        using var file =
+            FileCalls.TryOpen(FileCalls.AT_FDCWD, path, FileCalls.O_RDWR | FileCalls.O_APPEND, out var errno, follows: true)
+            ?? throw new LabException($"open {path} failed: {FileCalls.Describe(errno)}");
         foreach (var descriptor in descriptors)
             Check(dup2(file, descriptor), "dup2");
-        Check(close(file), "close");
     }
 
     private static int Check(int result, string what) =>
@@ -65,12 +67,6 @@ internal static partial class Posix
     [LibraryImport(Libc, SetLastError = true)]
     private static partial int setsid();
 
-    [LibraryImport(Libc, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
-    private static partial int open(string path, int flags);
-
     [LibraryImport(Libc, SetLastError = true)]
-    private static partial int dup2(int oldDescriptor, int newDescriptor);
-
-    [LibraryImport(Libc, SetLastError = true)]
-    private static partial int close(int descriptor);
+    private static partial int dup2(SafeFileHandle file, int descriptor);
 }
