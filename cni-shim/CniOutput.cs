@@ -3,6 +3,7 @@ using System.Buffers;
 using System.Net.Sockets;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using VpcCni.Netlink;
 
 namespace VpcCni.Shim;
 
@@ -25,8 +26,8 @@ internal static class CniOutput
             json.WriteString("cniVersion"u8, version.ToString());
             if (version < CniVersion.V030)
             {
-                WriteLegacyAddress(json, "ip4", result, AddressFamily.InterNetwork);
-                WriteLegacyAddress(json, "ip6", result, AddressFamily.InterNetworkV6);
+                WriteLegacyAddress(json, "ip4", result, IpFamily.V4);
+                WriteLegacyAddress(json, "ip6", result, IpFamily.V6);
             }
             else
             {
@@ -112,7 +113,7 @@ internal static class CniOutput
         {
             json.WriteStartObject();
             if (version < CniVersion.V100)
-                json.WriteString("version"u8, address.Address.AddressFamily == AddressFamily.InterNetwork ? "4"u8 : "6"u8);
+                json.WriteString("version"u8, address.Address.AddressFamily == IpFamily.V4 ? "4"u8 : "6"u8);
             if (address.Interface is { } index)
                 json.WriteNumber("interface"u8, index);
             json.WriteString("address"u8, $"{address.Address}/{address.PrefixLength}");

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
-using System.Net.Sockets;
 using VpcCni.Datapath;
 using VpcCni.Logging;
+using VpcCni.Netlink;
 
 namespace VpcCni.Shim;
 
@@ -70,8 +70,8 @@ internal sealed record NetworkConfig
     public bool HasNodeLocalAddress(IReadOnlyList<IPAddress> addresses) =>
         NodeLocalAddresses.MissingFamily(addresses) switch
         {
-            AddressFamily.InterNetwork => V4Egress,
-            AddressFamily.InterNetworkV6 => V6Egress,
+            IpFamily.V4 => V4Egress,
+            IpFamily.V6 => V6Egress,
             _ => false,
         };
 }

@@ -21,8 +21,8 @@ public static class PodPath
     public static IPAddress Gateway(AddressFamily family, int index) =>
         (family, index) switch
         {
-            (AddressFamily.InterNetworkV6, 0) => Gateway6,
-            (AddressFamily.InterNetworkV6, _) => new([0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, (byte)(index + 1)]),
+            (IpFamily.V6, 0) => Gateway6,
+            (IpFamily.V6, _) => new([0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, (byte)(index + 1)]),
             (_, 0) => Gateway4,
             _ => new([169, 254, 1, (byte)(index + 1)]),
         };
@@ -82,7 +82,7 @@ public static class PodPath
     /// address.
     /// </summary>
     public static RouteInfo? LocalRoute(IPAddress address, int podIndex) =>
-        address.AddressFamily == AddressFamily.InterNetworkV6
+        address.AddressFamily == IpFamily.V6
             ? new RouteInfo
             {
                 Family = address.AddressFamily,
@@ -133,7 +133,7 @@ public static class PodPath
     /// needs no address of the link.
     /// </summary>
     public static NeighbourInfo? PodNeighbour(IPAddress address, int hostIndex, MacAddress podMac) =>
-        address.AddressFamily == AddressFamily.InterNetworkV6
+        address.AddressFamily == IpFamily.V6
             ? new NeighbourInfo
             {
                 LinkIndex = hostIndex,

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
-using System.Net.Sockets;
 using VpcCni.Netlink;
 
 namespace VpcCni.Datapath;
@@ -60,7 +59,7 @@ public static class PodPathRequests
         var family = address.AddressFamily;
         // The VPC gives an address to one interface only, and the veth has one peer: duplicate address detection would only delay the pod
         // by a second.
-        var options = family == AddressFamily.InterNetworkV6 ? new AddressOptions { NoDad = true } : null;
+        var options = family == IpFamily.V6 ? new AddressOptions { NoDad = true } : null;
         requests.Add(AddressRequests.Add(podIndex, address, IpRanges.Single(address).PrefixLength, options));
         if (PodPath.LocalRoute(address, podIndex) is { } local)
             requests.Add(RouteRequests.Add(local));

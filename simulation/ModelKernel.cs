@@ -53,8 +53,6 @@ internal sealed class ModelKernel
     private const int LoopbackIndex = 1;
     private const int DefaultMtu = 1500;
 
-    private static readonly AddressFamily[] Families = [AddressFamily.InterNetwork, AddressFamily.InterNetworkV6];
-
     private readonly VpcWorld _world;
     private readonly InstanceId _instance;
     private readonly SortedDictionary<int, LinkInfo> _links = [];
@@ -70,10 +68,10 @@ internal sealed class ModelKernel
     {
         (_world, _instance) = (world, instance);
         Settings = new ModelSettings(this);
-        foreach (var family in Families)
+        foreach (var family in IpFamily.All)
             _rules[family] = [Default(family, LocalPriority, RouteTable.Local), Default(family, RulePriorities.Main, RouteTable.Main)];
         // IPv6 has none (fib6_rules_net_init).
-        _rules[AddressFamily.InterNetwork].Add(Default(AddressFamily.InterNetwork, DefaultPriority, RouteTable.Default));
+        _rules[IpFamily.V4].Add(Default(IpFamily.V4, DefaultPriority, RouteTable.Default));
         AddLink(
             new LinkInfo
             {
@@ -290,7 +288,7 @@ internal sealed class ModelKernel
             new HostChange.AddRoute(
                 new RouteInfo
                 {
-                    Family = AddressFamily.InterNetwork,
+                    Family = IpFamily.V4,
                     Gateway = new IPAddress(router),
                     LinkIndex = link.Index,
                     Protocol = RouteProtocol.Dhcp,
@@ -369,14 +367,14 @@ internal sealed class ModelKernel
             return (_links.ContainsKey(remove.Link) ? Errno.EADDRNOTAVAIL : Errno.ENODEV, null);
         _addresses.Remove(address);
         // Without an IPv4 address the link has no IPv4, and its routes go unreported (fib_inetaddr_event, fib_disable_ip).
-        if (remove.Address.AddressFamily == AddressFamily.InterNetwork && !_addresses.Any(item => IsIpv4Of(item, remove.Link)))
-            RemoveRoutesOf(remove.Link, AddressFamily.InterNetwork);
+        if (remove.Address.AddressFamily == IpFamily.V4 && !_addresses.Any(item => IsIpv4Of(item, remove.Link)))
+            RemoveRoutesOf(remove.Link, IpFamily.V4);
         Report(GroupOf(remove.Address.AddressFamily, Kind.Address), new RouteNotification.AddressChanged(RouteChange.Removed, address));
         return (Errno.None, address);
     }
 
     private static bool IsIpv4Of(AddressInfo address, int link) =>
-        address.LinkIndex == link && address.Address.AddressFamily == AddressFamily.InterNetwork;
+        address.LinkIndex == link && address.Address.AddressFamily == IpFamily.V4;
 
     private (Errno Error, object? Removed) Add(RouteInfo route, bool replaces)
     {
@@ -428,7 +426,7 @@ internal sealed class ModelKernel
             && (route.Metric == 0 || item.Metric == route.Metric)
             && (route.LinkIndex == 0 || item.LinkIndex == route.LinkIndex)
             && (route.Gateway is null || route.Gateway.Equals(item.Gateway))
-            && (route.Scope == RouteScope.Nowhere || route.Family == AddressFamily.InterNetworkV6 || item.Scope == route.Scope)
+            && (route.Scope == RouteScope.Nowhere || route.Family == IpFamily.V6 || item.Scope == route.Scope)
             && (route.Type == RouteType.Unspecified || item.Type == route.Type)
             && (route.Protocol == RouteProtocol.Unspecified || item.Protocol == route.Protocol)
         );
@@ -488,7 +486,7 @@ internal sealed class ModelKernel
             foreach (var route in table.Where(route => route.LinkIndex == index).ToArray())
             {
                 table.Remove(route);
-                if (family == AddressFamily.InterNetworkV6)
+                if (family == IpFamily.V6)
                     Report(RouteMonitorGroups.Ipv6Routes, new RouteNotification.RouteChanged(RouteChange.Removed, route));
             }
         }
@@ -504,9 +502,9 @@ internal sealed class ModelKernel
     private static RouteMonitorGroups GroupOf(AddressFamily family, Kind kind) =>
         (family, kind) switch
         {
-            (AddressFamily.InterNetwork, Kind.Address) => RouteMonitorGroups.Ipv4Addresses,
-            (AddressFamily.InterNetwork, Kind.Route) => RouteMonitorGroups.Ipv4Routes,
-            (AddressFamily.InterNetwork, Kind.Rule) => RouteMonitorGroups.Ipv4Rules,
+            (IpFamily.V4, Kind.Address) => RouteMonitorGroups.Ipv4Addresses,
+            (IpFamily.V4, Kind.Route) => RouteMonitorGroups.Ipv4Routes,
+            (IpFamily.V4, Kind.Rule) => RouteMonitorGroups.Ipv4Rules,
             (_, Kind.Address) => RouteMonitorGroups.Ipv6Addresses,
             (_, Kind.Route) => RouteMonitorGroups.Ipv6Routes,
             _ => RouteMonitorGroups.Ipv6Rules,

@@ -86,14 +86,11 @@ internal sealed class ModelPlugin(ModelKernel kernel)
 
     private IPAddress[] RoutedTo(int link) =>
         [
-            .. AddressFamilies
-                .SelectMany(family => kernel.Routes(family, RouteTables.Main))
+            .. IpFamily
+                .All.SelectMany(family => kernel.Routes(family, RouteTables.Main))
                 .Where(route => route.LinkIndex == link && route.Destination is { } destination && IpRanges.IsSingle(destination))
                 .Select(route => route.Destination!.Value.BaseAddress),
         ];
-
-    private static IEnumerable<System.Net.Sockets.AddressFamily> AddressFamilies =>
-        [System.Net.Sockets.AddressFamily.InterNetwork, System.Net.Sockets.AddressFamily.InterNetworkV6];
 
     private void RemoveFromPodRules(IPAddress address)
     {

@@ -53,8 +53,8 @@ internal static class PodInterfaces
     public static IReadOnlyList<IPAddress> AddressesOf(IPAllocationMetadata allocation)
     {
         var addresses = new List<IPAddress>(1);
-        Add(allocation.IPv4Addr, AddressFamily.InterNetwork);
-        Add(allocation.IPv6Addr, AddressFamily.InterNetworkV6);
+        Add(allocation.IPv4Addr, IpFamily.V4);
+        Add(allocation.IPv6Addr, IpFamily.V6);
         return addresses.Count > 0 ? addresses : throw InvalidReply("an allocation without an address");
 
         void Add(string text, AddressFamily family)
@@ -88,7 +88,7 @@ internal static class PodInterfaces
         && !address.IsIPv6LinkLocal
         && !address.IsIPv4MappedToIPv6
         && !NodeLocalAddresses.Contains(address)
-        && !(address.AddressFamily == AddressFamily.InterNetwork && address.GetAddressBytes()[0] is 0 or >= 224);
+        && !(address.AddressFamily == IpFamily.V4 && address.GetAddressBytes()[0] is 0 or >= 224);
 
     private static CniException InvalidReply(string what) =>
         new(CniErrorCode.IpamdFailed, $"ipamd answered with {what}, which cannot be wired: are daemon and plugin of the same release?");

@@ -30,9 +30,7 @@ internal sealed class PodWiring(
     public WiredInterface Wire(PodInterface link, UndoStack undo)
     {
         var nodeLocalFamily = link.HasNodeLocalAddress ? NodeLocalAddresses.MissingFamily(link.Addresses) : null;
-        var ipv6 =
-            nodeLocalFamily == AddressFamily.InterNetworkV6
-            || link.Addresses.Any(static address => address.AddressFamily == AddressFamily.InterNetworkV6);
+        var ipv6 = nodeLocalFamily == IpFamily.V6 || link.Addresses.Any(static address => address.AddressFamily == IpFamily.V6);
         if (ipv6 && mtu < LeastIpv6Mtu)
             throw new CniException(
                 CniErrorCode.InvalidConfiguration,

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using System.Net.Sockets;
 using VpcCni.Datapath;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Netlink;
@@ -45,7 +44,7 @@ internal static partial class AuditComparison
     private static IEnumerable<Finding> DefaultRoute(AuditSnapshot snapshot, KernelFacts kernel)
     {
         var preferred = kernel
-            .Routes.Where(route => route is { Table: RouteTables.Main, Family: AddressFamily.InterNetwork, Destination: null })
+            .Routes.Where(route => route is { Table: RouteTables.Main, Family: IpFamily.V4, Destination: null })
             .Where(route => route.Type == RouteType.Unicast)
             .MinBy(route => route.Metric);
         if (preferred is null)

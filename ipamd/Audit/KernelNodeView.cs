@@ -10,8 +10,6 @@ namespace VpcCni.Ipamd.Audit;
 /// <param name="entersNamespaces">False: never enter namespaces, as without CAP_SYS_ADMIN (for tests).</param>
 internal sealed class KernelNodeView(bool entersNamespaces = true) : INodeView
 {
-    private static readonly AddressFamily[] Families = [AddressFamily.InterNetwork, AddressFamily.InterNetworkV6];
-
     /// <summary>Maximum number of sandboxes: more than any node runs; further ones are not read.</summary>
     private const int MaxSandboxes = 2048;
 
@@ -22,13 +20,13 @@ internal sealed class KernelNodeView(bool entersNamespaces = true) : INodeView
             using var netlink = RouteNetlink.Open();
             List<RouteInfo> routes = [];
             List<RuleInfo> rules = [];
-            foreach (var family in new[] { AddressFamily.InterNetwork, AddressFamily.InterNetworkV6 })
+            foreach (var family in IpFamily.All)
             {
                 rules.AddRange(netlink.GetRules(family));
                 routes.AddRange(netlink.GetRoutes(family));
             }
 
-            return new KernelFacts(netlink.GetLinks(), routes, rules) { Settings = netlink.GetConfigurations(AddressFamily.InterNetwork) };
+            return new KernelFacts(netlink.GetLinks(), routes, rules) { Settings = netlink.GetConfigurations(IpFamily.V4) };
         }
         catch (NetlinkException exception)
         {
@@ -151,8 +149,8 @@ internal sealed class KernelNodeView(bool entersNamespaces = true) : INodeView
         using var netlink = sandbox.OpenRouteNetlink();
         MacAddress[] gateways =
         [
-            .. Families
-                .SelectMany(family => netlink.GetNeighbours(family))
+            .. IpFamily
+                .All.SelectMany(family => netlink.GetNeighbours(family))
                 .Where(item => item.State.HasFlag(NeighbourState.Permanent))
                 .Select(item => item.Mac)
                 .OfType<MacAddress>(),
@@ -171,8 +169,8 @@ internal sealed class KernelNodeView(bool entersNamespaces = true) : INodeView
         var links = all.Where(link => !link.Flags.HasFlag(LinkFlags.Loopback)).ToDictionary(link => link.Index, link => link.Name);
         return
         [
-            .. Families
-                .SelectMany(read)
+            .. IpFamily
+                .All.SelectMany(read)
                 .Where(item => item.Scope == AddressScope.Global && links.ContainsKey(item.LinkIndex))
                 .Select(item => (links[item.LinkIndex], item.Address)),
         ];

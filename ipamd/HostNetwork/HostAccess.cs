@@ -66,9 +66,9 @@ internal sealed class HostAccess(IHostKernel kernel) : IDisposable
     public Ipv6Settings Ipv6Settings(string primaryLink) =>
         new(
             primaryLink,
-            kernel.Read(KernelSettings.OfLink(AddressFamily.InterNetworkV6, primaryLink, KernelSettings.AcceptAdvertisements)),
+            kernel.Read(KernelSettings.OfLink(IpFamily.V6, primaryLink, KernelSettings.AcceptAdvertisements)),
             // A kernel without IPv6 has no such parameter, and nothing to repair.
-            kernel.Read(KernelSettings.OfLink(AddressFamily.InterNetworkV6, KernelSettings.AllLinks, KernelSettings.Forwarding))
+            kernel.Read(KernelSettings.OfLink(IpFamily.V6, KernelSettings.AllLinks, KernelSettings.Forwarding))
                 is null
                     or "1"
         );

@@ -256,9 +256,7 @@ internal sealed partial class HostNetworkReconciler : IDisposable
             ),
             GatewayMacs = _gateways.Different(pods, observed.Links),
             Ipv6 =
-                state.Inputs.Node is { } node
-                && _families.Contains(AddressFamily.InterNetworkV6)
-                && index.Links(node.PrimaryMac) is [var primary]
+                state.Inputs.Node is { } node && _families.Contains(IpFamily.V6) && index.Links(node.PrimaryMac) is [var primary]
                     ? ReadIpv6Settings(primary.Name, problems)
                     : null,
         };

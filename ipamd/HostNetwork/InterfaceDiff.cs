@@ -165,7 +165,7 @@ internal static class InterfaceDiff
     /// </summary>
     public static IPAddress? Gateway(InterfaceWiring wiring, AddressFamily family)
     {
-        if (family == AddressFamily.InterNetworkV6)
+        if (family == IpFamily.V6)
             return VpcRouter;
         if (wiring.SubnetRange.BaseAddress.AddressFamily != family)
             return null;

@@ -193,7 +193,7 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
     {
         try
         {
-            var filter = KernelSettings.OfLink(AddressFamily.InterNetwork, link, KernelSettings.ReversePathFilter);
+            var filter = KernelSettings.OfLink(IpFamily.V4, link, KernelSettings.ReversePathFilter);
             if (_kernel.Read(filter) != "2")
                 _kernel.Write(filter, "2");
         }

@@ -27,7 +27,7 @@ internal sealed class RtnetlinkKernel(NetworkNamespace? ns, string settingsFolde
     public IReadOnlyList<RuleInfo> Rules(AddressFamily family) => _netlink.GetRules(family);
 
     public IReadOnlyDictionary<int, LinkConfiguration> Configurations() =>
-        _netlink.GetConfigurations(AddressFamily.InterNetwork).ToDictionary(item => item.LinkIndex);
+        _netlink.GetConfigurations(IpFamily.V4).ToDictionary(item => item.LinkIndex);
 
     public void Apply(IReadOnlyList<HostChange> changes, ICollection<int>? unneeded = null) =>
         _netlink.Execute([.. changes.Select(change => change.ToRequest())], unneeded);

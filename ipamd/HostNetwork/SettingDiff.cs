@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using System.Net.Sockets;
 using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.HostNetwork;
@@ -25,10 +24,10 @@ internal static class SettingDiff
         if (state.Inputs.Node is not null && observed.Settings.TryGetValue(LinkConfiguration.All, out var all))
         {
             if (!all.Forwards)
-                yield return new SettingRepair(AddressFamily.InterNetwork, KernelSettings.AllLinks, KernelSettings.Forwarding, On);
+                yield return new SettingRepair(IpFamily.V4, KernelSettings.AllLinks, KernelSettings.Forwarding, On);
             else
                 foreach (var link in Forwarding(state, observed, index, wired))
-                    yield return new SettingRepair(AddressFamily.InterNetwork, link.Name, KernelSettings.Forwarding, On);
+                    yield return new SettingRepair(IpFamily.V4, link.Name, KernelSettings.Forwarding, On);
         }
 
         foreach (var mac in state.LooseLinks)
@@ -38,21 +37,16 @@ internal static class SettingDiff
                 && observed.Settings.TryGetValue(link.Index, out var setting)
                 && setting.ReversePathFilter != 2
             )
-                yield return new SettingRepair(AddressFamily.InterNetwork, link.Name, KernelSettings.ReversePathFilter, Loose);
+                yield return new SettingRepair(IpFamily.V4, link.Name, KernelSettings.ReversePathFilter, Loose);
         }
 
         // First: the node has its IPv6 default route from router advertisements, and must not lose it when it begins to forward.
         if (observed.Ipv6 is not { } ipv6)
             yield break;
         if (ipv6.AcceptAdvertisements is { } accepts && accepts != AlthoughForwarding)
-            yield return new SettingRepair(
-                AddressFamily.InterNetworkV6,
-                ipv6.PrimaryLink,
-                KernelSettings.AcceptAdvertisements,
-                AlthoughForwarding
-            );
+            yield return new SettingRepair(IpFamily.V6, ipv6.PrimaryLink, KernelSettings.AcceptAdvertisements, AlthoughForwarding);
         if (!ipv6.Forwards)
-            yield return new SettingRepair(AddressFamily.InterNetworkV6, KernelSettings.AllLinks, KernelSettings.Forwarding, On);
+            yield return new SettingRepair(IpFamily.V6, KernelSettings.AllLinks, KernelSettings.Forwarding, On);
     }
 
     /// <summary>

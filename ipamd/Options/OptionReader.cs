@@ -5,6 +5,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
+using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.Options;
 
@@ -127,7 +128,7 @@ internal sealed class OptionReader(IReadOnlyDictionary<string, string> environme
             if (
                 slash > 0
                 && IPAddress.TryParse(item.AsSpan(0, slash), out var address)
-                && address.AddressFamily == AddressFamily.InterNetwork
+                && address.AddressFamily == IpFamily.V4
                 && item.Count(letter => letter == '.') == 3
                 && int.TryParse(item.AsSpan(slash + 1), NumberStyles.None, CultureInfo.InvariantCulture, out var length)
                 && length <= 32

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
-using System.Net.Sockets;
 using VpcCni.Lab.VpcModel;
+using VpcCni.Netlink;
 
 namespace VpcCni.Lab.Ec2Api;
 
@@ -29,7 +29,7 @@ internal sealed record InterfaceView(NetworkInterface Eni, IReadOnlyList<Securit
 
     /// <summary>Name of an address in the VPC's DNS: <c>ip-10-0-0-5.us-west-2.compute.internal</c>; empty for IPv6.</summary>
     public static string PrivateDnsName(IPAddress address, string region) =>
-        address.AddressFamily == AddressFamily.InterNetwork
+        address.AddressFamily == IpFamily.V4
             ? $"ip-{address.ToString().Replace('.', '-')}.{(region == "us-east-1" ? "ec2" : region + ".compute")}.internal"
             : "";
 

@@ -44,10 +44,9 @@ internal static class FabricAddresses
 
     public static readonly IPAddress OnPremisesHost6 = IPAddress.Parse("fd98:18::10");
 
-    public static IPAddress InternetHostOf(AddressFamily family) => family == AddressFamily.InterNetworkV6 ? InternetHost6 : InternetHost;
+    public static IPAddress InternetHostOf(AddressFamily family) => family == IpFamily.V6 ? InternetHost6 : InternetHost;
 
-    public static IPAddress OnPremisesHostOf(AddressFamily family) =>
-        family == AddressFamily.InterNetworkV6 ? OnPremisesHost6 : OnPremisesHost;
+    public static IPAddress OnPremisesHostOf(AddressFamily family) => family == IpFamily.V6 ? OnPremisesHost6 : OnPremisesHost;
 
     /// <summary>
     /// Address that the VPC's router has on every link, besides the gateway of the subnet. aws-node routes through it what secondary ENIs
@@ -79,7 +78,7 @@ internal static class FabricAddresses
         return new IPAddress([0xfe, 0x80, 0, 0, 0, 0, 0, 0, .. identifier]);
     }
 
-    public static bool IsIpv6(IPNetwork network) => network.BaseAddress.AddressFamily == AddressFamily.InterNetworkV6;
+    public static bool IsIpv6(IPNetwork network) => network.BaseAddress.AddressFamily == IpFamily.V6;
 
     /// <summary>Describes what is wrong with a VPC range; null if the fabric supports it.</summary>
     public static string? Problem(IPNetwork range)

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
-using System.Net.Sockets;
 using VpcCni.Netlink;
 
 namespace VpcCni.Lab.Fabric;
@@ -94,7 +93,7 @@ internal sealed class HostNamespace : IDisposable
             RouteRequests.Add(
                 new RouteInfo
                 {
-                    Family = AddressFamily.InterNetwork,
+                    Family = IpFamily.V4,
                     Destination = null,
                     Gateway = gateway,
                     LinkIndex = link.Index,
@@ -118,7 +117,7 @@ internal sealed class HostNamespace : IDisposable
             RouteRequests.Add(
                 new RouteInfo
                 {
-                    Family = AddressFamily.InterNetworkV6,
+                    Family = IpFamily.V6,
                     Destination = null,
                     Gateway = gateway,
                     LinkIndex = link.Index,

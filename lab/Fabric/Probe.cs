@@ -82,7 +82,7 @@ internal sealed class Probe(TimeProvider time, TimeSpan deadline)
     {
         using var limit = new CancellationTokenSource(deadline, time);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
-        var isIpv6 = target.AddressFamily == AddressFamily.InterNetworkV6;
+        var isIpv6 = target.AddressFamily == IpFamily.V6;
         using var socket = from.OpenSocket(target.AddressFamily, SocketType.Raw, isIpv6 ? ProtocolType.IcmpV6 : ProtocolType.Icmp);
         var started = time.GetTimestamp();
         // A raw socket receives every ICMP packet of its namespace; the identifier distinguishes concurrent probes.
@@ -179,13 +179,10 @@ internal sealed class Probe(TimeProvider time, TimeSpan deadline)
         return receiver.Available > 0;
     }
 
-    private static IPEndPoint Any(AddressFamily family) =>
-        new(family == AddressFamily.InterNetworkV6 ? IPAddress.IPv6Any : IPAddress.Any, 0);
+    private static IPEndPoint Any(AddressFamily family) => new(IpFamily.Any(family), 0);
 
     private static byte[] Datagram(IPAddress source, IPEndPoint target, byte payload) =>
-        target.AddressFamily == AddressFamily.InterNetworkV6
-            ? Ipv6Datagram(source, target, payload)
-            : Ipv4Datagram(source, target, payload);
+        target.AddressFamily == IpFamily.V6 ? Ipv6Datagram(source, target, payload) : Ipv4Datagram(source, target, payload);
 
     /// <summary>
     /// Builds an IPv6 packet (RFC 8200) with a UDP datagram of one byte, padded to an even number, whose checksum covers a pseudo-header of

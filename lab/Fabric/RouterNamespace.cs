@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
-using System.Net.Sockets;
 using VpcCni.Netlink;
 
 namespace VpcCni.Lab.Fabric;
@@ -76,12 +75,7 @@ internal sealed class RouterNamespace : IAsyncDisposable
                 .Append(FabricAddresses.KubernetesApi);
             netlink.Execute([
                 .. addresses.Select(address =>
-                    AddressRequests.Add(
-                        loopback.Index,
-                        address,
-                        address.AddressFamily == AddressFamily.InterNetwork ? 32 : 128,
-                        new AddressOptions { NoDad = true }
-                    )
+                    AddressRequests.Add(loopback.Index, address, IpFamily.Bits(address.AddressFamily), new AddressOptions { NoDad = true })
                 ),
             ]);
             if (options.HasIpv6)
@@ -119,7 +113,7 @@ internal sealed class RouterNamespace : IAsyncDisposable
             _ranges6 = desired6;
         }
 
-        HashSet<IPNetwork> desired = [.. ranges.Where(range => range.BaseAddress.AddressFamily == AddressFamily.InterNetwork)];
+        HashSet<IPNetwork> desired = [.. ranges.Where(range => range.BaseAddress.AddressFamily == IpFamily.V4)];
         var requests = new List<NetlinkRequest>();
         requests.AddRange(desired.Except(_ranges).Select(range => RouteRequests.Replace(LoopbackRoute(range))));
         requests.AddRange(_ranges.Except(desired).Select(range => RouteRequests.Remove(LoopbackRoute(range)).Tolerating(Errno.ESRCH)));
@@ -217,7 +211,7 @@ internal sealed class RouterNamespace : IAsyncDisposable
     private RouteInfo LoopbackRoute(IPNetwork range) =>
         new()
         {
-            Family = AddressFamily.InterNetwork,
+            Family = IpFamily.V4,
             Destination = range,
             LinkIndex = _loopback,
             Table = RouteTable.Main,

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Buffers.Binary;
 using System.Net;
-using System.Net.Sockets;
 using VpcCni.Lab.Fabric;
 using VpcCni.Lab.VpcModel;
+using VpcCni.Netlink;
 
 namespace VpcCni.Lab.Hosting;
 
@@ -145,7 +145,7 @@ internal sealed record LabOptions
         var range = EffectiveIpv6Range!.Value;
         var family = Family == LabFamily.Ipv6 ? "ipv6" : "dual";
         var subnets = EffectiveSubnets.Count + PodSubnets.Count;
-        if (range.BaseAddress.AddressFamily != AddressFamily.InterNetworkV6)
+        if (range.BaseAddress.AddressFamily != IpFamily.V6)
             yield return $"--vpc-ipv6-cidr {range}: expected an IPv6 range";
         else if (range.PrefixLength is < 44 or > 60 || range.PrefixLength % 4 != 0)
             yield return $"--vpc-ipv6-cidr {range}: a VPC is a /44 to a /60, in steps of 4; Amazon's ranges are /56";
@@ -175,7 +175,7 @@ internal sealed record LabOptions
             problems.Add($"--nodes {string.Join(',', Nodes)}: expected 1 to {MaxNodes} nodes in total");
         if (FabricAddresses.Problem(VpcRange) is { } range)
             problems.Add(range);
-        if (VpcRange.BaseAddress.AddressFamily != AddressFamily.InterNetwork)
+        if (VpcRange.BaseAddress.AddressFamily != IpFamily.V4)
             problems.Add($"--vpc-cidr {VpcRange}: expected an IPv4 range; --vpc-ipv6-cidr sets the IPv6 range");
         else if (VpcRange.PrefixLength is < 16 or > 28)
             problems.Add($"--vpc-cidr {VpcRange}: a VPC is a /16 to a /28");

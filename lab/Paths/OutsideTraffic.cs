@@ -38,7 +38,7 @@ internal sealed class OutsideTraffic(VpcLab lab, PodTraffic traffic, AddressFami
     public async Task<PathMeasurement> ToInternetAsync(LabNode node, LabPod pod, CancellationToken cancellationToken)
     {
         var own = traffic.LinkOf(node, pod);
-        var isTranslated = family == AddressFamily.InterNetwork;
+        var isTranslated = family == IpFamily.V4;
         var (source, link) = isTranslated ? (traffic.AddressOf(node), LinkWatch.PrimaryLink) : (traffic.AddressOf(pod), own);
         var count = await CountAsync(
             node,
@@ -218,7 +218,7 @@ internal sealed class OutsideTraffic(VpcLab lab, PodTraffic traffic, AddressFami
     /// <summary>Packets of 9001 octets that must not be fragmented: the payload, 8 of ICMP, and 20 of IPv4 or 40 of IPv6.</summary>
     public async Task<PathMeasurement> LargestPacketAsync(LabNode node, LabPod from, LabPod to, CancellationToken cancellationToken)
     {
-        var payload = FabricAddresses.Mtu - 8 - (family == AddressFamily.InterNetworkV6 ? 40 : 20);
+        var payload = FabricAddresses.Mtu - 8 - (family == IpFamily.V6 ? 40 : 20);
         var start = new ProcessStartInfo(
             "ping",
             ["-M", "do", "-s", $"{payload}", "-c", $"{LargePackets}", "-i", "0.002", "-W", "2", traffic.AddressOf(to).ToString()]

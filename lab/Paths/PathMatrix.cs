@@ -39,7 +39,7 @@ internal sealed class PathMatrix
     private (NetworkNamespace Network, IPAddress Address)? _machine;
 
     /// <exception cref="CheckFailedException">The lab's pods do not have the addresses that the paths need.</exception>
-    public PathMatrix(VpcLab lab, TimeProvider time, AddressFamily family = AddressFamily.InterNetwork)
+    public PathMatrix(VpcLab lab, TimeProvider time, AddressFamily family = IpFamily.V4)
     {
         (_lab, _time, _family) = (lab, time, family);
         _traffic = new PodTraffic(lab, family, time);
@@ -59,17 +59,10 @@ internal sealed class PathMatrix
     public static IReadOnlyList<AddressFamily> FamiliesOf(VpcLab lab)
     {
         LabPod[] pods = [.. lab.Nodes.SelectMany(node => node.Pods)];
-        return pods.Length == 0
-            ? []
-            :
-            [
-                .. new[] { AddressFamily.InterNetwork, AddressFamily.InterNetworkV6 }.Where(family =>
-                    pods.All(pod => pod.AddressOf(family) is not null)
-                ),
-            ];
+        return pods.Length == 0 ? [] : [.. IpFamily.All.Where(family => pods.All(pod => pod.AddressOf(family) is not null))];
     }
 
-    private bool IsIpv6 => _family == AddressFamily.InterNetworkV6;
+    private bool IsIpv6 => _family == IpFamily.V6;
 
     private LabNode FirstNode => _lab.Nodes[0];
 

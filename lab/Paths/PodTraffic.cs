@@ -174,14 +174,12 @@ internal sealed class PodTraffic(VpcLab lab, AddressFamily family, TimeProvider 
     /// <summary>The pod's address of this family.</summary>
     /// <exception cref="CheckFailedException">It has none.</exception>
     public IPAddress AddressOf(LabPod pod) =>
-        pod.AddressOf(family) ?? throw new CheckFailedException($"{pod.Name} has no {Text(family)} address");
+        pod.AddressOf(family) ?? throw new CheckFailedException($"{pod.Name} has no {IpFamily.Name(family)} address");
 
     /// <summary>The node's address of this family.</summary>
     /// <exception cref="CheckFailedException">It has none.</exception>
     public IPAddress AddressOf(LabNode node) =>
-        node.AddressOf(family) ?? throw new CheckFailedException($"{node.Name} has no {Text(family)} address");
-
-    public static string Text(AddressFamily family) => family == AddressFamily.InterNetworkV6 ? "IPv6" : "IPv4";
+        node.AddressOf(family) ?? throw new CheckFailedException($"{node.Name} has no {IpFamily.Name(family)} address");
 
     /// <summary>Name of the link of the ENI that owns the pod's address, according to EC2.</summary>
     public string LinkOf(LabNode node, LabPod pod) =>

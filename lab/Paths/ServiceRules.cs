@@ -18,7 +18,7 @@ internal sealed record ServiceRules(string Family, IPEndPoint Local, IPEndPoint 
     private static readonly ServiceRules Ipv4 = new("ip", EndPoint("172.20.0.10"), EndPoint("172.20.0.11")),
         Ipv6 = new("ip6", EndPoint("fd30:172::10"), EndPoint("fd30:172::11"));
 
-    public static ServiceRules Of(AddressFamily family) => family == AddressFamily.InterNetworkV6 ? Ipv6 : Ipv4;
+    public static ServiceRules Of(AddressFamily family) => family == IpFamily.V6 ? Ipv6 : Ipv4;
 
     /// <summary>Node port of the local pod that preserves the client's address (externalTrafficPolicy Local).</summary>
     public const int NodePort = 30080;

@@ -48,11 +48,11 @@ public static class AddressRequests
     {
         ArgumentNullException.ThrowIfNull(address);
         LinkRequests.CheckIndex(linkIndex);
-        if (prefixLength < 0 || prefixLength > Family.Bits(address.AddressFamily))
+        if (prefixLength < 0 || prefixLength > IpFamily.Bits(address.AddressFamily))
             throw new ArgumentOutOfRangeException(
                 nameof(prefixLength),
                 prefixLength,
-                $"prefix length of {address}: 0 to {Family.Bits(address.AddressFamily)} expected"
+                $"prefix length of {address}: 0 to {IpFamily.Bits(address.AddressFamily)} expected"
             );
         return new NetlinkRequest(
             AddressMessage.Change(type, flags, linkIndex, address, prefixLength, options ?? new AddressOptions()),

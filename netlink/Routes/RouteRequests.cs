@@ -30,9 +30,7 @@ public static class RouteRequests
     // For example: ip route add 10.0.0.0/8 via 10.1.0.1 dev if3 table 2 proto static scope link src .. metric 5 mtu 9001 onlink
     private static string Describe(string verb, RouteInfo route)
     {
-        var text = new StringBuilder(route.Family == System.Net.Sockets.AddressFamily.InterNetworkV6 ? "ip -6 route " : "ip route ").Append(
-            verb
-        );
+        var text = new StringBuilder($"{IpFamily.Command(route.Family)} route {verb}");
         if (route.Type is not (RouteType.Unicast or RouteType.Unspecified))
             text.Append(' ').Append(route.Type.ToString().ToLowerInvariant());
         text.Append(' ').Append(route.Destination?.ToString() ?? "default");

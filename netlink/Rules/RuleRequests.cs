@@ -25,9 +25,7 @@ public static class RuleRequests
     // For example: ip rule add not from 10.0.0.5/32 to .. fwmark 0x80/0x80 iif eth0 oif eth1 table 2 priority 1536 protocol 4
     private static string Describe(string verb, RuleInfo rule)
     {
-        var text = new StringBuilder(rule.Family == System.Net.Sockets.AddressFamily.InterNetworkV6 ? "ip -6 rule " : "ip rule ").Append(
-            verb
-        );
+        var text = new StringBuilder($"{IpFamily.Command(rule.Family)} rule {verb}");
         if (rule.Invert)
             text.Append(" not");
         text.Append(" from ").Append(rule.Source?.ToString() ?? "all");

@@ -29,7 +29,7 @@ internal static class AddressMessage
             writer.Attribute(Ifa.IFA_FLAGS, (uint)addressFlags);
         if (options.Broadcast is { } broadcast)
         {
-            Family.Require(AddressFamily.InterNetwork, broadcast, "broadcast address");
+            Family.Require(IpFamily.V4, broadcast, "broadcast address");
             writer.Attribute(Ifa.IFA_BROADCAST, broadcast);
         }
 
@@ -73,7 +73,7 @@ internal static class AddressMessage
 
         // On a point-to-point link IFA_ADDRESS is the address of the peer.
         var own = local ?? address ?? throw new MalformedMessageException($"address message without an address, link {header.Index}");
-        if (own.AddressFamily != family || header.PrefixLength > Family.Bits(family))
+        if (own.AddressFamily != family || header.PrefixLength > IpFamily.Bits(family))
             throw new MalformedMessageException($"{own}/{header.PrefixLength} is not an address of family {family}");
         return new AddressInfo
         {

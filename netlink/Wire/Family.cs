@@ -17,8 +17,8 @@ internal static class Family
         family switch
         {
             AddressFamily.Unspecified => AF_UNSPEC,
-            AddressFamily.InterNetwork => AF_INET,
-            AddressFamily.InterNetworkV6 => AF_INET6,
+            IpFamily.V4 => AF_INET,
+            IpFamily.V6 => AF_INET6,
             _ => throw new ArgumentException(
                 $"address family {family}; expected InterNetwork, InterNetworkV6 or, in a query, Unspecified",
                 nameof(family)
@@ -30,16 +30,12 @@ internal static class Family
     {
         result = family switch
         {
-            AF_INET => AddressFamily.InterNetwork,
-            AF_INET6 => AddressFamily.InterNetworkV6,
+            AF_INET => IpFamily.V4,
+            AF_INET6 => IpFamily.V6,
             _ => AddressFamily.Unspecified,
         };
         return result != AddressFamily.Unspecified;
     }
-
-    public static int Bits(AddressFamily family) => family == AddressFamily.InterNetwork ? 32 : 128;
-
-    public static IPAddress Any(AddressFamily family) => family == AddressFamily.InterNetwork ? IPAddress.Any : IPAddress.IPv6Any;
 
     /// <summary>
     /// Returns the network of an address. Drops host bits, which the kernel keeps in rules and <see cref="IPNetwork"/> rejects.

@@ -46,7 +46,7 @@ internal ref struct MessageWriter
 
     public void Attribute(ushort type, IPAddress value)
     {
-        var octets = Value(type, value.AddressFamily == System.Net.Sockets.AddressFamily.InterNetwork ? 4 : 16);
+        var octets = Value(type, value.AddressFamily == IpFamily.V4 ? 4 : 16);
         if (!value.TryWriteBytes(octets, out _))
             throw new ArgumentException($"{value} does not fit {octets.Length} octets", nameof(value));
     }

@@ -133,12 +133,12 @@ internal static class RouteMessage
 
     private static void Check(RouteInfo route)
     {
-        if (route.Family is not (AddressFamily.InterNetwork or AddressFamily.InterNetworkV6))
+        if (route.Family is not (IpFamily.V4 or IpFamily.V6))
             throw new ArgumentException($"a route of family {route.Family}; InterNetwork or InterNetworkV6 expected");
         Family.Require(route.Family, route.Destination?.BaseAddress, "destination");
         Family.Require(route.Family, route.PreferredSource, "preferred source");
         // There is no IPv4 gateway for an IPv6 route.
-        if (route.Family == AddressFamily.InterNetworkV6)
+        if (route.Family == IpFamily.V6)
             Family.Require(route.Family, route.Gateway, "gateway");
         ArgumentOutOfRangeException.ThrowIfNegative(route.Table);
         if (route.NextHops.Count > 0 && (route.Gateway is not null || route.LinkIndex != 0))
@@ -168,7 +168,7 @@ internal static class RouteMessage
         {
             ArgumentOutOfRangeException.ThrowIfLessThan(hop.Weight, 1);
             ArgumentOutOfRangeException.ThrowIfGreaterThan(hop.Weight, 256);
-            if (route.Family == AddressFamily.InterNetworkV6)
+            if (route.Family == IpFamily.V6)
                 Family.Require(route.Family, hop.Gateway, "gateway");
             int hopStart = writer.Length;
             writer.Append(

@@ -154,7 +154,7 @@ internal static class RuleMessage
 
     private static void Check(RuleInfo rule)
     {
-        if (rule.Family is not (AddressFamily.InterNetwork or AddressFamily.InterNetworkV6))
+        if (rule.Family is not (IpFamily.V4 or IpFamily.V6))
             throw new ArgumentException($"a rule of family {rule.Family}; InterNetwork or InterNetworkV6 expected");
         if (rule.HasOtherSelectors)
             throw new ArgumentException("the rule has selectors that RuleInfo does not support, so it cannot be added or removed");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
 using System.Net.Sockets;
+using VpcCni.Netlink;
 using Xunit;
 
 namespace VpcCni.Datapath.Tests;
@@ -10,8 +11,8 @@ public sealed class NodeLocalAddressesTests
     private static readonly PodLinkKey Pod = new("default", "sample-pod", "c1", "eth0");
 
     [Theory]
-    [InlineData(AddressFamily.InterNetwork, "169.254.172.0/22", "169.254.172.2", "169.254.175.254")]
-    [InlineData(AddressFamily.InterNetworkV6, "fd00::ac:0/118", "fd00::ac:2", "fd00::ac:3fe")]
+    [InlineData(IpFamily.V4, "169.254.172.0/22", "169.254.172.2", "169.254.175.254")]
+    [InlineData(IpFamily.V6, "fd00::ac:0/118", "fd00::ac:2", "fd00::ac:3fe")]
     public void Candidates_are_the_whole_range_once(AddressFamily family, string range, string first, string last)
     {
         var all = NodeLocalAddresses.Candidates(family, Pod).ToList();
@@ -26,10 +27,10 @@ public sealed class NodeLocalAddressesTests
     [Fact]
     public void Candidates_start_at_an_address_that_depends_on_the_pod()
     {
-        var first = NodeLocalAddresses.Candidates(AddressFamily.InterNetwork, Pod).First();
+        var first = NodeLocalAddresses.Candidates(IpFamily.V4, Pod).First();
 
-        Assert.Equal(first, NodeLocalAddresses.Candidates(AddressFamily.InterNetwork, Pod with { ContainerId = "c2" }).First());
-        Assert.NotEqual(first, NodeLocalAddresses.Candidates(AddressFamily.InterNetwork, Pod with { Name = "another-pod" }).First());
+        Assert.Equal(first, NodeLocalAddresses.Candidates(IpFamily.V4, Pod with { ContainerId = "c2" }).First());
+        Assert.NotEqual(first, NodeLocalAddresses.Candidates(IpFamily.V4, Pod with { Name = "another-pod" }).First());
     }
 
     [Theory]
@@ -45,8 +46,8 @@ public sealed class NodeLocalAddressesTests
 
     [Theory]
     [InlineData(null, "10.0.0.1", "2001:db8::1")]
-    [InlineData(AddressFamily.InterNetwork, "2001:db8::1")]
-    [InlineData(AddressFamily.InterNetworkV6, "10.0.0.1")]
+    [InlineData(IpFamily.V4, "2001:db8::1")]
+    [InlineData(IpFamily.V6, "10.0.0.1")]
     public void Missing_family_is_that_of_no_address(AddressFamily? expected, params string[] addresses) =>
         Assert.Equal(expected, NodeLocalAddresses.MissingFamily([.. addresses.Select(IPAddress.Parse)]));
 }

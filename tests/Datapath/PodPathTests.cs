@@ -39,10 +39,10 @@ public sealed class PodPathTests
         );
 
     [Theory]
-    [InlineData(AddressFamily.InterNetwork, 0, "169.254.1.1")]
-    [InlineData(AddressFamily.InterNetwork, 2, "169.254.1.3")]
-    [InlineData(AddressFamily.InterNetworkV6, 0, "fe80::1")]
-    [InlineData(AddressFamily.InterNetworkV6, 1, "fe80::2")]
+    [InlineData(IpFamily.V4, 0, "169.254.1.1")]
+    [InlineData(IpFamily.V4, 2, "169.254.1.3")]
+    [InlineData(IpFamily.V6, 0, "fe80::1")]
+    [InlineData(IpFamily.V6, 1, "fe80::2")]
     public void Gateway_is_that_of_the_AWS_plugin(AddressFamily family, int index, string expected) =>
         Assert.Equal(IPAddress.Parse(expected), PodPath.Gateway(family, index));
 
@@ -50,7 +50,7 @@ public sealed class PodPathTests
     public void First_interface_has_the_default_route_in_main() =>
         Assert.Equal(
             ["169.254.1.1/32 via  dev 5 table 254 Link", " via 169.254.1.1 dev 5 table 254 Global"],
-            PodPath.InPod(AddressFamily.InterNetwork, podIndex: 5, index: 0).Select(Shown)
+            PodPath.InPod(IpFamily.V4, podIndex: 5, index: 0).Select(Shown)
         );
 
     [Fact]
@@ -58,7 +58,7 @@ public sealed class PodPathTests
     {
         Assert.Equal(
             ["fe80::2/128 via  dev 5 table 1 Link", " via fe80::2 dev 5 table 1 Global"],
-            PodPath.InPod(AddressFamily.InterNetworkV6, podIndex: 5, index: 1).Select(Shown)
+            PodPath.InPod(IpFamily.V6, podIndex: 5, index: 1).Select(Shown)
         );
         Assert.Equal("1: from 2600:1f13::21/128 lookup 1", Shown(PodPath.InPodRule(Six, index: 1)!));
         Assert.Null(PodPath.InPodRule(Six, index: 0));

@@ -8,8 +8,8 @@ namespace VpcCni.Netlink.Tests;
 /// <summary>Requests are described as `ip` commands; contradictory ones are rejected before they are sent.</summary>
 public sealed class RequestTests
 {
-    private const AddressFamily V4 = AddressFamily.InterNetwork;
-    private const AddressFamily V6 = AddressFamily.InterNetworkV6;
+    private const AddressFamily V4 = IpFamily.V4;
+    private const AddressFamily V6 = IpFamily.V6;
     private static readonly MacAddress Mac = MacAddress.Parse("02:00:00:00:00:01");
 
     public static TheoryData<string, NetlinkRequest> Descriptions =>

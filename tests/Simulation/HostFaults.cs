@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
-using System.Net.Sockets;
 using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Netlink;
 using VpcCni.Simulation.Tests.Checker;
@@ -127,7 +126,7 @@ internal sealed class HostFaults(HostPlan plan, int seed, SimulatedNode node, Ho
     private void FlushRules()
     {
         node.Trace.Add("fault: someone flushes all rules");
-        foreach (var rule in Kernel.Rules(AddressFamily.InterNetwork).Where(rule => rule.Priority > 0).ToArray())
+        foreach (var rule in Kernel.Rules(IpFamily.V4).Where(rule => rule.Priority > 0).ToArray())
             Do(new HostChange.RemoveRule(rule));
     }
 
@@ -136,7 +135,7 @@ internal sealed class HostFaults(HostPlan plan, int seed, SimulatedNode node, Ho
         if (PickOrNull(SecondaryTables()) is not { } table)
             return;
         node.Trace.Add($"fault: someone flushes table {table}");
-        foreach (var route in Kernel.Routes(AddressFamily.InterNetwork, table).ToArray())
+        foreach (var route in Kernel.Routes(IpFamily.V4, table).ToArray())
             Do(new HostChange.RemoveRoute(route));
     }
 
@@ -158,7 +157,7 @@ internal sealed class HostFaults(HostPlan plan, int seed, SimulatedNode node, Ho
     private void ReplaceDefaultRoute()
     {
         var defaults = SecondaryTables()
-            .SelectMany(table => Kernel.Routes(AddressFamily.InterNetwork, table))
+            .SelectMany(table => Kernel.Routes(IpFamily.V4, table))
             .Where(route => route is { Destination: null, Gateway: not null })
             .ToArray();
         if (PickOrNull(defaults) is not { } route)
@@ -253,9 +252,7 @@ internal sealed class HostFaults(HostPlan plan, int seed, SimulatedNode node, Ho
         object[] targets =
         [
             .. OurRules(),
-            .. SecondaryTables()
-                .SelectMany(table => Kernel.Routes(AddressFamily.InterNetwork, table))
-                .Where(route => !checker.Foreign.Contains(route)),
+            .. SecondaryTables().SelectMany(table => Kernel.Routes(IpFamily.V4, table)).Where(route => !checker.Foreign.Contains(route)),
         ];
         if (PickOrNull(targets) is not { } target)
             return;
@@ -326,7 +323,7 @@ internal sealed class HostFaults(HostPlan plan, int seed, SimulatedNode node, Ho
         var range = IPNetwork.Parse($"198.18.{number}.0/24");
         var rule = new RuleInfo
         {
-            Family = AddressFamily.InterNetwork,
+            Family = IpFamily.V4,
             Protocol = RouteProtocol.Static,
             Table = ForeignTable,
         };
@@ -348,7 +345,7 @@ internal sealed class HostFaults(HostPlan plan, int seed, SimulatedNode node, Ho
     {
         var route = new RouteInfo
         {
-            Family = AddressFamily.InterNetwork,
+            Family = IpFamily.V4,
             Destination = IPNetwork.Parse($"198.19.{number}.0/24"),
             LinkIndex = Kernel.FindLink("eth0")!.Index,
             Scope = RouteScope.Link,
@@ -395,20 +392,20 @@ internal sealed class HostFaults(HostPlan plan, int seed, SimulatedNode node, Ho
                 .World.InterfacesOf(node.Instance)
                 .Where(eni => !eni.Attachment!.IsPrimary)
                 .Select(eni => eni.Attachment!.DeviceIndex + 1)
-                .Where(table => table >= FirstInterfaceTable && Kernel.Routes(AddressFamily.InterNetwork, table).Count > 0),
+                .Where(table => table >= FirstInterfaceTable && Kernel.Routes(IpFamily.V4, table).Count > 0),
         ];
 
     private RouteInfo[] PodRoutes() =>
         [
             .. Kernel
-                .Routes(AddressFamily.InterNetwork, RouteTable.Main)
+                .Routes(IpFamily.V4, RouteTable.Main)
                 .Where(route => Kernel.Links.TryGetValue(route.LinkIndex, out var link) && link.Kind == "veth"),
         ];
 
     private RuleInfo[] OurRules() =>
         [
             .. Kernel
-                .Rules(AddressFamily.InterNetwork)
+                .Rules(IpFamily.V4)
                 .Where(rule => rule.Priority is ToPod or FromPod or FromInterface or Mark && !checker.Foreign.Contains(rule)),
         ];
 

@@ -5,6 +5,7 @@ using System.Net.Sockets;
 using VpcCni.Lab.Fabric;
 using VpcCni.Lab.Hosting;
 using VpcCni.Lab.Paths;
+using VpcCni.Netlink;
 
 namespace VpcCni.Lab.Cli.Demo;
 
@@ -123,7 +124,7 @@ internal static class DemoCommand
                 "lab of 3 m5.large nodes in 2 subnets",
                 async lab =>
                 {
-                    var run = new DemoRun(lab, AddressFamily.InterNetwork, Pods, report, Cooldown, context.Time, cancellationToken);
+                    var run = new DemoRun(lab, IpFamily.V4, Pods, report, Cooldown, context.Time, cancellationToken);
                     await run.AddPodsAsync();
                     await run.CheckTrafficAsync();
                     await CheckPathsAsync(lab, "addresses");
@@ -143,15 +144,7 @@ internal static class DemoCommand
                 "the same with prefixes, t3.micro",
                 async lab =>
                 {
-                    await new DemoRun(
-                        lab,
-                        AddressFamily.InterNetwork,
-                        PodsOfPrefixes,
-                        report,
-                        Cooldown,
-                        context.Time,
-                        cancellationToken
-                    ).AddPodsAsync();
+                    await new DemoRun(lab, IpFamily.V4, PodsOfPrefixes, report, Cooldown, context.Time, cancellationToken).AddPodsAsync();
                     await CheckPathsAsync(lab, "prefixes");
                 }
             );
@@ -159,10 +152,7 @@ internal static class DemoCommand
 
         async Task RunFamilyAsync()
         {
-            AddressFamily[] expected =
-                options.Family == LabFamily.Ipv6
-                    ? [AddressFamily.InterNetworkV6]
-                    : [AddressFamily.InterNetwork, AddressFamily.InterNetworkV6];
+            AddressFamily[] expected = options.Family == LabFamily.Ipv6 ? [IpFamily.V6] : [IpFamily.V4, IpFamily.V6];
             await InLabAsync(
                 With(options, ("IP_COOLDOWN_PERIOD", $"{Cooldown.TotalSeconds:F0}")),
                 $"{(options.Family == LabFamily.Ipv6 ? "IPv6" : "dual-stack")} lab of 3 m5.large nodes in 2 subnets",
@@ -177,8 +167,8 @@ internal static class DemoCommand
                         "pods have addresses of the lab's families",
                         () =>
                             PathMatrix.FamiliesOf(lab) is var found && found.SequenceEqual(expected)
-                                ? Task.FromResult(string.Join(" and ", found.Select(PodTraffic.Text)))
-                                : throw new CheckFailedException($"pods have {string.Join(" and ", found.Select(PodTraffic.Text))}")
+                                ? Task.FromResult(string.Join(" and ", found.Select(IpFamily.Name)))
+                                : throw new CheckFailedException($"pods have {string.Join(" and ", found.Select(IpFamily.Name))}")
                     );
                     foreach (var run in runs)
                         await run.CheckTrafficAsync();
@@ -193,7 +183,7 @@ internal static class DemoCommand
         {
             foreach (var family in PathMatrix.FamiliesOf(lab))
             {
-                var name = mode.Length > 0 && family == AddressFamily.InterNetwork ? mode : $"{mode} {PodTraffic.Text(family)}".Trim();
+                var name = mode.Length > 0 && family == IpFamily.V4 ? mode : $"{mode} {IpFamily.Name(family)}".Trim();
                 await new PathRounds(lab, family, name, table, report, context.Time, cancellationToken).RunAsync();
             }
         }

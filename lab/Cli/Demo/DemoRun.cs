@@ -4,6 +4,7 @@ using System.Net.Sockets;
 using System.Text.Json.Nodes;
 using VpcCni.Lab.Hosting;
 using VpcCni.Lab.Paths;
+using VpcCni.Netlink;
 
 namespace VpcCni.Lab.Cli.Demo;
 
@@ -53,7 +54,7 @@ internal sealed class DemoRun(
         );
         await report.CheckAsync("every pod has a VPC address of its node", () => Task.FromResult(CheckOwners()));
         // One IPv6 prefix is enough for all pods of a node.
-        if (family == AddressFamily.InterNetworkV6)
+        if (family == IpFamily.V6)
             return;
         await report.CheckAsync(
             "ENIs grew on demand",
@@ -71,9 +72,9 @@ internal sealed class DemoRun(
     public async Task CheckTrafficAsync()
     {
         var first = _firstNode.Pods[0];
-        var suffix = family == AddressFamily.InterNetwork ? "" : ", IPv6";
+        var suffix = family == IpFamily.V4 ? "" : ", IPv6";
         // The metadata has an IPv4 address only.
-        if (family == AddressFamily.InterNetwork)
+        if (family == IpFamily.V4)
             await report.CheckAsync("pod to the instance metadata", () => PodTraffic.ToMetadataAsync(first, cancellationToken));
         await report.CheckAsync(
             $"a source forged by a pod is dropped{suffix}",

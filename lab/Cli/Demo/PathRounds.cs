@@ -2,6 +2,7 @@
 using System.Net.Sockets;
 using VpcCni.Lab.Hosting;
 using VpcCni.Lab.Paths;
+using VpcCni.Netlink;
 
 namespace VpcCni.Lab.Cli.Demo;
 
@@ -29,7 +30,7 @@ internal sealed class PathRounds(
             {
                 chosen = new PathMatrix(lab, time, family);
                 await chosen.InstallServicesAsync(cancellationToken);
-                return family == AddressFamily.InterNetwork
+                return family == IpFamily.V4
                     ? $"rules as of kube-proxy, for a pod of a secondary ENI: {chosen.PodAddress}"
                     : $"rules as of kube-proxy, for {chosen.PodAddress}";
             }
@@ -62,7 +63,7 @@ internal sealed class PathRounds(
                 return $"; rules, table 2 and nftables of {node} restored in {Since(flushed)}";
             }
         );
-        if (family != AddressFamily.InterNetwork)
+        if (family != IpFamily.V4)
             return;
         await RoundAsync(
             paths,

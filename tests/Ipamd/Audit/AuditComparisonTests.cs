@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
-using System.Net.Sockets;
 using VpcCni.Datapath;
 using VpcCni.Ipamd.Audit;
 using VpcCni.Ipamd.Ledger;
@@ -99,7 +98,7 @@ public sealed class AuditComparisonTests
         world.Rules.Add(
             new RuleInfo
             {
-                Family = AddressFamily.InterNetwork,
+                Family = IpFamily.V4,
                 Priority = RulePriorities.ToPod,
                 Destination = Host("192.0.2.1"),
             }
@@ -107,7 +106,7 @@ public sealed class AuditComparisonTests
         world.Routes.Add(
             new RouteInfo
             {
-                Family = AddressFamily.InterNetwork,
+                Family = IpFamily.V4,
                 Destination = Host("192.0.2.1"),
                 LinkIndex = 90,
             }
@@ -173,7 +172,7 @@ public sealed class AuditComparisonTests
                 world.Rules.Add(
                     new RuleInfo
                     {
-                        Family = AddressFamily.InterNetwork,
+                        Family = IpFamily.V4,
                         Priority = RulePriorities.FromPod,
                         Source = Host(OnPrimary),
                         Table = 2,
@@ -336,14 +335,14 @@ public sealed class AuditComparisonTests
                 world.Routes.AddRange([
                     new RouteInfo
                     {
-                        Family = AddressFamily.InterNetwork,
+                        Family = IpFamily.V4,
                         LinkIndex = 2,
                         Gateway = IPAddress.Parse("10.0.0.1"),
                         Metric = 100,
                     },
                     new RouteInfo
                     {
-                        Family = AddressFamily.InterNetwork,
+                        Family = IpFamily.V4,
                         LinkIndex = 3,
                         Gateway = IPAddress.Parse("10.0.0.1"),
                         Metric = 50,
@@ -501,7 +500,7 @@ public sealed class AuditComparisonTests
         world.Routes.Add(
             new RouteInfo
             {
-                Family = AddressFamily.InterNetwork,
+                Family = IpFamily.V4,
                 Destination = Host("10.0.0.10"),
                 LinkIndex = link.Index,
                 Scope = RouteScope.Link,

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
-using System.Net.Sockets;
 using VpcCni.Datapath;
 using VpcCni.Ipamd.Audit;
 using VpcCni.Ipamd.Clouds;
@@ -40,7 +39,7 @@ internal sealed class AuditWorld : INodeView
         [
             new RuleInfo
             {
-                Family = AddressFamily.InterNetwork,
+                Family = IpFamily.V4,
                 Priority = RulePriorities.FromInterface,
                 Source = IPNetwork.Parse("10.0.0.8/32"),
                 Table = 2,
@@ -50,7 +49,7 @@ internal sealed class AuditWorld : INodeView
         [
             new RouteInfo
             {
-                Family = AddressFamily.InterNetwork,
+                Family = IpFamily.V4,
                 LinkIndex = 3,
                 Table = 2,
                 Gateway = IPAddress.Parse("10.0.0.1"),
@@ -134,7 +133,7 @@ internal sealed class AuditWorld : INodeView
         Routes.Add(
             new RouteInfo
             {
-                Family = AddressFamily.InterNetwork,
+                Family = IpFamily.V4,
                 Destination = host,
                 LinkIndex = index,
                 Scope = RouteScope.Link,
@@ -143,7 +142,7 @@ internal sealed class AuditWorld : INodeView
         Rules.Add(
             new RuleInfo
             {
-                Family = AddressFamily.InterNetwork,
+                Family = IpFamily.V4,
                 Priority = RulePriorities.ToPod,
                 Destination = host,
             }
@@ -152,7 +151,7 @@ internal sealed class AuditWorld : INodeView
             Rules.Add(
                 new RuleInfo
                 {
-                    Family = AddressFamily.InterNetwork,
+                    Family = IpFamily.V4,
                     Priority = RulePriorities.FromPod,
                     Source = host,
                     Table = place.Slot.DeviceIndex + 1,

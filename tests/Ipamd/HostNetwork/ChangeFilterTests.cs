@@ -13,7 +13,7 @@ namespace VpcCni.Ipamd.Tests.HostNetwork;
 /// </summary>
 public sealed class ChangeFilterTests
 {
-    private const AddressFamily V4 = AddressFamily.InterNetwork;
+    private const AddressFamily V4 = IpFamily.V4;
     private const int Primary = 2,
         Secondary = 3,
         Other = 9,

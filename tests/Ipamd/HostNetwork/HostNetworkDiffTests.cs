@@ -11,8 +11,8 @@ namespace VpcCni.Ipamd.Tests.HostNetwork;
 /// <summary>Desired against observed state, without the interfaces, which have <see cref="InterfaceDiffTests"/>.</summary>
 public sealed class HostNetworkDiffTests
 {
-    private const AddressFamily V4 = AddressFamily.InterNetwork,
-        V6 = AddressFamily.InterNetworkV6;
+    private const AddressFamily V4 = IpFamily.V4,
+        V6 = IpFamily.V6;
     private const int Primary = 2,
         Secondary = 3,
         Web = 10;
@@ -267,10 +267,7 @@ public sealed class HostNetworkDiffTests
             Settings = Configured(new(LinkConfiguration.All, true, 0), new(Primary, true, 0), new(Secondary, true, 1), new(Web, true, 1)),
         };
         Assert.Equal(
-            [
-                new SettingRepair(AddressFamily.InterNetwork, "ens6", "rp_filter", "2"),
-                new SettingRepair(AddressFamily.InterNetwork, "eth0", "rp_filter", "2"),
-            ],
+            [new SettingRepair(IpFamily.V4, "ens6", "rp_filter", "2"), new SettingRepair(IpFamily.V4, "eth0", "rp_filter", "2")],
             HostNetworkDiff.Compute(State, observed).Settings.OrderBy(item => item.Link)
         );
     }

@@ -82,7 +82,7 @@ public sealed class InterfaceDiffTests
                     .. right.Routes,
                     new RouteInfo
                     {
-                        Family = AddressFamily.InterNetwork,
+                        Family = IpFamily.V4,
                         Destination = Second.SubnetRange,
                         LinkIndex = 7,
                         Table = RouteTable.Main,
@@ -123,10 +123,10 @@ public sealed class InterfaceDiffTests
     }
 
     [Theory]
-    [InlineData("10.0.16.0/20", AddressFamily.InterNetwork, "10.0.16.1")]
-    [InlineData("10.0.16.0/20", AddressFamily.InterNetworkV6, "fe80:ec2::1")]
-    [InlineData("2001:db8::/64", AddressFamily.InterNetworkV6, "fe80:ec2::1")]
-    [InlineData("2001:db8::/64", AddressFamily.InterNetwork, null)]
+    [InlineData("10.0.16.0/20", IpFamily.V4, "10.0.16.1")]
+    [InlineData("10.0.16.0/20", IpFamily.V6, "fe80:ec2::1")]
+    [InlineData("2001:db8::/64", IpFamily.V6, "fe80:ec2::1")]
+    [InlineData("2001:db8::/64", IpFamily.V4, null)]
     public void Gateway_follows_the_subnet_and_the_family(string subnet, AddressFamily family, string? gateway) =>
         Assert.Equal(
             gateway is null ? null : IPAddress.Parse(gateway),
@@ -155,7 +155,7 @@ public sealed class InterfaceDiffTests
             [
                 new RouteInfo
                 {
-                    Family = AddressFamily.InterNetwork,
+                    Family = IpFamily.V4,
                     Destination = IPNetwork.Parse("10.0.0.1/32"),
                     LinkIndex = 7,
                     Table = 2,
@@ -163,7 +163,7 @@ public sealed class InterfaceDiffTests
                 },
                 new RouteInfo
                 {
-                    Family = AddressFamily.InterNetwork,
+                    Family = IpFamily.V4,
                     Gateway = IPAddress.Parse("10.0.0.1"),
                     LinkIndex = 7,
                     Table = 2,

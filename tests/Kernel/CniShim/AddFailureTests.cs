@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
-using System.Net.Sockets;
 using Grpc.Core;
 using VpcCni.Netlink;
 using VpcCni.Protos.Rpc;
@@ -329,7 +328,7 @@ public sealed class AddFailureTests
             RouteRequests.Add(
                 new RouteInfo
                 {
-                    Family = AddressFamily.InterNetwork,
+                    Family = IpFamily.V4,
                     LinkIndex = inside.FindLink("other")!.Index,
                     Scope = RouteScope.Link,
                 }

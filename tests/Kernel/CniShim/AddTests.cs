@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Diagnostics;
 using System.Net;
-using System.Net.Sockets;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using VpcCni.Netlink;
@@ -42,27 +41,27 @@ public sealed partial class AddTests
         Assert.Equal(("veth", 9001, true, eth0.Index), (veth.Kind, veth.Mtu, veth.IsUp, veth.PeerIndex));
         Assert.True(eth0.Mac!.Value.IsLocallyAdministered && veth.Mac!.Value.IsLocallyAdministered);
 
-        var address = Assert.Single(inside.GetAddresses(AddressFamily.InterNetwork, eth0.Index));
+        var address = Assert.Single(inside.GetAddresses(IpFamily.V4, eth0.Index));
         Assert.Equal((PodAddress, 32, AddressScope.Global), (address.Address, address.PrefixLength, address.Scope));
         Assert.Equal(
             [$"169.254.1.1/32 via  scope Link if{eth0.Index}", $"default via 169.254.1.1 scope Global if{eth0.Index}"],
             inside
-                .GetRoutes(AddressFamily.InterNetwork, RouteTable.Main)
+                .GetRoutes(IpFamily.V4, RouteTable.Main)
                 .Select(route =>
                     $"{route.Destination?.ToString() ?? "default"} via {route.Gateway} scope {route.Scope} if{route.LinkIndex}"
                 )
                 .Order()
         );
-        var neighbour = Assert.Single(inside.GetNeighbours(AddressFamily.InterNetwork, eth0.Index));
+        var neighbour = Assert.Single(inside.GetNeighbours(IpFamily.V4, eth0.Index));
         Assert.Equal((Gateway, veth.Mac, NeighbourState.Permanent), (neighbour.Address, neighbour.Mac, neighbour.State));
 
-        var route = Assert.Single(lab.HostNetlink.GetRoutes(AddressFamily.InterNetwork, RouteTable.Main));
+        var route = Assert.Single(lab.HostNetlink.GetRoutes(IpFamily.V4, RouteTable.Main));
         Assert.Equal(
             (new IPNetwork(PodAddress, 32), null, veth.Index, RouteScope.Link),
             (route.Destination!.Value, route.Gateway, route.LinkIndex, route.Scope)
         );
         var rules = lab
-            .HostNetlink.GetRules(AddressFamily.InterNetwork)
+            .HostNetlink.GetRules(IpFamily.V4)
             .Where(rule => rule.Priority is > 0 and < 32766)
             .Select(rule => $"{rule.Priority} from {rule.Source} to {rule.Destination} table {rule.Table}");
         Assert.Equal(
@@ -206,14 +205,11 @@ public sealed partial class AddTests
         Assert.Equal("2001:db8::10/128", result.GetProperty("ips")[0].GetProperty("address").GetString());
         using var inside = pod.OpenRouteNetlink();
         var eth0 = inside.FindLink("eth0")!;
-        var present = Assert.Single(
-            inside.GetAddresses(AddressFamily.InterNetworkV6, eth0.Index),
-            present => present.Scope == AddressScope.Global
-        );
+        var present = Assert.Single(inside.GetAddresses(IpFamily.V6, eth0.Index), present => present.Scope == AddressScope.Global);
         Assert.Equal((address, 128), (present.Address, present.PrefixLength));
         Assert.DoesNotContain(AddressFlags.Tentative, (AddressFlags[])[present.Flags & AddressFlags.Tentative]);
         var rules = lab
-            .HostNetlink.GetRules(AddressFamily.InterNetworkV6)
+            .HostNetlink.GetRules(IpFamily.V6)
             .Where(rule => rule.Priority is > 0 and < 32766)
             .Select(rule => $"{rule.Priority} from {rule.Source} to {rule.Destination} table {rule.Table}");
         Assert.Equal(
@@ -296,7 +292,7 @@ public sealed partial class AddTests
             RouteRequests.Add(
                 new RouteInfo
                 {
-                    Family = AddressFamily.InterNetwork,
+                    Family = IpFamily.V4,
                     Destination = destination,
                     LinkIndex = stale.Index,
                     Scope = RouteScope.Link,
@@ -307,7 +303,7 @@ public sealed partial class AddTests
             RuleRequests.Add(
                 new RuleInfo
                 {
-                    Family = AddressFamily.InterNetwork,
+                    Family = IpFamily.V4,
                     Priority = 512,
                     Destination = destination,
                     Table = RouteTable.Main,
@@ -318,7 +314,7 @@ public sealed partial class AddTests
             RuleRequests.Add(
                 new RuleInfo
                 {
-                    Family = AddressFamily.InterNetwork,
+                    Family = IpFamily.V4,
                     Priority = 1536,
                     Source = destination,
                     Table = 7,
@@ -330,11 +326,11 @@ public sealed partial class AddTests
 
         Assert.Equal(
             lab.HostNetlink.FindLink(HostVeth)!.Index,
-            Assert.Single(lab.HostNetlink.GetRoutes(AddressFamily.InterNetwork, RouteTable.Main)).LinkIndex
+            Assert.Single(lab.HostNetlink.GetRoutes(IpFamily.V4, RouteTable.Main)).LinkIndex
         );
         Assert.Equal(
             [(512, 254), (1536, 2)],
-            lab.HostNetlink.GetRules(AddressFamily.InterNetwork)
+            lab.HostNetlink.GetRules(IpFamily.V4)
                 .Where(rule => rule.Priority is > 0 and < 32766)
                 .Select(rule => (rule.Priority, rule.Table))
         );
@@ -352,8 +348,8 @@ public sealed partial class AddTests
         // Each call has a thread of its own: a plugin blocks its thread, and the thread pool would grow too slowly.
         Threads.Run(count, i => results[i] = lab.Add(pods[i], container: $"c{i}", name: $"pod-{i}"));
 
-        Assert.Equal(count, lab.HostNetlink.GetRoutes(AddressFamily.InterNetwork, RouteTable.Main).Count);
-        Assert.Equal(count, lab.HostNetlink.GetRules(AddressFamily.InterNetwork).Count(rule => rule.Priority == 512));
+        Assert.Equal(count, lab.HostNetlink.GetRoutes(IpFamily.V4, RouteTable.Main).Count);
+        Assert.Equal(count, lab.HostNetlink.GetRules(IpFamily.V4).Count(rule => rule.Priority == 512));
         for (var i = 0; i < count; i++)
             await ShimLab.ConnectAsync(
                 lab.Host,

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
-using System.Net.Sockets;
 using VpcCni.Netlink;
 using VpcCni.Protos.Rpc;
 using Xunit;
@@ -101,7 +100,7 @@ public sealed class CheckTests
                     RouteRequests.Remove(
                         new RouteInfo
                         {
-                            Family = AddressFamily.InterNetwork,
+                            Family = IpFamily.V4,
                             Destination = PodNetwork,
                             LinkIndex = veth.Index,
                             Scope = RouteScope.Link,
@@ -114,7 +113,7 @@ public sealed class CheckTests
                     RuleRequests.Remove(
                         new RuleInfo
                         {
-                            Family = AddressFamily.InterNetwork,
+                            Family = IpFamily.V4,
                             Priority = 512,
                             Destination = PodNetwork,
                         }
@@ -126,7 +125,7 @@ public sealed class CheckTests
                     RuleRequests.Remove(
                         new RuleInfo
                         {
-                            Family = AddressFamily.InterNetwork,
+                            Family = IpFamily.V4,
                             Priority = 1536,
                             Source = PodNetwork,
                             Table = 2,

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Diagnostics;
 using System.Net;
-using System.Net.Sockets;
 using System.Text.Json;
 using Grpc.Core;
 using VpcCni.Netlink;
@@ -103,7 +102,7 @@ public sealed class DelTests
                 RouteRequests.Replace(
                     new RouteInfo
                     {
-                        Family = AddressFamily.InterNetwork,
+                        Family = IpFamily.V4,
                         Destination = new IPNetwork(First, 32),
                         LinkIndex = next,
                         Table = RouteTable.Main,
@@ -119,7 +118,7 @@ public sealed class DelTests
         Assert.Equal(0, lab.Plugin("DEL", "").Set("CNI_ARGS", null).RunIn(lab.Host).ExitCode);
 
         Assert.NotNull(lab.HostNetlink.FindLink("next0"));
-        Assert.Equal(2, lab.HostNetlink.GetRules(AddressFamily.InterNetwork).Count(rule => rule.Priority is 512 or 1536));
+        Assert.Equal(2, lab.HostNetlink.GetRules(IpFamily.V4).Count(rule => rule.Priority is 512 or 1536));
     }
 
     [Fact]
@@ -269,7 +268,7 @@ public sealed class DelTests
 
         await ShimLab.ConnectAsync(lab.Host, pod, Second);
         Assert.DoesNotContain("10.250.0.10", lab.Snapshot(), StringComparison.Ordinal);
-        Assert.Equal(2, lab.HostNetlink.GetRules(AddressFamily.InterNetwork).Count(rule => rule.Priority is 512 or 1536));
+        Assert.Equal(2, lab.HostNetlink.GetRules(IpFamily.V4).Count(rule => rule.Priority is 512 or 1536));
         lab.AssertDeleted(lab.Del(pod.Path!, container: "c2", previous: result));
     }
 
@@ -341,7 +340,7 @@ public sealed class DelTests
 
         Assert.Equal(0, lab.Del(thief.Path!, container: "c2", name: "thief", previous: result).ExitCode);
 
-        Assert.Equal(2, lab.HostNetlink.GetRules(AddressFamily.InterNetwork).Count(rule => rule.Priority is 512 or 1536));
+        Assert.Equal(2, lab.HostNetlink.GetRules(IpFamily.V4).Count(rule => rule.Priority is 512 or 1536));
         await ShimLab.ConnectAsync(lab.Host, victim, First);
     }
 
@@ -391,7 +390,7 @@ public sealed class DelTests
                 RuleRequests.Add(
                     new RuleInfo
                     {
-                        Family = AddressFamily.InterNetwork,
+                        Family = IpFamily.V4,
                         Priority = 10,
                         InputInterface = link,
                         Table = 107,

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
-using System.Net.Sockets;
 using System.Text.Json;
 using VpcCni.Netlink;
 using VpcCni.Netlink.Interop;
@@ -30,12 +29,9 @@ public sealed class Ipv6Tests
 
         using var inside = pod.OpenRouteNetlink();
         var (eth0, veth) = (inside.FindLink("eth0")!, lab.HostNetlink.FindLink(HostVeth)!);
-        var gateway = Assert.Single(inside.GetNeighbours(AddressFamily.InterNetworkV6, eth0.Index), entry => entry.Address.Equals(Gateway));
+        var gateway = Assert.Single(inside.GetNeighbours(IpFamily.V6, eth0.Index), entry => entry.Address.Equals(Gateway));
         Assert.Equal((veth.Mac, NeighbourState.Permanent), (gateway.Mac, gateway.State));
-        var host = Assert.Single(
-            lab.HostNetlink.GetNeighbours(AddressFamily.InterNetworkV6, veth.Index),
-            entry => entry.Address.Equals(Six)
-        );
+        var host = Assert.Single(lab.HostNetlink.GetNeighbours(IpFamily.V6, veth.Index), entry => entry.Address.Equals(Six));
         Assert.Equal((eth0.Mac, NeighbourState.Permanent), (host.Mac, host.State));
     }
 
@@ -50,7 +46,7 @@ public sealed class Ipv6Tests
 
         using var inside = pod.OpenRouteNetlink();
         Assert.Contains(
-            inside.GetRoutes(AddressFamily.InterNetworkV6, RouteTable.Local),
+            inside.GetRoutes(IpFamily.V6, RouteTable.Local),
             route => route is { Type: RouteType.Local, Protocol: RouteProtocol.Boot } && route.Destination == new IPNetwork(Six, 128)
         );
     }
@@ -209,13 +205,13 @@ public sealed class Ipv6Tests
         Assert.Equal(
             ["default via fe80::2", "fe80::2/128 via "],
             inside
-                .GetRoutes(AddressFamily.InterNetworkV6, table: 1)
+                .GetRoutes(IpFamily.V6, table: 1)
                 .Where(route => route.LinkIndex == second.Index)
                 .Select(route => $"{route.Destination?.ToString() ?? "default"} via {route.Gateway}")
                 .Order(StringComparer.Ordinal)
         );
         Assert.Contains(
-            inside.GetRules(AddressFamily.InterNetworkV6),
+            inside.GetRules(IpFamily.V6),
             rule => rule is { Priority: 1, Table: 1 } && rule.Source == new IPNetwork(SecondSix, 128)
         );
         foreach (var address in (IPAddress[])[Four, Six, SecondSix])
@@ -270,7 +266,7 @@ public sealed class Ipv6Tests
             ),
             "route" => (
                 lab.HostNetlink,
-                RouteRequests.Remove(new RouteInfo { Family = AddressFamily.InterNetworkV6, Destination = new IPNetwork(Six, 128) })
+                RouteRequests.Remove(new RouteInfo { Family = IpFamily.V6, Destination = new IPNetwork(Six, 128) })
             ),
             "to" => (lab.HostNetlink, RuleRequests.Remove(Rule(512) with { Destination = new IPNetwork(Six, 128) })),
             "from" => (lab.HostNetlink, RuleRequests.Remove(Rule(1536) with { Source = new IPNetwork(Six, 128), Table = 2 })),
@@ -354,7 +350,7 @@ public sealed class Ipv6Tests
             state.More = [new IPAllocationMetadata { IPv6Addr = SecondSix.ToString(), RouteTableId = 10101 }];
         });
 
-    private static RuleInfo Rule(int priority) => new() { Family = AddressFamily.InterNetworkV6, Priority = priority };
+    private static RuleInfo Rule(int priority) => new() { Family = IpFamily.V6, Priority = priority };
 
     private static PluginRun Check(ShimLab lab, NetworkNamespace pod, JsonElement result) =>
         lab.Plugin("CHECK", pod.Path!, more: $"\"prevResult\":{result.GetRawText()}").RunIn(lab.Host);

@@ -29,7 +29,7 @@ public sealed class NodeLocalEgressTests
 
         var result = lab.Add(pod, more: Enabled);
 
-        var family = isIpv6 ? AddressFamily.InterNetwork : AddressFamily.InterNetworkV6;
+        var family = isIpv6 ? IpFamily.V4 : IpFamily.V6;
         var address = NodeLocalAddresses.Candidates(family, Key).First();
         Assert.Equal(isIpv6 ? "2001:db8::10/128" : "10.250.0.10/32", Assert.Single(Ips(result)));
         Assert.DoesNotContain(address.ToString(), result.GetRawText(), StringComparison.Ordinal);
@@ -75,7 +75,7 @@ public sealed class NodeLocalEgressTests
     public async Task Add_takes_the_next_address_while_one_has_a_route()
     {
         await using var lab = await StartAsync(isIpv6: true);
-        var candidates = NodeLocalAddresses.Candidates(AddressFamily.InterNetwork, Key).Take(3).ToArray();
+        var candidates = NodeLocalAddresses.Candidates(IpFamily.V4, Key).Take(3).ToArray();
         Occupy(lab, candidates[..2]);
         var pod = lab.CreateNamespace("pod");
 
@@ -84,7 +84,7 @@ public sealed class NodeLocalEgressTests
         Assert.Equal([candidates[2]], NodeLocal(pod));
         Assert.Equal(
             lab.HostNetlink.FindLink(HostVeth)!.Index,
-            lab.HostNetlink.GetRoutes(AddressFamily.InterNetwork, RouteTable.Main)
+            lab.HostNetlink.GetRoutes(IpFamily.V4, RouteTable.Main)
                 .Single(route => route.Destination == IpRanges.Single(candidates[2]))
                 .LinkIndex
         );
@@ -96,7 +96,7 @@ public sealed class NodeLocalEgressTests
     public async Task Add_while_no_address_is_free_says_so_and_is_undone(bool isIpv6)
     {
         await using var lab = await StartAsync(isIpv6);
-        var family = isIpv6 ? AddressFamily.InterNetwork : AddressFamily.InterNetworkV6;
+        var family = isIpv6 ? IpFamily.V4 : IpFamily.V6;
         Occupy(lab, [.. NodeLocalAddresses.Candidates(family, Key)]);
         var before = lab.Snapshot();
         var pod = lab.CreateNamespace("pod");
@@ -281,8 +281,8 @@ public sealed class NodeLocalEgressTests
 
     private static List<IPAddress> Routed(ShimLab lab) =>
         [
-            .. ((AddressFamily[])[AddressFamily.InterNetwork, AddressFamily.InterNetworkV6])
-                .SelectMany(family => lab.HostNetlink.GetRoutes(family, RouteTable.Main))
+            .. IpFamily
+                .All.SelectMany(family => lab.HostNetlink.GetRoutes(family, RouteTable.Main))
                 .Where(route => route.Type == RouteType.Unicast && route.Destination is { } destination && IpRanges.IsSingle(destination))
                 .Select(route => route.Destination!.Value.BaseAddress)
                 .Where(NodeLocalAddresses.Contains),

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
-using System.Net.Sockets;
 using Microsoft.Extensions.Logging.Abstractions;
 using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Netlink;
@@ -26,8 +25,8 @@ public sealed class ReleasedLinksTests
 
         var link = Assert.Single(lab.HostNetlink.GetLinks(), link => link.Kind == "veth");
         Assert.Equal(LinkGroups.Released, link.Group);
-        Assert.DoesNotContain(lab.HostNetlink.GetRoutes(AddressFamily.InterNetwork), route => route.LinkIndex == link.Index);
-        Assert.DoesNotContain(lab.HostNetlink.GetRules(AddressFamily.InterNetwork), rule => rule.Priority is 512 or 1536);
+        Assert.DoesNotContain(lab.HostNetlink.GetRoutes(IpFamily.V4), route => route.LinkIndex == link.Index);
+        Assert.DoesNotContain(lab.HostNetlink.GetRules(IpFamily.V4), rule => rule.Priority is 512 or 1536);
         Assert.Empty(lab.Ipamd.State.Attachments);
 
         using var released = lab.Host.Run(() => new ReleasedLinks(NullLogger<ReleasedLinks>.Instance));
@@ -80,10 +79,7 @@ public sealed class ReleasedLinksTests
 
         using var released = lab.Host.Run(() => new ReleasedLinks(NullLogger<ReleasedLinks>.Instance));
         await Eventually.TrueAsync(() => lab.HostNetlink.GetLinks().Count(link => link.Kind == "veth") == 10);
-        Assert.Equal(
-            10,
-            lab.HostNetlink.GetRoutes(AddressFamily.InterNetwork, RouteTable.Main).Count(route => route.Destination?.PrefixLength == 32)
-        );
+        Assert.Equal(10, lab.HostNetlink.GetRoutes(IpFamily.V4, RouteTable.Main).Count(route => route.Destination?.PrefixLength == 32));
         released.Request();
         Assert.Equal(10, lab.HostNetlink.GetLinks().Count(link => link.Kind == "veth"));
     }

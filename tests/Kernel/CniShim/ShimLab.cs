@@ -120,7 +120,7 @@ internal sealed class ShimLab : IAsyncDisposable
     {
         var lines = new List<string>();
         lines.AddRange(HostNetlink.GetLinks().Select(link => $"link {link.Name} {link.Kind}"));
-        foreach (var family in (AddressFamily[])[AddressFamily.InterNetwork, AddressFamily.InterNetworkV6])
+        foreach (var family in IpFamily.All)
         {
             lines.AddRange(
                 HostNetlink

@@ -221,14 +221,14 @@ internal sealed class HostLab : IAsyncDisposable
             '\n',
             [
                 .. Netlink
-                    .GetRules(AddressFamily.InterNetwork)
+                    .GetRules(IpFamily.V4)
                     .Select(rule =>
                         $"rule {rule.Priority} {rule.Source} {rule.Destination} {rule.Mark:x}/{rule.MarkMask:x} {rule.Table} "
                         + $"{rule.InputInterface}"
                     )
                     .Order(StringComparer.Ordinal),
                 .. Netlink
-                    .GetRoutes(AddressFamily.InterNetwork)
+                    .GetRoutes(IpFamily.V4)
                     .Where(route => route.Protocol != RouteProtocol.Kernel)
                     .Select(route => $"route {route.Destination} {route.Gateway} {route.LinkIndex} {route.Table}")
                     .Order(StringComparer.Ordinal),
@@ -237,7 +237,7 @@ internal sealed class HostLab : IAsyncDisposable
                     .Where(link => link.Name.StartsWith('e'))
                     .Select(link => $"link {link.Name} {link.Mtu} {link.IsUp} {link.Mac}"),
                 .. Netlink
-                    .GetAddresses(AddressFamily.InterNetwork)
+                    .GetAddresses(IpFamily.V4)
                     .Select(address => $"address {address.Address}/{address.PrefixLength} {address.LinkIndex}"),
                 .. Host.Run(() =>
                     new[] { "eth0", "ens6" }
@@ -249,7 +249,7 @@ internal sealed class HostLab : IAsyncDisposable
                         .ToArray()
                 ),
                 .. Netlink
-                    .GetConfigurations(AddressFamily.InterNetwork)
+                    .GetConfigurations(IpFamily.V4)
                     .Select(setting => $"forwarding {setting.LinkIndex} {setting.Forwards}")
                     .Order(StringComparer.Ordinal),
                 Nft("-s list ruleset"),
@@ -357,7 +357,7 @@ internal sealed class HostLab : IAsyncDisposable
     private static RouteInfo RouteTo(IPAddress address, int link) =>
         new()
         {
-            Family = AddressFamily.InterNetwork,
+            Family = IpFamily.V4,
             Destination = IpRanges.Single(address),
             LinkIndex = link,
             Scope = RouteScope.Link,

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Diagnostics;
 using System.Net;
-using System.Net.Sockets;
 using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Kernel.Tests.Netlink;
 using VpcCni.Netlink;
@@ -196,8 +195,8 @@ public sealed class HostNetworkReconcilerTests
                 ["rule add priority 1024 fwmark 0x80/0x80 table main", "rule add priority 32765 from 10.0.0.20 table 2 protocol 3"]
             )
         );
-        Assert.Single(lab.Netlink.GetRules(AddressFamily.InterNetwork), rule => rule.Priority == 1024);
-        Assert.Single(lab.Netlink.GetRules(AddressFamily.InterNetwork), rule => rule.Priority == 32765);
+        Assert.Single(lab.Netlink.GetRules(IpFamily.V4), rule => rule.Priority == 1024);
+        Assert.Single(lab.Netlink.GetRules(IpFamily.V4), rule => rule.Priority == 32765);
     }
 
     [Fact]
@@ -213,7 +212,7 @@ public sealed class HostNetworkReconcilerTests
         // The repair of another change proves that a sync has run.
         lab.Host.Ip("link set ens6 mtu 1500");
         await Eventually.TrueAsync(() => lab.Netlink.FindLink("ens6")!.Mtu == 9001);
-        Assert.DoesNotContain(lab.Netlink.GetRules(AddressFamily.InterNetwork), rule => rule.Priority is 512 or 1536);
+        Assert.DoesNotContain(lab.Netlink.GetRules(IpFamily.V4), rule => rule.Priority is 512 or 1536);
     }
 
     [Fact]
@@ -224,13 +223,13 @@ public sealed class HostNetworkReconcilerTests
         {
             var name = $"p{round}";
             lab.AddPod(name, $"10.0.0.{21 + (round % 8)}");
-            Assert.Equal(2, lab.Netlink.GetRules(AddressFamily.InterNetwork).Count(rule => rule.Priority is 512 or 1536));
+            Assert.Equal(2, lab.Netlink.GetRules(IpFamily.V4).Count(rule => rule.Priority is 512 or 1536));
             var address = IpRanges.Single(IPAddress.Parse($"10.0.0.{21 + (round % 8)}"));
             lab.Netlink.Execute([
                 RuleRequests.Remove(
                     new RuleInfo
                     {
-                        Family = AddressFamily.InterNetwork,
+                        Family = IpFamily.V4,
                         Priority = 512,
                         Destination = address,
                     }
@@ -238,7 +237,7 @@ public sealed class HostNetworkReconcilerTests
                 RuleRequests.Remove(
                     new RuleInfo
                     {
-                        Family = AddressFamily.InterNetwork,
+                        Family = IpFamily.V4,
                         Priority = 1536,
                         Source = address,
                         Table = HostLab.Table,
@@ -253,7 +252,7 @@ public sealed class HostNetworkReconcilerTests
         Assert.All(lab.Reconciler.Report.Kinds, item => Assert.Equal(0, item.Value.Repaired));
         lab.Host.Ip("link set ens6 mtu 1500");
         await Eventually.TrueAsync(() => lab.Netlink.FindLink("ens6")!.Mtu == 9001);
-        Assert.DoesNotContain(lab.Netlink.GetRules(AddressFamily.InterNetwork), rule => rule.Priority is 512 or 1536);
+        Assert.DoesNotContain(lab.Netlink.GetRules(IpFamily.V4), rule => rule.Priority is 512 or 1536);
     }
 
     [Fact]

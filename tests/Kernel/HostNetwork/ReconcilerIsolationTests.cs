@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Diagnostics;
 using System.Net;
-using System.Net.Sockets;
 using VpcCni.Datapath;
 using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Kernel.Tests.Netlink;
@@ -52,7 +51,7 @@ public sealed class ReconcilerIsolationTests
         lab.Host.Ip("rule del priority 1536");
         lab.Ranges = [.. lab.Ranges, IPNetwork.Parse("203.0.113.0/24")];
         lab.Reconciler.RequestSync();
-        await Eventually.TrueAsync(() => lab.Netlink.GetRules(AddressFamily.InterNetwork).Any(rule => rule.Priority == 1536));
+        await Eventually.TrueAsync(() => lab.Netlink.GetRules(IpFamily.V4).Any(rule => rule.Priority == 1536));
         await Eventually.TrueAsync(() => lab.Nft("list table ip vpccni").Contains("203.0.113.0/24", StringComparison.Ordinal));
         Assert.InRange(Stopwatch.GetElapsedTime(started), TimeSpan.Zero, Bound);
         Assert.False(lab.Reconciler.Report.Kinds[RepairKind.Rule].IsDisputed);
@@ -68,10 +67,10 @@ public sealed class ReconcilerIsolationTests
         lab.AddPod("web", "10.0.0.21");
         lab.Run();
         // The first sync adds the rule for marks.
-        await Eventually.TrueAsync(() => lab.Netlink.GetRules(AddressFamily.InterNetwork).Any(rule => rule.Priority == 1024));
+        await Eventually.TrueAsync(() => lab.Netlink.GetRules(IpFamily.V4).Any(rule => rule.Priority == 1024));
         var started = Stopwatch.GetTimestamp();
         lab.Host.Ip("rule del priority 1536");
-        await Eventually.TrueAsync(() => lab.Netlink.GetRules(AddressFamily.InterNetwork).Any(rule => rule.Priority == 1536));
+        await Eventually.TrueAsync(() => lab.Netlink.GetRules(IpFamily.V4).Any(rule => rule.Priority == 1536));
         Assert.InRange(Stopwatch.GetElapsedTime(started), TimeSpan.Zero, Bound);
     }
 
@@ -125,9 +124,7 @@ public sealed class ReconcilerIsolationTests
         lab.Host.IpBatch("", [$"link set {HostLab.LinkOf("web")} down", $"link set {HostLab.LinkOf("web")} up"]);
         var started = Stopwatch.GetTimestamp();
         await Eventually.TrueAsync(() =>
-            lab
-                .Netlink.GetRoutes(AddressFamily.InterNetwork, RouteTables.Main)
-                .Any(route => route.Destination == IPNetwork.Parse("10.0.0.21/32"))
+            lab.Netlink.GetRoutes(IpFamily.V4, RouteTables.Main).Any(route => route.Destination == IPNetwork.Parse("10.0.0.21/32"))
         );
         Assert.InRange(Stopwatch.GetElapsedTime(started), TimeSpan.Zero, Bound);
         Assert.Equal(HostLab.PrimaryAddress, await HostLab.ConnectAsync(pod, lab.First, new IPEndPoint(HostLab.Internet, 8080)));
@@ -143,9 +140,7 @@ public sealed class ReconcilerIsolationTests
         // Two rules per pod, the rule for marks, the kernel's rule for main and that of the interface. Rules that a sync restores during
         // the flush and that are flushed again count twice.
         await Eventually.TrueAsync(() => lab.Repaired(RepairKind.Rule) >= (2 * pods) + 3);
-        await Eventually.TrueAsync(() =>
-            lab.Netlink.GetRules(AddressFamily.InterNetwork).Count(rule => rule.Priority is 512 or 1536) == 2 * pods
-        );
+        await Eventually.TrueAsync(() => lab.Netlink.GetRules(IpFamily.V4).Count(rule => rule.Priority is 512 or 1536) == 2 * pods);
         Assert.InRange(lab.Lines.Count(line => line.Contains("repair=Rule", StringComparison.Ordinal)), 1, 3);
         Assert.NotNull(lab.Reconciler.Report.Kinds[RepairKind.Rule].LastRepair);
         Assert.Equal(0, lab.Repaired(RepairKind.Leftover));
@@ -158,7 +153,7 @@ public sealed class ReconcilerIsolationTests
         lab.Host.IpBatch("", ["link add twin type veth peer name other", $"link set twin address {HostLab.PrimaryMac}"]);
         await Eventually.TrueAsync(() => lab.Reconciler.Problem?.Contains("eth0, twin", StringComparison.Ordinal) == true);
         lab.Host.Ip("rule del priority 1024");
-        await Eventually.TrueAsync(() => lab.Netlink.GetRules(AddressFamily.InterNetwork).Any(rule => rule.Priority == 1024));
+        await Eventually.TrueAsync(() => lab.Netlink.GetRules(IpFamily.V4).Any(rule => rule.Priority == 1024));
         lab.Host.Ip("link del twin");
         await Eventually.TrueAsync(() => lab.Reconciler.Problem is null);
     }
@@ -171,7 +166,7 @@ public sealed class ReconcilerIsolationTests
         await lab.WireAsync("02:00:00:00:00:07", 1, IPAddress.Parse("10.0.0.30"));
         Assert.Equal(
             [IPNetwork.Parse("10.0.0.30/32")],
-            lab.Netlink.GetRules(AddressFamily.InterNetwork).Where(rule => rule.Priority == 32765).Select(rule => rule.Source!.Value)
+            lab.Netlink.GetRules(IpFamily.V4).Where(rule => rule.Priority == 32765).Select(rule => rule.Source!.Value)
         );
     }
 
@@ -190,7 +185,7 @@ public sealed class ReconcilerIsolationTests
         var pod = lab.AddPod("web", "10.0.0.21");
         Assert.Equal(HostLab.PrimaryAddress, await HostLab.ConnectAsync(pod, lab.First, new IPEndPoint(HostLab.Internet, 8080)));
         Assert.Contains("rp_filter", lab.Reconciler.Problem, StringComparison.Ordinal);
-        Assert.Contains(lab.Netlink.GetRules(AddressFamily.InterNetwork), rule => rule.Priority == 32765);
+        Assert.Contains(lab.Netlink.GetRules(IpFamily.V4), rule => rule.Priority == 32765);
         Assert.Equal(0, lab.Repaired(RepairKind.Setting));
         folder.Delete(recursive: true);
     }
@@ -203,7 +198,7 @@ public sealed class ReconcilerIsolationTests
         Assert.Contains("mtu 100000", lab.Reconciler.Problem, StringComparison.Ordinal);
         lab.Host.Ip("rule del priority 1536");
         lab.Nft("delete table ip vpccni");
-        await Eventually.TrueAsync(() => lab.Netlink.GetRules(AddressFamily.InterNetwork).Any(rule => rule.Priority == 1536));
+        await Eventually.TrueAsync(() => lab.Netlink.GetRules(IpFamily.V4).Any(rule => rule.Priority == 1536));
         await Eventually.TrueAsync(() => lab.Nft("list tables").Contains("vpccni", StringComparison.Ordinal));
     }
 
@@ -219,7 +214,7 @@ public sealed class ReconcilerIsolationTests
         lab.Host.Ip($"link del {HostLab.LinkOf("web")}");
         lab.Reconciler.RequestSync();
         await Eventually.TrueAsync(
-            () => !lab.Netlink.GetRules(AddressFamily.InterNetwork).Any(rule => rule.Priority is 512 or 1536),
+            () => !lab.Netlink.GetRules(IpFamily.V4).Any(rule => rule.Priority is 512 or 1536),
             TimeSpan.FromSeconds(5)
         );
         Assert.Equal((1, 2), (lab.Repaired(RepairKind.Rule), lab.Repaired(RepairKind.Leftover)));
@@ -246,10 +241,10 @@ public sealed class ReconcilerIsolationTests
         };
         await lab.Reconciler.SyncAsync(CancellationToken.None);
         Assert.Equal(2, asked);
-        Assert.Equal(2, lab.Netlink.GetRules(AddressFamily.InterNetwork).Count(rule => rule.Priority is 512 or 1536));
+        Assert.Equal(2, lab.Netlink.GetRules(IpFamily.V4).Count(rule => rule.Priority is 512 or 1536));
         lab.Release("next");
         lab.BeforeInputs = () => { };
         await lab.Reconciler.SyncAsync(CancellationToken.None);
-        Assert.DoesNotContain(lab.Netlink.GetRules(AddressFamily.InterNetwork), rule => rule.Priority is 512 or 1536);
+        Assert.DoesNotContain(lab.Netlink.GetRules(IpFamily.V4), rule => rule.Priority is 512 or 1536);
     }
 }

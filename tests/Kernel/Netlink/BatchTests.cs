@@ -9,7 +9,7 @@ namespace VpcCni.Kernel.Tests.Netlink;
 /// <summary>Batches and errors on a real kernel.</summary>
 public sealed class BatchTests : IDisposable
 {
-    private const AddressFamily V4 = AddressFamily.InterNetwork;
+    private const AddressFamily V4 = IpFamily.V4;
 
     private readonly NetworkNamespace _ns;
     private readonly RouteNetlink _netlink;

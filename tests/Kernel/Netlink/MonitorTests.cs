@@ -11,8 +11,8 @@ namespace VpcCni.Kernel.Tests.Netlink;
 /// <summary>Notifications of a real kernel.</summary>
 public sealed class MonitorTests : IDisposable
 {
-    private const AddressFamily V4 = AddressFamily.InterNetwork;
-    private const AddressFamily V6 = AddressFamily.InterNetworkV6;
+    private const AddressFamily V4 = IpFamily.V4;
+    private const AddressFamily V6 = IpFamily.V6;
 
     private readonly NetworkNamespace _ns;
     private readonly RouteNetlink _netlink;

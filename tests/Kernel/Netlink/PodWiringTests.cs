@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
-using System.Net.Sockets;
 using VpcCni.Netlink;
 using VpcCni.Tests.Shared;
 using Xunit;
@@ -52,7 +51,7 @@ public sealed class PodWiringTests
             RouteRequests.Add(
                 new RouteInfo
                 {
-                    Family = AddressFamily.InterNetwork,
+                    Family = IpFamily.V4,
                     Destination = IPNetwork.Parse("169.254.1.1/32"),
                     LinkIndex = peer.Index,
                     Scope = RouteScope.Link,
@@ -61,7 +60,7 @@ public sealed class PodWiringTests
             RouteRequests.Add(
                 new RouteInfo
                 {
-                    Family = AddressFamily.InterNetwork,
+                    Family = IpFamily.V4,
                     Gateway = IPAddress.Parse("169.254.1.1"),
                     LinkIndex = peer.Index,
                 }
@@ -79,7 +78,7 @@ public sealed class PodWiringTests
             RouteRequests.Add(
                 new RouteInfo
                 {
-                    Family = AddressFamily.InterNetwork,
+                    Family = IpFamily.V4,
                     Destination = new IPNetwork(address, 32),
                     LinkIndex = link.Index,
                     Scope = RouteScope.Link,
@@ -88,7 +87,7 @@ public sealed class PodWiringTests
             RuleRequests.Add(
                 new RuleInfo
                 {
-                    Family = AddressFamily.InterNetwork,
+                    Family = IpFamily.V4,
                     Destination = new IPNetwork(address, 32),
                     Priority = 512,
                 }
@@ -96,7 +95,7 @@ public sealed class PodWiringTests
             RuleRequests.Add(
                 new RuleInfo
                 {
-                    Family = AddressFamily.InterNetwork,
+                    Family = IpFamily.V4,
                     Source = new IPNetwork(address, 32),
                     Priority = 1536,
                     Table = 1002,
@@ -104,19 +103,16 @@ public sealed class PodWiringTests
             ),
         ]);
 
+        Assert.Contains(inside.GetAddresses(IpFamily.V4, peer.Index), found => found.Address.Equals(address) && found.PrefixLength == 32);
         Assert.Contains(
-            inside.GetAddresses(AddressFamily.InterNetwork, peer.Index),
-            found => found.Address.Equals(address) && found.PrefixLength == 32
-        );
-        Assert.Contains(
-            inside.GetRoutes(AddressFamily.InterNetwork, RouteTable.Main),
+            inside.GetRoutes(IpFamily.V4, RouteTable.Main),
             route => route.Destination is null && route.LinkIndex == peer.Index
         );
         Assert.Contains(
-            inside.GetNeighbours(AddressFamily.InterNetwork, peer.Index),
+            inside.GetNeighbours(IpFamily.V4, peer.Index),
             entry => entry.State == NeighbourState.Permanent && entry.Mac == mac
         );
-        Assert.Contains(netlink.GetRules(AddressFamily.InterNetwork), rule => rule is { Priority: 1536, Table: 1002 });
+        Assert.Contains(netlink.GetRules(IpFamily.V4), rule => rule is { Priority: 1536, Table: 1002 });
 
         netlink.Execute(LinkRequests.Delete("eni0"));
         Assert.Null(inside.FindLink("eth0"));

@@ -9,8 +9,8 @@ namespace VpcCni.Kernel.Tests.Netlink;
 /// <summary>Compares the queries of the library with `ip -j` in a namespace that `ip` has set up.</summary>
 public sealed class QueryTests : IDisposable
 {
-    private const AddressFamily V4 = AddressFamily.InterNetwork;
-    private const AddressFamily V6 = AddressFamily.InterNetworkV6;
+    private const AddressFamily V4 = IpFamily.V4;
+    private const AddressFamily V6 = IpFamily.V6;
 
     private readonly NetworkNamespace _ns;
     private readonly NetworkNamespace _peer;

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using System.Net.Sockets;
 using VpcCni.Netlink;
 using Xunit;
 
@@ -80,8 +79,8 @@ public sealed class StressTests
                 // Results of interrupted dumps are dropped, so no link appears twice.
                 var links = netlink.GetLinks();
                 Assert.Equal(links.Count, links.Select(link => link.Index).Distinct().Count());
-                netlink.GetAddresses(AddressFamily.InterNetworkV6);
-                netlink.GetRoutes(AddressFamily.InterNetworkV6);
+                netlink.GetAddresses(IpFamily.V6);
+                netlink.GetRoutes(IpFamily.V6);
                 dumps++;
             }
             catch (NetlinkException exception) when (exception.Errno == Errno.EINTR)

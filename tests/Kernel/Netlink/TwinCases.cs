@@ -35,8 +35,8 @@ internal static class TwinCases
         + "set p0 addrgenmode none;"
         + "link set lo up;link set v0 up;link set p0 up;addr add 10.0.0.2/24 dev v0;addr add fd00::2/64 dev v0 nodad";
 
-    private const AddressFamily V4 = AddressFamily.InterNetwork;
-    private const AddressFamily V6 = AddressFamily.InterNetworkV6;
+    private const AddressFamily V4 = IpFamily.V4;
+    private const AddressFamily V6 = IpFamily.V6;
     private const int P0 = 2;
     private const int V0 = 3;
     private static readonly MacAddress Mac5 = MacAddress.Parse("02:00:00:00:00:05");

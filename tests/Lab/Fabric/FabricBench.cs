@@ -109,8 +109,7 @@ internal sealed class FabricBench : IAsyncDisposable
         );
     }
 
-    private static IPNetwork Host(IPAddress address) =>
-        new(address, address.AddressFamily == System.Net.Sockets.AddressFamily.InterNetworkV6 ? 128 : 32);
+    private static IPNetwork Host(IPAddress address) => new(address, IpFamily.Bits(address.AddressFamily));
 
     public ValueTask DisposeAsync() => Fabric.DisposeAsync();
 }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
-using System.Net.Sockets;
 using Microsoft.Extensions.Logging.Abstractions;
 using VpcCni.Lab.Fabric;
 using VpcCni.Netlink;
@@ -25,9 +24,9 @@ public sealed class FabricKernelTests
         Assert.Equal(eni.Mac, link.Mac);
         Assert.Equal(FabricAddresses.Mtu, link.Mtu);
         Assert.True(link.IsUp);
-        var address = Assert.Single(netlink.GetAddresses(AddressFamily.InterNetwork, link.Index));
+        var address = Assert.Single(netlink.GetAddresses(IpFamily.V4, link.Index));
         Assert.Equal((IPAddress.Parse("10.0.1.10"), 24), (address.Address, address.PrefixLength));
-        var route = Assert.Single(netlink.GetRoutes(AddressFamily.InterNetwork, RouteTable.Main), route => route.Destination is null);
+        var route = Assert.Single(netlink.GetRoutes(IpFamily.V4, RouteTable.Main), route => route.Destination is null);
         Assert.Equal(IPAddress.Parse("10.0.1.1"), route.Gateway);
     }
 
@@ -45,7 +44,7 @@ public sealed class FabricKernelTests
         Assert.NotNull(link);
         Assert.Equal("ens6", link.Name);
         Assert.False(link.IsUp);
-        Assert.Empty(netlink.GetAddresses(AddressFamily.InterNetwork, link.Index));
+        Assert.Empty(netlink.GetAddresses(IpFamily.V4, link.Index));
 
         bench.Fabric.Detach(eni.EniId);
         await bench.Fabric.WaitUntilAppliedAsync(Cancellation);
@@ -188,7 +187,7 @@ public sealed class FabricKernelTests
         using var router = bench.Fabric.Router.OpenRouteNetlink();
         var link = router.FindLink(FabricNames.RouterLink("eni-0b"))!;
         var routed = router
-            .GetRoutes(AddressFamily.InterNetwork, RouteTable.Main)
+            .GetRoutes(IpFamily.V4, RouteTable.Main)
             .Where(route => route.LinkIndex == link.Index)
             .Select(route => route.Destination!.Value);
         Assert.Equal(Networks("10.0.1.20", "10.0.1.229"), routed.OrderBy(network => network.BaseAddress.GetAddressBytes()[3]));

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
-using System.Net.Sockets;
 using VpcCni.Lab.Fabric;
 using VpcCni.Netlink;
 using VpcCni.Tests.Shared;
@@ -24,13 +23,13 @@ public sealed class Ipv6FabricTests
 
         using var netlink = node.OpenRouteNetlink();
         var link = netlink.FindLink("eth0")!;
-        var address = Assert.Single(netlink.GetAddresses(AddressFamily.InterNetworkV6, link.Index), one => !one.Address.IsIPv6LinkLocal);
+        var address = Assert.Single(netlink.GetAddresses(IpFamily.V6, link.Index), one => !one.Address.IsIPv6LinkLocal);
         Assert.Equal((One, 128), (address.Address, address.PrefixLength));
         var route = Assert.Single(DefaultRoutes(netlink));
         Assert.Equal(IPAddress.Parse("fe80::ec2:0:101"), route.Gateway);
         Assert.Equal(link.Index, route.LinkIndex);
         // The subnet's range is not on-link: the advertisements have no prefix.
-        Assert.DoesNotContain(netlink.GetRoutes(AddressFamily.InterNetworkV6, RouteTable.Main), one => one.Destination == SubnetA6);
+        Assert.DoesNotContain(netlink.GetRoutes(IpFamily.V6, RouteTable.Main), one => one.Destination == SubnetA6);
     }
 
     [Fact]
@@ -59,13 +58,13 @@ public sealed class Ipv6FabricTests
         using var netlink = node.OpenRouteNetlink();
         var link = netlink.FindLink("ens6")!;
         Assert.False(link.IsUp);
-        Assert.Empty(netlink.GetAddresses(AddressFamily.InterNetworkV6, link.Index));
+        Assert.Empty(netlink.GetAddresses(IpFamily.V6, link.Index));
         AddAddress(node, "2001:db8:0:101:3::7");
         netlink.Execute(LinkRequests.SetUp(link.Index, true));
         ThroughSecondary(netlink, link.Index, IPAddress.Parse("2001:db8:0:101:3::7"));
         // The kernel forwards nothing by a link whose link-local address is still tentative.
         await Eventually.TrueAsync(() =>
-            netlink.GetAddresses(AddressFamily.InterNetworkV6, link.Index).Any(one => !one.Flags.HasFlag(AddressFlags.Tentative))
+            netlink.GetAddresses(IpFamily.V6, link.Index).Any(one => !one.Flags.HasFlag(AddressFlags.Tentative))
         );
 
         var outcome = await bench.Probe.TcpAsync(peer, node, IPAddress.Parse("2001:db8:0:101:3::7"), Cancellation);
@@ -157,10 +156,7 @@ public sealed class Ipv6FabricTests
         Assert.False(await ForgedAsync(bench, one, moved.ToString(), observer, Three));
         await bench.Probe.TcpAsync(observer, two, moved, Cancellation);
         using var netlink = one.OpenRouteNetlink();
-        Assert.Contains(
-            One,
-            netlink.GetAddresses(AddressFamily.InterNetworkV6, netlink.FindLink("eth0")!.Index).Select(address => address.Address)
-        );
+        Assert.Contains(One, netlink.GetAddresses(IpFamily.V6, netlink.FindLink("eth0")!.Index).Select(address => address.Address));
     }
 
     [Fact]
@@ -171,10 +167,7 @@ public sealed class Ipv6FabricTests
         using var netlink = node.OpenRouteNetlink();
         var link = netlink.FindLink("eth0")!.Index;
         IEnumerable<IPAddress> Addresses() =>
-            netlink
-                .GetAddresses(AddressFamily.InterNetworkV6, link)
-                .Select(address => address.Address)
-                .Where(address => !address.IsIPv6LinkLocal);
+            netlink.GetAddresses(IpFamily.V6, link).Select(address => address.Address).Where(address => !address.IsIPv6LinkLocal);
 
         Assert.Empty(Addresses());
         bench.Fabric.SetAddresses("eni-0a", Networks("10.0.1.10", One.ToString()));
@@ -226,7 +219,7 @@ public sealed class Ipv6FabricTests
         using var router = bench.Fabric.Router.OpenRouteNetlink();
         int Routes() =>
             router
-                .GetRoutes(AddressFamily.InterNetworkV6, RouteTable.Main)
+                .GetRoutes(IpFamily.V6, RouteTable.Main)
                 .Count(route => route.Protocol == RouteProtocol.Static && route.Destination is { } to && SubnetA6.Contains(to.BaseAddress));
         Assert.Equal(1, Routes());
         bench.Fabric.Attach(Dual(Eni("0c", "node-1", device: 1, "10.0.1.20"), "2001:db8:0:101:2::1", "2001:db8:0:101:3::/80"));
@@ -245,11 +238,11 @@ public sealed class Ipv6FabricTests
         await using var bench = await CreateAsync();
         var node = await bench.AddNodeAsync("node-1", Dual(Eni("0a", "node-1", device: 0, "10.0.1.10"), One.ToString()));
         using var netlink = node.OpenRouteNetlink();
-        Assert.DoesNotContain(netlink.GetAddresses(AddressFamily.InterNetworkV6), address => address.Address.Equals(One));
+        Assert.DoesNotContain(netlink.GetAddresses(IpFamily.V6), address => address.Address.Equals(One));
         Assert.Empty(DefaultRoutes(netlink));
         using var router = bench.Fabric.Router.OpenRouteNetlink();
         Assert.DoesNotContain(
-            router.GetRoutes(AddressFamily.InterNetworkV6, RouteTable.Main),
+            router.GetRoutes(IpFamily.V6, RouteTable.Main),
             route => route.Destination is { } to && !to.BaseAddress.IsIPv6LinkLocal
         );
     }
@@ -283,11 +276,7 @@ public sealed class Ipv6FabricTests
     }
 
     private static List<RouteInfo> DefaultRoutes(RouteNetlink netlink) =>
-        [
-            .. netlink
-                .GetRoutes(AddressFamily.InterNetworkV6, RouteTable.Main)
-                .Where(route => route.Destination is null && route.Type == RouteType.Unicast),
-        ];
+        [.. netlink.GetRoutes(IpFamily.V6, RouteTable.Main).Where(route => route.Destination is null && route.Type == RouteType.Unicast)];
 
     private static void Forward(NetworkNamespace node) => Sysctl.Write(node, ("ipv6/conf/all/forwarding", "1"));
 
@@ -296,7 +285,7 @@ public sealed class Ipv6FabricTests
     {
         var router = new RouteInfo
         {
-            Family = AddressFamily.InterNetworkV6,
+            Family = IpFamily.V6,
             Destination = new IPNetwork(FabricAddresses.LinkLocalRouter, 128),
             LinkIndex = link,
             Table = 2,
@@ -308,7 +297,7 @@ public sealed class Ipv6FabricTests
             RuleRequests.Add(
                 new RuleInfo
                 {
-                    Family = AddressFamily.InterNetworkV6,
+                    Family = IpFamily.V6,
                     Priority = 1536,
                     Source = new IPNetwork(source, 128),
                     Table = 2,

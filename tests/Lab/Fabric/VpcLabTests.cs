@@ -140,7 +140,7 @@ public sealed class VpcLabTests
             :
             [
                 .. netlink
-                    .GetRoutes(AddressFamily.InterNetwork, RouteTable.Main)
+                    .GetRoutes(IpFamily.V4, RouteTable.Main)
                     .Where(route => route.LinkIndex == link.Index)
                     .Select(route => route.Destination!.Value.BaseAddress),
             ];

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
-using System.Net.Sockets;
 using Microsoft.Extensions.Logging.Abstractions;
 using VpcCni.Lab.Cli;
 using VpcCni.Lab.Fabric;
@@ -79,7 +78,7 @@ public sealed class FamilyLabTests : IDisposable
         var pod = await lab.AddPodAsync("node-1", PodName.Parse("default/web"), Cancellation);
         IPAddress[] both = [IPAddress.Parse("10.0.0.77"), IPAddress.Parse("2001:db8:0:101:9::7")];
         Assert.Equal(both, pod.Addresses);
-        Assert.Equal((both[0], both[1]), (pod.AddressOf(AddressFamily.InterNetwork), pod.AddressOf(AddressFamily.InterNetworkV6)));
+        Assert.Equal((both[0], both[1]), (pod.AddressOf(IpFamily.V4), pod.AddressOf(IpFamily.V6)));
         var status = lab.Cluster.FindPod(PodName.Parse("default/web"))!["status"]!.AsObject();
         Assert.Equal("10.0.0.77", status.Text("podIP"));
         Assert.Equal(both.Select(address => address.ToString()), status.Objects("podIPs").Select(ip => ip.Text("ip")));
@@ -153,9 +152,7 @@ public sealed class FamilyLabTests : IDisposable
     {
         using var netlink = node.Network.OpenRouteNetlink();
         await Eventually.TrueAsync(() =>
-            netlink
-                .GetRoutes(AddressFamily.InterNetworkV6, RouteTable.Main)
-                .Any(route => route.Destination is null && route.Gateway is not null)
+            netlink.GetRoutes(IpFamily.V6, RouteTable.Main).Any(route => route.Destination is null && route.Gateway is not null)
         );
     }
 

@@ -59,8 +59,8 @@ public sealed class Ipv6PathTests : IDisposable
     public async Task Every_path_passes_on_a_correct_node()
     {
         await using var lab = await StartAsync();
-        Assert.Equal([AddressFamily.InterNetworkV6], PathMatrix.FamiliesOf(lab));
-        var paths = new PathMatrix(lab, TimeProvider.System, AddressFamily.InterNetworkV6);
+        Assert.Equal([IpFamily.V6], PathMatrix.FamiliesOf(lab));
+        var paths = new PathMatrix(lab, TimeProvider.System, IpFamily.V6);
         await paths.InstallServicesAsync(Cancellation);
         List<string> failures = [];
         foreach (var check in paths.Checks)
@@ -90,7 +90,7 @@ public sealed class Ipv6PathTests : IDisposable
     public async Task Translated_source_fails_the_path_to_the_internet()
     {
         await using var lab = await StartAsync();
-        var paths = new PathMatrix(lab, TimeProvider.System, AddressFamily.InterNetworkV6);
+        var paths = new PathMatrix(lab, TimeProvider.System, IpFamily.V6);
         await new Nft(lab.Nodes[0].Network, TimeProvider.System).ApplyAsync(
             "table ip6 wrong { chain post { type nat hook postrouting priority srcnat; oifname \"eth0\" masquerade; }; }\n",
             Cancellation
@@ -105,7 +105,7 @@ public sealed class Ipv6PathTests : IDisposable
     public async Task Forged_sources_are_dropped()
     {
         await using var lab = await StartAsync();
-        var traffic = new PodTraffic(lab, AddressFamily.InterNetworkV6, TimeProvider.System);
+        var traffic = new PodTraffic(lab, IpFamily.V6, TimeProvider.System);
         var (from, other, to) = (lab.Nodes[0].Pods[0], lab.Nodes[1].Pods[0], lab.Nodes[2].Pods[0]);
         await traffic.ForgedByPodAsync(from, other.Address, to, Cancellation);
         await traffic.ForgedByNodeAsync(lab.Nodes[0], other.Address, to, Cancellation);
@@ -121,7 +121,7 @@ public sealed class Ipv6PathTests : IDisposable
         await using var lab = await StartAsync();
         var error = Assert.Throws<CheckFailedException>(() => new PathMatrix(lab, TimeProvider.System));
         Assert.Contains("node-1", error.Message, StringComparison.Ordinal);
-        var traffic = new PodTraffic(lab, AddressFamily.InterNetwork, TimeProvider.System);
+        var traffic = new PodTraffic(lab, IpFamily.V4, TimeProvider.System);
         Assert.Contains(
             "has no IPv4 address",
             Assert.Throws<CheckFailedException>(() => traffic.AddressOf(lab.Nodes[0].Pods[0])).Message,
@@ -177,9 +177,7 @@ public sealed class Ipv6PathTests : IDisposable
         using (var netlink = node.Network.OpenRouteNetlink())
         {
             await Eventually.TrueAsync(() =>
-                netlink
-                    .GetRoutes(AddressFamily.InterNetworkV6, RouteTable.Main)
-                    .Any(route => route.Destination is null && route.Gateway is not null)
+                netlink.GetRoutes(IpFamily.V6, RouteTable.Main).Any(route => route.Destination is null && route.Gateway is not null)
             );
         }
 

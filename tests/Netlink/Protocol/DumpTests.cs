@@ -48,16 +48,16 @@ public sealed class DumpTests
             .Then(sent => [ScriptedTransport.Acknowledge(sent[0].Sequence, 95, "no such thing")])
             .Then(sent => [ScriptedTransport.Recorded("rules", 0, sent[0].Sequence), ScriptedTransport.Done(sent[0].Sequence, 90)]);
         var netlink = new RouteNetlink(kernel);
-        var failure = Assert.Throws<NetlinkException>(() => netlink.GetRules(AddressFamily.InterNetwork));
+        var failure = Assert.Throws<NetlinkException>(() => netlink.GetRules(IpFamily.V4));
         Assert.Equal("ip rule show: EOPNOTSUPP: no such thing", failure.Message);
-        Assert.Equal(Errno.EMSGSIZE, Assert.Throws<NetlinkException>(() => netlink.GetRules(AddressFamily.InterNetwork)).Errno);
+        Assert.Equal(Errno.EMSGSIZE, Assert.Throws<NetlinkException>(() => netlink.GetRules(IpFamily.V4)).Errno);
     }
 
     [Fact]
     public void Table_that_does_not_exist_is_empty()
     {
         var kernel = new ScriptedTransport().Then(sent => [ScriptedTransport.Recorded("error-table", 0, sent[0].Sequence)]);
-        Assert.Empty(new RouteNetlink(kernel).GetRoutes(AddressFamily.InterNetwork, 99));
+        Assert.Empty(new RouteNetlink(kernel).GetRoutes(IpFamily.V4, 99));
     }
 
     [Fact]
@@ -67,7 +67,7 @@ public sealed class DumpTests
             .Then(sent => [Whole("routes", sent[0].Sequence)])
             .Then(sent => [Whole("addresses", sent[0].Sequence)]);
         var netlink = new RouteNetlink(kernel);
-        Assert.Equal(1000, Assert.Single(netlink.GetRoutes(AddressFamily.InterNetwork, 1000)).Table);
+        Assert.Equal(1000, Assert.Single(netlink.GetRoutes(IpFamily.V4, 1000)).Table);
         Assert.All(netlink.GetAddresses(AddressFamily.Unspecified, 2), address => Assert.Equal(2, address.LinkIndex));
     }
 

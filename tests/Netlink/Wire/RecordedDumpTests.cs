@@ -9,8 +9,8 @@ namespace VpcCni.Netlink.Tests.Wire;
 /// <summary>Parses the recorded dumps of a real kernel.</summary>
 public sealed class RecordedDumpTests
 {
-    private const AddressFamily V4 = AddressFamily.InterNetwork;
-    private const AddressFamily V6 = AddressFamily.InterNetworkV6;
+    private const AddressFamily V4 = IpFamily.V4;
+    private const AddressFamily V6 = IpFamily.V6;
 
     [Fact]
     public void Links_are_parsed()

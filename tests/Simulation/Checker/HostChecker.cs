@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
-using System.Net.Sockets;
 using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Lab.VpcModel;
 using VpcCni.Netlink;
@@ -61,7 +60,7 @@ internal sealed class HostChecker
     /// <param name="managed">The interfaces that the daemon manages.</param>
     public (string What, TimeSpan Bound)? Problem(IReadOnlyList<NetworkInterface> managed)
     {
-        var rules = _kernel.Rules(AddressFamily.InterNetwork);
+        var rules = _kernel.Rules(IpFamily.V4);
         var problem =
             NodeProblem(rules)
             ?? managed.Where(eni => !eni.Attachment!.IsPrimary).Select(eni => InterfaceProblem(eni, rules)).FirstOrDefault(What)
@@ -111,7 +110,7 @@ internal sealed class HostChecker
         if (!rules.Any(rule => rule.Priority == FromInterface && IsFrom(rule, eni.PrimaryAddress) && rule.Table == table))
             return $"traffic from {eni.PrimaryAddress} does not use table {table}";
         var gateway = SafetyChecker.Offset(subnet.BaseAddress, 1);
-        var routes = _kernel.Routes(AddressFamily.InterNetwork, table).Where(route => route.LinkIndex == link.Index).ToArray();
+        var routes = _kernel.Routes(IpFamily.V4, table).Where(route => route.LinkIndex == link.Index).ToArray();
         if (!routes.Any(route => route.Destination == new IPNetwork(gateway, 32)))
             return $"table {table} has no route to the gateway {gateway}";
         return routes.Any(route => route.Destination is null && gateway.Equals(route.Gateway))
@@ -129,7 +128,7 @@ internal sealed class HostChecker
             return $"the link of {pod} is down";
         if (_kernel.Namespaces.GetValueOrDefault(pod.Netns) is { } mac && link.Mac != mac)
             return $"the link of {pod} has another MAC address than the pod knows";
-        if (!_kernel.Routes(AddressFamily.InterNetwork, RouteTable.Main).Any(route => IsHostRoute(route, address, index)))
+        if (!_kernel.Routes(IpFamily.V4, RouteTable.Main).Any(route => IsHostRoute(route, address, index)))
             return $"{address} of {pod} is not routed to its link";
         if (!rules.Any(rule => IsToPod(rule, address)))
             return $"traffic to {address} of {pod} does not use main";

@@ -11,8 +11,8 @@ namespace VpcCni.Simulation.Tests.Model;
 
 public sealed class ModelKernelTests
 {
-    private const AddressFamily V4 = AddressFamily.InterNetwork,
-        V6 = AddressFamily.InterNetworkV6;
+    private const AddressFamily V4 = IpFamily.V4,
+        V6 = IpFamily.V6;
 
     /// <summary>Index of the link that the tests change; 1 is lo and 2 the primary interface's.</summary>
     private const int Link = 3;
@@ -181,7 +181,7 @@ public sealed class ModelKernelTests
         return new RouteInfo
         {
             Family = address.AddressFamily,
-            Destination = new IPNetwork(address, address.AddressFamily == V6 ? 128 : 32),
+            Destination = IpRanges.Single(address),
             LinkIndex = Link,
             Table = Table,
             Scope = RouteScope.Link,

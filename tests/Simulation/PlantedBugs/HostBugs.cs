@@ -55,7 +55,7 @@ internal static class HostBugs
         {
             if (change is HostChange.AddRule({ Destination: { PrefixLength: 32 } pod }))
             {
-                foreach (var route in Inner.Routes(AddressFamily.InterNetwork, RouteTable.Main).Where(route => route.Destination == pod))
+                foreach (var route in Inner.Routes(IpFamily.V4, RouteTable.Main).Where(route => route.Destination == pod))
                     yield return new HostChange.RemoveRoute(route).Tolerating(Errno.ESRCH);
             }
 
