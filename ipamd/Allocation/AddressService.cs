@@ -119,7 +119,7 @@ internal sealed partial class AddressService(
             : obstacles.Observed.IsCompleted ? new AddOutcome.Orphaned(attachment)
             : new AddOutcome.NotObserved(
                 attachment,
-                $"it holds {attachment.Addresses[0].Address}, and the interface of that address is unknown until EC2 has "
+                $"it holds {attachment.Addresses[0].Address}, and the interface of that address is unknown until the cloud has "
                     + $"answered{Because()}"
             );
         return (

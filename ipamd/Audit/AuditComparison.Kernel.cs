@@ -99,7 +99,7 @@ internal static partial class AuditComparison
                 Severity.Critical,
                 "pod-table",
                 subject,
-                $"its packets are routed by table {wrong.Table}, but {place.Id} has table {table}: EC2 drops packets that leave "
+                $"its packets are routed by table {wrong.Table}, but {place.Id} has table {table}: the cloud drops packets that leave "
                     + "through another interface",
                 RepairedByDaemon
             );
@@ -108,7 +108,7 @@ internal static partial class AuditComparison
                 Severity.Critical,
                 "pod-table",
                 subject,
-                $"the rule from the pod to table {table} of {place.Id} is missing: EC2 drops packets that leave through another interface",
+                $"the rule from the pod to table {table} of {place.Id} is missing: the cloud drops packets that leave through another interface",
                 RepairedByDaemon
             );
     }

@@ -61,7 +61,7 @@ internal static partial class AuditComparison
                 "default-route",
                 item.Id.Value,
                 $"the default route of table main uses its link {link.Name}, with metric {preferred.Metric}: packets of the node, "
-                    + "and translated packets of pods, leave through the wrong interface, and EC2 drops them",
+                    + "and translated packets of pods, leave through the wrong interface, and the cloud drops them",
                 $"ip route del default dev {link.Name}{(preferred.Metric == 0 ? "" : $" metric {preferred.Metric}")}, "
                     + $"and stop the DHCP client on {link.Name} from using routes"
             );
@@ -84,7 +84,7 @@ internal static partial class AuditComparison
             yield break;
         }
 
-        foreach (var (link, isEni) in Forwarding(snapshot, kernel))
+        foreach (var (link, isInterface) in Forwarding(snapshot, kernel))
         {
             if (!settings.TryGetValue(link.Index, out var setting))
                 continue;
@@ -96,7 +96,7 @@ internal static partial class AuditComparison
                     $"it is 0: packets that arrive through {link.Name} are not forwarded",
                     RepairedByDaemon
                 );
-            if (isEni && setting.ReversePathFilter == 1 && settings.GetValueOrDefault(LinkConfiguration.All)?.ReversePathFilter != 2)
+            if (isInterface && setting.ReversePathFilter == 1 && settings.GetValueOrDefault(LinkConfiguration.All)?.ReversePathFilter != 2)
                 yield return new Finding(
                     Severity.Warning,
                     "reverse-path-filter",
@@ -108,7 +108,7 @@ internal static partial class AuditComparison
     }
 
     /// <summary>Returns the links whose incoming packets are forwarded: those of interfaces and of pods.</summary>
-    private static IEnumerable<(LinkInfo Link, bool IsEni)> Forwarding(AuditSnapshot snapshot, KernelFacts kernel)
+    private static IEnumerable<(LinkInfo Link, bool IsInterface)> Forwarding(AuditSnapshot snapshot, KernelFacts kernel)
     {
         foreach (var item in snapshot.Ledger.Interfaces.Where(item => item.CarriesPods))
         {

@@ -7,7 +7,7 @@ using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.Audit;
 
-/// <summary>Compares the ledger with the runtime's namespaces and with EC2.</summary>
+/// <summary>Compares the ledger with the runtime's namespaces and with the cloud.</summary>
 internal static partial class AuditComparison
 {
     private static IEnumerable<Finding> Sandboxes(AuditSnapshot snapshot, RuntimeFacts runtime)
@@ -131,7 +131,7 @@ internal static partial class AuditComparison
                     known.Assigned > 0 ? Severity.Critical : Severity.Warning,
                     "cloud-interface",
                     known.Id.Value,
-                    $"the ledger has it as {known.Slot} with {known.Assigned} addresses in use, but EC2 does not show it attached",
+                    $"the ledger has it as {known.Slot} with {known.Assigned} addresses in use, but the cloud does not show it attached",
                     "somebody detached it; its pods are unreachable and must be recreated"
                 );
                 continue;
@@ -146,7 +146,7 @@ internal static partial class AuditComparison
                     Severity.Critical,
                     "cloud-block",
                     block.Range.ToString(),
-                    $"the ledger has it on {known.Id}{(block.Assigned > 0 ? $", {block.Assigned} in use," : "")} but EC2 does not: "
+                    $"the ledger has it on {known.Id}{(block.Assigned > 0 ? $", {block.Assigned} in use," : "")} but the cloud does not: "
                         + "packets to it do not arrive",
                     block.Assigned > 0 ? RecreatePod : AdoptedByDaemon
                 );
@@ -158,7 +158,7 @@ internal static partial class AuditComparison
                     Severity.Warning,
                     "cloud-block-unknown",
                     block.ToString(),
-                    $"EC2 has it on {known.Id}, but the ledger does not: it is unused",
+                    $"the cloud has it on {known.Id}, but the ledger does not: it is unused",
                     AdoptedByDaemon
                 );
         }
@@ -169,7 +169,7 @@ internal static partial class AuditComparison
                 Severity.Warning,
                 "cloud-interface-unknown",
                 extra.Id.Value,
-                $"EC2 shows it attached as {extra.Slot}, but the ledger does not have it",
+                $"the cloud shows it attached as {extra.Slot}, but the ledger does not have it",
                 AdoptedByDaemon
             );
     }

@@ -95,7 +95,7 @@ internal static partial class AuditComparison
                     item.Id.Value,
                     link is null ? $"there is no link with its MAC address {wired.Mac}" : $"its link {link.Name} is down",
                     link is null
-                        ? "check in EC2 whether it is still attached"
+                        ? "check in the cloud whether it is still attached"
                         : $"ip link set {link.Name} up, and find out what set it down"
                 );
                 continue;

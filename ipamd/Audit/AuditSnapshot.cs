@@ -74,9 +74,9 @@ internal sealed record AuditSnapshot
     /// <summary>The runtime's view; null if namespaces cannot be read.</summary>
     public RuntimeFacts? Runtime { get; init; }
 
-    /// <summary>EC2's view; null if it was not requested, or EC2 did not answer.</summary>
+    /// <summary>The cloud's view; null if it was not requested, or the cloud did not answer.</summary>
     public IReadOnlyList<CloudInterface>? Cloud { get; init; }
 
-    /// <summary>Interfaces that are being changed or were changed recently; EC2's description of them may lag.</summary>
+    /// <summary>Interfaces that are being changed or were changed recently; the cloud's description of them may lag.</summary>
     public IReadOnlySet<NetworkInterfaceId> RecentlyChanged { get; init; } = new HashSet<NetworkInterfaceId>();
 }

@@ -7,9 +7,9 @@ using VpcCni.Ipamd.Ledger;
 namespace VpcCni.Ipamd.Audit;
 
 /// <summary>
-/// Compares ledger, kernel, namespaces and EC2 in two passes some seconds apart: pods start and stop meanwhile, so only a mismatch of both
-/// passes is a finding. Calls EC2 once, out of the node's budget. Runs in the daemon, which alone has the ledger and its intents; repairs
-/// nothing.
+/// Compares ledger, kernel, namespaces and cloud in two passes some seconds apart: pods start and stop meanwhile, so only a mismatch of
+/// both passes is a finding. Calls the cloud once, out of the node's budget. Runs in the daemon, which alone has the ledger and its
+/// intents; repairs nothing.
 /// </summary>
 /// <param name="ledger">The daemon's view.</param>
 /// <param name="cloud">The cloud; rate limited.</param>
@@ -65,7 +65,7 @@ internal sealed class NodeAuditor(
         }
     }
 
-    /// <param name="asksCloud">Whether to call EC2.</param>
+    /// <param name="asksCloud">Whether to call the cloud.</param>
     /// <param name="cancellationToken">Cancels the audit.</param>
     public async Task<AuditResult> RunAsync(bool asksCloud, CancellationToken cancellationToken)
     {
@@ -75,7 +75,7 @@ internal sealed class NodeAuditor(
             List<string> notCompared = [];
             var described = asksCloud ? await DescribeAsync(notCompared, cancellationToken) : null;
             if (!asksCloud)
-                notCompared.Add("EC2: left out on request");
+                notCompared.Add("cloud: left out on request");
             var first = TakeSnapshot(described, notCompared, cancellationToken);
             if (!first.Ledger.IsObserved)
                 notCompared.Add(
@@ -118,7 +118,7 @@ internal sealed class NodeAuditor(
         }
         catch (CloudException exception)
         {
-            notCompared.Add($"EC2: {exception.Message}");
+            notCompared.Add($"cloud: {exception.Message}");
             return null;
         }
     }
@@ -191,7 +191,7 @@ internal sealed class NodeAuditor(
         if (snapshot.Cloud is { } cloud)
         {
             var excluded = snapshot.RecentlyChanged.Count > 0 ? $" ({snapshot.RecentlyChanged.Count} left out: just changed)" : "";
-            compared.Add($"{cloud.Count} interfaces of EC2{excluded}");
+            compared.Add($"{cloud.Count} interfaces in the cloud{excluded}");
         }
 
         return compared;

@@ -29,7 +29,7 @@ internal sealed class DaemonCommands(CommandConsole console, string version, Tim
 {
     private static readonly TimeSpan CallDeadline = TimeSpan.FromSeconds(5);
 
-    /// <summary>Deadline of an audit: two passes, and a call of EC2 that may wait for the node's budget.</summary>
+    /// <summary>Deadline of an audit: two passes, and a call of the cloud that may wait for the node's budget.</summary>
     private static readonly TimeSpan AuditDeadline = TimeSpan.FromSeconds(60);
 
     private static readonly ExitCode NoAnswer = (ExitCodes.NoAnswer, "the daemon does not answer");
@@ -177,13 +177,13 @@ internal sealed class DaemonCommands(CommandConsole console, string version, Tim
 
     private DocumentedCommand Audit(Option<string> socket, Option<bool> json)
     {
-        var withoutCloud = new Option<bool>("--without-cloud") { Description = "do not call EC2" };
+        var withoutCloud = new Option<bool>("--without-cloud") { Description = "do not call the cloud" };
         var command = new DocumentedCommand(
             "audit",
-            "compare the ledger with the kernel, the pods' namespaces and EC2",
+            "compare the ledger with the kernel, the pods' namespaces and the cloud",
             (ExitCodes.Done, "no mismatch"),
             (ExitCodes.Failed, "mismatches"),
-            (ExitCodes.NoAnswer, "the daemon, the kernel or EC2 does not answer")
+            (ExitCodes.NoAnswer, "the daemon, the kernel or the cloud does not answer")
         )
         {
             withoutCloud,

@@ -34,11 +34,11 @@ internal enum CallPriority
 internal sealed record CallAllowance(double Capacity, double PerSecond);
 
 /// <summary>
-/// One node's share of the control plane. EC2 limits the account in a region, for all nodes and everything else in it: by default a burst
-/// of 100 describes and then 20 a second, a burst of 50 changes of any kind and then 5 a second
-/// (docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html). The burst here is what a node needs at once. The sustained rate lets
-/// ten nodes that change interfaces without pause use up the account's; larger clusters share by slowing down when throttled (<see
-/// cref="TokenBucket"/>).
+/// One node's share of the control plane. The numbers fit AWS, the strictest of the clouds, which limits the account in a region, for all
+/// nodes and everything else in it: by default a burst of 100 describes and then 20 a second, a burst of 50 changes of any kind and then 5
+/// a second (docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html). The burst here is what a node needs at once. The sustained
+/// rate lets ten nodes that change interfaces without pause use up the account's; larger clusters share by slowing down when throttled
+/// (<see cref="TokenBucket"/>).
 /// </summary>
 internal sealed record ApiBudgetOptions
 {

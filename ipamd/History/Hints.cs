@@ -27,8 +27,8 @@ internal static class Hints
             GrowthObstacleKind.SubnetExhausted =>
                 "add a subnet with the tag kubernetes.io/role/cni=1 in the same zone, or free addresses in this one",
             GrowthObstacleKind.Throttled =>
-                "EC2 throttles this account, or the node has used up its own budget: see `ipamd status`; find out which other "
-                    + "programs of the account call EC2 often",
+                "the cloud throttles this account, or the node has used up its own budget: see `ipamd status`; find out which other "
+                    + "programs of the account call the same API often",
             GrowthObstacleKind.NotPermitted =>
                 "the node's IAM role lacks the permission for the call in the message; docs/iam-policy.md lists all permissions",
             GrowthObstacleKind.ProvisioningDisabled => "an operator has disabled changes: see `ipamd access`, VPCCNI_CLOUD_ACCESS, "
@@ -42,7 +42,7 @@ internal static class Hints
                 "`ipamd status` shows the last failures; the node's kernel log has the cause when a driver refused the link",
             GrowthObstacleKind.Disk => "free disk space, or make the folder of the checkpoint writable; the daemon retries by itself",
             GrowthObstacleKind.CloudFailure =>
-                "`ipamd status` shows the last failures; the daemon's log has EC2's code and request id of each",
+                "`ipamd status` shows the last failures; the daemon's log has the cloud's code and request id of each",
             _ => throw new InvalidOperationException($"unnamed obstacle {kind}"),
         };
 

@@ -7,7 +7,7 @@ namespace VpcCni.Ipamd.HostNetwork;
 
 /// <summary>
 /// Reports default routes of main that lead by a secondary interface. Packets with the primary interface's address (the node's own, and
-/// those translated for pods) must leave by that interface: EC2 drops them elsewhere. Such a route is another program's, often a DHCP
+/// those translated for pods) must leave by that interface: the cloud drops them elsewhere. Such a route is another program's, often a DHCP
 /// client's, so it is reported and not removed.
 /// </summary>
 internal static class DefaultRoutes
@@ -44,9 +44,9 @@ internal static class DefaultRoutes
             if (preferred.LinkIndex != link.Index && preferred.NextHops.All(hop => hop.LinkIndex != link.Index))
                 continue;
             var metric = preferred.Metric == 0 ? "" : $" metric {preferred.Metric}";
-            yield return $"the default route that table main prefers leads by {link.Name}, which is a secondary ENI "
+            yield return $"the default route that table main prefers leads by {link.Name}, which is a secondary interface "
                 + $"({wiring.Slot}), and not by the primary one, {primary.Name}: what the node sends, and what is translated "
-                + "for pods, leaves by the wrong ENI and EC2 drops it. "
+                + "for pods, leaves by the wrong interface and the cloud drops it. "
                 + $"`{ip} route show default` shows it and `{ip} route del default dev {link.Name}{metric}` removes it; "
                 + $"the DHCP client that set it must not use routes on {link.Name}";
         }

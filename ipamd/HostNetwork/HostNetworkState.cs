@@ -57,7 +57,7 @@ internal sealed record HostNetworkState
 
     /// <summary>
     /// MAC addresses of the links with a loose reverse path filter: packets that they receive may have a source that is routed by another
-    /// one, since all ENIs are in one network (RFC 3704, 2.4).
+    /// one, since all interfaces are in one network (RFC 3704, 2.4).
     /// </summary>
     public IReadOnlyList<MacAddress> LooseLinks =>
         [.. Interfaces.Select(item => MacAddress.Parse(item.Mac)).Concat(Inputs.Node is { } node ? [node.PrimaryMac] : []).Distinct()];

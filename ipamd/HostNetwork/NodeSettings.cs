@@ -14,7 +14,7 @@ internal sealed record SettingOutcome(string Name, string Value, string Previous
 
 /// <summary>
 /// Sets the kernel parameters that <c>ipamd init</c> sets, as the init container of the AWS VPC CNI does. The daemon repairs the reverse
-/// path filters of all ENIs later; this sets that of the primary one before the daemon starts.
+/// path filters of all interfaces later; this sets that of the primary one before the daemon starts.
 /// </summary>
 internal static class NodeSettings
 {

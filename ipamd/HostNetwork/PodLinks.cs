@@ -6,7 +6,7 @@ namespace VpcCni.Ipamd.HostNetwork;
 
 /// <summary>
 /// Decides which links of the host can be a pod's: veths with the name that both plugins use, whose peer is in another network namespace. A
-/// route to another link (cilium_host, or an ENI with a host route of DHCP) reserves its address, but gets no rules.
+/// route to another link (cilium_host, or an interface with a host route of DHCP) reserves its address, but gets no rules.
 /// </summary>
 internal static class PodLinks
 {

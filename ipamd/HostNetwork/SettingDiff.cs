@@ -50,8 +50,8 @@ internal static class SettingDiff
     }
 
     /// <summary>
-    /// Links that must forward. The kernel checks the link by which a packet arrives: the ENI's for packets to pods, the pod's for those
-    /// from it.
+    /// Links that must forward. The kernel checks the link by which a packet arrives: the interface's for packets to pods, the pod's for
+    /// those from it.
     /// </summary>
     private static IEnumerable<LinkInfo> Forwarding(
         HostNetworkState state,

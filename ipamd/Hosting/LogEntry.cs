@@ -134,7 +134,7 @@ internal static class LogEntry
 
     /// <summary>
     /// Returns the messages of an exception and its causes, each once. A cause whose message is only its type's name is left out, as the
-    /// SDK's below a rejection by EC2.
+    /// SDK's below a rejection by the cloud.
     /// </summary>
     public static string MessageOf(Exception exception)
     {

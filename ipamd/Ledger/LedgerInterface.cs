@@ -17,7 +17,7 @@ internal sealed record InterfaceObservation
     /// <summary>Address blocks, without the addresses of the node itself.</summary>
     public required IReadOnlyList<IPNetwork> Blocks { get; init; }
 
-    /// <summary>Whether pods get its addresses; false for an unmanaged interface, a trunk, or an EFA-only interface.</summary>
+    /// <summary>Whether pods get its addresses; false for one that is not managed, or of a kind without addresses for pods.</summary>
     public bool CarriesPods { get; init; } = true;
 
     /// <summary>Whether its subnet is no longer for pods: its pods stay, new ones do not use it, and it is removed when empty.</summary>

@@ -14,7 +14,7 @@ namespace VpcCni.Ipamd.Metrics;
 /// </summary>
 internal sealed class DaemonMetrics : IDisposable
 {
-    /// <summary>Name of requests to the instance metadata, which are not EC2 calls.</summary>
+    /// <summary>Name of requests to the instance metadata, which are no calls of the control plane.</summary>
     private const string MetadataRequest = "GetMetadata";
 
     private readonly MetricRegistry<NodeReading> _registry;
@@ -24,11 +24,11 @@ internal sealed class DaemonMetrics : IDisposable
         _reconciled,
         _adds,
         _dels,
-        _forcedEnis,
+        _forcedInterfaces,
         _forcedIps,
         _apiErrors,
-        _ec2Requests,
-        _ec2Errors;
+        _cloudRequests,
+        _cloudErrors;
     private readonly Counter<long> _drift,
         _observations,
         _lostDeletes,
@@ -58,13 +58,13 @@ internal sealed class DaemonMetrics : IDisposable
         _reconciled = _registry.Counter(ReferenceMetrics.Reconciled);
         _adds = _registry.Counter(ReferenceMetrics.Adds);
         _dels = _registry.Counter(ReferenceMetrics.Dels);
-        _forcedEnis = _registry.Counter(ReferenceMetrics.ForcedEnis);
+        _forcedInterfaces = _registry.Counter(ReferenceMetrics.ForcedEnis);
         _forcedIps = _registry.Counter(ReferenceMetrics.ForcedIps);
         _registry.Counter(ReferenceMetrics.PodEniErrors);
         _apiLatency = _registry.Histogram(ReferenceMetrics.ApiLatency);
         _apiErrors = _registry.Counter(ReferenceMetrics.ApiErrors);
-        _ec2Requests = _registry.Counter(ReferenceMetrics.Ec2Requests);
-        _ec2Errors = _registry.Counter(ReferenceMetrics.Ec2Errors);
+        _cloudRequests = _registry.Counter(ReferenceMetrics.Ec2Requests);
+        _cloudErrors = _registry.Counter(ReferenceMetrics.Ec2Errors);
         _startup = _registry.Histogram(ReferenceMetrics.Startup);
         _nodeInit = _registry.Histogram(ReferenceMetrics.NodeInit);
         _drift = _registry.Counter(MetricTable.PoolDrift);
@@ -159,7 +159,7 @@ internal sealed class DaemonMetrics : IDisposable
     {
         var isEc2 = api != MetadataRequest;
         if (isEc2)
-            _ec2Requests.Add(1, Label("fn", api));
+            _cloudRequests.Add(1, Label("fn", api));
         _apiLatency.Record(
             took.TotalMilliseconds,
             Label("api", api),
@@ -169,7 +169,7 @@ internal sealed class DaemonMetrics : IDisposable
         if (code.Length == 0)
             return;
         if (isEc2)
-            _ec2Errors.Add(1, Label("fn", api));
+            _cloudErrors.Add(1, Label("fn", api));
         _apiErrors.Add(1, Label("api", api), Label("error", code));
     }
 
@@ -233,7 +233,7 @@ internal sealed class DaemonMetrics : IDisposable
         _forcedIps.Add(changes.Orphaned.Count);
         var lost = changes.Losses.Count(loss => loss.IsInterfaceDetached);
         if (lost > 0)
-            _forcedEnis.Add(lost);
+            _forcedInterfaces.Add(lost);
     }
 
     private void Count(int differences, string kind, string fn)

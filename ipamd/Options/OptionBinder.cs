@@ -131,7 +131,7 @@ internal static class OptionBinder
             );
         }
 
-        if (options is { CustomNetworking: true, Targets.MaxEni: 1 })
+        if (options is { CustomNetworking: true, Targets.MaxInterfaces: 1 })
         {
             warnings.Add(
                 "MAX_ENI=1 with AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG=true: the primary ENI serves no pods with custom networking, and no "
@@ -190,7 +190,7 @@ internal static class OptionBinder
             WarmEniTarget = reader.Number(OptionTable.WarmEniTarget),
             WarmIpTarget = reader.Number(OptionTable.WarmIpTarget),
             MinimumIpTarget = reader.Number(OptionTable.MinimumIpTarget),
-            MaxEni = reader.Limit(OptionTable.MaxEni),
+            MaxInterfaces = reader.Limit(OptionTable.MaxEni),
             MaxPods = reader.Limit(OptionTable.MaxPods),
         };
 

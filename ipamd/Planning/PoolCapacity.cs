@@ -29,7 +29,7 @@ internal sealed record PoolCapacity(int MaxInterfaces, FamilyCapacity Lead, Fami
     {
         var lead = FamilyCapacity.Of(families.Lead, limits, targets.UsesPrefixes);
         return new PoolCapacity(
-            Math.Min(targets.MaxEni ?? int.MaxValue, limits.MaxInterfaces),
+            Math.Min(targets.MaxInterfaces ?? int.MaxValue, limits.MaxInterfaces),
             lead,
             families.Other is { } other ? FamilyCapacity.Of(other, limits, targets.UsesPrefixes) : null,
             new PodLimit(targets.MaxPods, Cluster: null, PodLimit.DefaultOf(limits.MaxInterfaces - (usesPrimary ? 0 : 1), lead)),

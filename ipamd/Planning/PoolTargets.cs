@@ -26,7 +26,7 @@ internal sealed record PoolTargets
     public int MinimumIpTarget { get; init; }
 
     /// <summary>MAX_ENI: most interfaces, where that is fewer than the instance type allows; null means unset.</summary>
-    public int? MaxEni { get; init; }
+    public int? MaxInterfaces { get; init; }
 
     /// <summary>VPCCNI_MAX_PODS: most pods of this node, which the pool never grows beyond; null means the instance type's limit.</summary>
     public int? MaxPods { get; init; }
@@ -42,7 +42,7 @@ internal sealed record PoolTargets
             : [UsesPrefixes ? $"WARM_PREFIX_TARGET={WarmPrefixTarget}" : $"WARM_ENI_TARGET={WarmEniTarget}"];
         if (UsesPrefixes)
             words.Add("ENABLE_PREFIX_DELEGATION=true");
-        if (MaxEni is { } interfaces)
+        if (MaxInterfaces is { } interfaces)
             words.Add($"MAX_ENI={interfaces}");
         if (MaxPods is { } pods)
             words.Add($"VPCCNI_MAX_PODS={pods}");
@@ -53,5 +53,5 @@ internal sealed record PoolTargets
     public string DescribeAll() =>
         $"WARM_ENI_TARGET={WarmEniTarget} WARM_IP_TARGET={WarmIpTarget} MINIMUM_IP_TARGET={MinimumIpTarget} "
         + $"WARM_PREFIX_TARGET={WarmPrefixTarget} "
-        + $"ENABLE_PREFIX_DELEGATION={(UsesPrefixes ? "true" : "false")} MAX_ENI={MaxEni} VPCCNI_MAX_PODS={MaxPods}";
+        + $"ENABLE_PREFIX_DELEGATION={(UsesPrefixes ? "true" : "false")} MAX_ENI={MaxInterfaces} VPCCNI_MAX_PODS={MaxPods}";
 }

@@ -75,7 +75,7 @@ internal sealed class GrowthBackoff(SubnetSupply supply, TimeProvider time, Rand
     }
 
     /// <summary>
-    /// EC2 gives all or nothing, so a smaller request may succeed: for as many addresses as a later description shows. Without a
+    /// The cloud gives all or nothing, so a smaller request may succeed: for as many addresses as a later description shows. Without a
     /// description, or when it shows more than was refused, half of the refused number.
     /// </summary>
     private (GrowthObstacle Obstacle, int AtOnce) Remaining(string subnetId, AddressFamily family, AddressRefusal refusal) =>

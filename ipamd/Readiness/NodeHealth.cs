@@ -42,8 +42,8 @@ internal static class NodeHealth
     private static readonly TimeSpan TransientDuration = TimeSpan.FromMinutes(1);
 
     /// <summary>
-    /// Number of pods in the host's network, which need no address: Amazon's formula for max pods adds two of them on each node (EKS User
-    /// Guide, "Choose an instance type").
+    /// Number of pods in the host's network, which need no address: the reference's formula for max pods adds two of them on each node (EKS
+    /// User Guide, "Choose an instance type").
     /// </summary>
     private const int HostNetworkPods = 2;
 
@@ -74,8 +74,8 @@ internal static class NodeHealth
             yield return new HealthCause(
                 HealthLevel.Degraded,
                 HealthReason.NotObserved,
-                "the daemon serves what checkpoint and instance metadata agree on, and the pool does not grow until EC2 reports what is "
-                    + $"attached{(facts.StartObstacle is { } start ? $": {start}" : "")}"
+                "the daemon serves what checkpoint and instance metadata agree on, and the pool does not grow until the cloud reports "
+                    + $"what is attached{(facts.StartObstacle is { } start ? $": {start}" : "")}"
             );
         else if (facts is { IsReady: true, ObservationFailure: { } observation })
             yield return new HealthCause(

@@ -210,7 +210,7 @@ internal sealed partial class NodePool
         PoolCapacity.Of(limits, targets, _parts.Options.Families, Placement.UsesPrimary);
 
     /// <summary>
-    /// The targets for this node. Prefixes need Nitro or bare metal (EC2 User Guide, "Prefix delegation"); other nodes use single
+    /// The targets for this node. Not every instance type has prefixes; other nodes use single
     /// addresses, as with the reference.
     /// </summary>
     private PoolTargets TargetsFor(NodeLimits limits)

@@ -56,7 +56,7 @@ internal static class SettingsInForce
             new SettingInForce(
                 OptionTable.MaxEni.Name,
                 capacity.MaxInterfaces.ToString(),
-                configured.MaxEni == capacity.MaxInterfaces ? Environment : Node
+                configured.MaxInterfaces == capacity.MaxInterfaces ? Environment : Node
             )
         );
         settings.Add(

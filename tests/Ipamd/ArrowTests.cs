@@ -146,6 +146,46 @@ public sealed partial class ArrowTests
     [GeneratedRegex(@"\bNextDouble\(|\bMath\.(Pow|ScaleB)\(", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex PauseArithmetic();
 
+    /// <summary>Components are composed by the root and never see it.</summary>
+    [Fact]
+    public void No_component_uses_a_type_of_the_root()
+    {
+        string[] root =
+        [
+            .. Directory.GetFiles(Sources(), "*.cs").SelectMany(file => Declaration().Matches(File.ReadAllText(file)).Select(Name)),
+        ];
+        Assert.Contains("Daemon", root);
+        foreach (var file in Components())
+        {
+            var used = Use().Matches(File.ReadAllText(file)).Select(Name).Intersect(root);
+            Assert.All(used, name => Assert.Fail($"{Path.GetFileName(file)} uses {name}, which is in the root"));
+        }
+    }
+
+    /// <summary>
+    /// What a cloud calls things is known to its adapter alone. Names that operators set or read, and the reference's own, stay where they
+    /// are defined.
+    /// </summary>
+    [Fact]
+    public void No_word_of_EC2_outside_its_adapter()
+    {
+        string[] exempt =
+        [
+            "CloudComposition.cs", // chooses the adapter
+            "ReferenceMetrics.cs", // the reference's metrics and their texts
+            "EniPage.cs", // the reference's introspection page
+            "AwsCniRules.cs", // comments of the reference's iptables rules
+        ];
+        foreach (var file in Components().Where(file => !exempt.Contains(Path.GetFileName(file))))
+        {
+            if (file.Contains("/Clouds/Aws/", StringComparison.Ordinal) || file.Contains("/Options/", StringComparison.Ordinal))
+                continue;
+            var text = ContractNames().Replace(File.ReadAllText(file), "");
+            var found = WordOfEc2().Matches(text).Select(match => match.Value).Distinct(StringComparer.Ordinal);
+            Assert.All(found, word => Assert.Fail($"{Path.GetFileName(file)} says {word}"));
+        }
+    }
+
     /// <summary>An id means one message, in every build.</summary>
     [Fact]
     public void Log_event_ids_are_unique()
@@ -162,6 +202,14 @@ public sealed partial class ArrowTests
     [GeneratedRegex(@"LoggerMessage\(\s*(?<id>\d+)", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex EventId();
 
+    private static string Name(Match match) => match.Groups["name"].Value;
+
+    private static IEnumerable<string> Components() =>
+        Directory
+            .GetDirectories(Sources())
+            .Where(folder => Path.GetFileName(folder) is not ("bin" or "obj"))
+            .SelectMany(folder => Directory.GetFiles(folder, "*.cs", SearchOption.AllDirectories));
+
     /// <summary>Projects of their own, and what they are built from.</summary>
     private static readonly string[] Shared = ["Datapath", "Logging", "Netlink", "Protos", "SystemCalls"];
 
@@ -170,4 +218,36 @@ public sealed partial class ArrowTests
 
     [GeneratedRegex(@"\bVpcCni\.(Ipamd\.)?(?<name>[A-Z]\w+)", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex Ours();
+
+    [GeneratedRegex(
+        @"^(internal|public)[a-z ]* (class|record|struct|enum|interface) (?<name>\w+)",
+        RegexOptions.ExplicitCapture | RegexOptions.Multiline,
+        matchTimeoutMilliseconds: 1000
+    )]
+    private static partial Regex Declaration();
+
+    /// <summary>A member access or a construction, outside comments and text.</summary>
+    [GeneratedRegex(
+        @"^(?!\s*//)[^""\n]*((?<![.\w])(?<name>[A-Z]\w+)\.|\bnew (?<name>[A-Z]\w+)\()",
+        RegexOptions.ExplicitCapture | RegexOptions.Multiline,
+        matchTimeoutMilliseconds: 1000
+    )]
+    private static partial Regex Use();
+
+    /// <summary>Variables, objects and log fields that users know, and the reference's name.</summary>
+    [GeneratedRegex(
+        @"AWS VPC CNI|[A-Z_]+_(ENIS?|IMDS|EC2)(_[A-Z_]+)?|ReferenceMetrics\.\w+|ENIConfigs?|[Ee]niConfigs?|EniPage|EniLimitReached|EniConfigUnusable"
+            + @"|WarmEniTarget|OptionTable\.\w+|NetworkInterfaceId eni\b",
+        RegexOptions.ExplicitCapture,
+        matchTimeoutMilliseconds: 1000
+    )]
+    private static partial Regex ContractNames();
+
+    [GeneratedRegex(
+        @"EC2|\bEc2\w*|Amazon(?!aws)|\bIMDS\b|Imds|\bENIs?\b|\w*Eni(s\b|[A-Z]\w*|\b)|\b[Tt]runks?\b|\bEFA\b|no_manage"
+            + @"|AttachmentId|DeleteOnTermination",
+        RegexOptions.ExplicitCapture,
+        matchTimeoutMilliseconds: 1000
+    )]
+    private static partial Regex WordOfEc2();
 }

@@ -191,7 +191,7 @@ internal sealed class CheckpointDocument
         [JsonPropertyName("interface")]
         public string? Interface { get; set; }
 
-        /// <summary>Of the cloud's adapter; on EC2 the attachment's id, hence the name.</summary>
+        /// <summary>Of the cloud's adapter; named after what that of AWS keeps, the attachment's id.</summary>
         [JsonPropertyName("attachment")]
         public string? Progress { get; set; }
 

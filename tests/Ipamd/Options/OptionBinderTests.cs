@@ -18,7 +18,7 @@ public sealed class OptionBinderTests
         var options = bound.Options;
         Assert.Equal(
             (1, 0, 0, null),
-            (options.Targets.WarmEniTarget, options.Targets.WarmIpTarget, options.Targets.MinimumIpTarget, options.Targets.MaxEni)
+            (options.Targets.WarmEniTarget, options.Targets.WarmIpTarget, options.Targets.MinimumIpTarget, options.Targets.MaxInterfaces)
         );
         Assert.Equal(TimeSpan.FromSeconds(30), options.Cooldown);
         Assert.Equal(TimeSpan.FromSeconds(20), options.AddWait);
@@ -58,7 +58,12 @@ public sealed class OptionBinderTests
         ).Options;
         Assert.Equal(
             (2, 5, 10, 3),
-            (options.Targets.WarmEniTarget, options.Targets.WarmIpTarget, options.Targets.MinimumIpTarget, options.Targets.MaxEni!.Value)
+            (
+                options.Targets.WarmEniTarget,
+                options.Targets.WarmIpTarget,
+                options.Targets.MinimumIpTarget,
+                options.Targets.MaxInterfaces!.Value
+            )
         );
         Assert.Equal(TimeSpan.Zero, options.Cooldown);
         Assert.Equal(
@@ -155,7 +160,10 @@ public sealed class OptionBinderTests
             ("AWS_VPC_K8S_CNI_RANDOMIZESNAT", "x"),
             ("INTROSPECTION_BIND_ADDRESS", "x")
         ).Options;
-        Assert.Equal((TimeSpan.FromMinutes(10), 1, null), (options.HttpTimeout, options.Targets.WarmEniTarget, options.Targets.MaxEni));
+        Assert.Equal(
+            (TimeSpan.FromMinutes(10), 1, null),
+            (options.HttpTimeout, options.Targets.WarmEniTarget, options.Targets.MaxInterfaces)
+        );
         Assert.Equal((SnatPorts.FullyRandom, null), (options.HostNetwork.SnatPorts, options.IntrospectionEndPoint));
     }
 
