@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Diagnostics;
+using System.Net.Sockets;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using VpcCni.Lab.Fabric;
@@ -21,7 +22,20 @@ internal sealed class CniException(string command, int? code, string message) : 
 /// Runs a CNI plugin as a container runtime does: in the node's namespace, parameters in the environment, configuration on standard input,
 /// result on standard output (https://github.com/containernetworking/cni/blob/main/SPEC.md, "Execution Protocol").
 /// </summary>
-internal sealed class CniPlugin(string binary, string podInterface, NetworkNamespace node, NodePaths paths, TimeProvider time)
+/// <param name="binary">Path of the plugin.</param>
+/// <param name="podInterface">Name of the pod's interface.</param>
+/// <param name="node">Namespace of the node.</param>
+/// <param name="paths">Files of the node.</param>
+/// <param name="nodeLocalFamilies">See <see cref="LabOptions.NodeLocalFamilies"/>.</param>
+/// <param name="time">Clock of the deadline.</param>
+internal sealed class CniPlugin(
+    string binary,
+    string podInterface,
+    NetworkNamespace node,
+    NodePaths paths,
+    IReadOnlyList<AddressFamily> nodeLocalFamilies,
+    TimeProvider time
+)
 {
     /// <summary>Kills a plugin that takes longer. Kubelet allows a runtime two minutes.</summary>
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(60);
@@ -89,6 +103,8 @@ internal sealed class CniPlugin(string binary, string podInterface, NetworkNames
             ["pluginLogLevel"] = "DEBUG",
             ["ipamdSocket"] = paths.IpamdSocket,
         };
+        foreach (var family in nodeLocalFamilies)
+            configuration[family == AddressFamily.InterNetworkV6 ? "enableV6Egress" : "enableV4Egress"] = "true";
         if (previous is not null)
             configuration["prevResult"] = previous.DeepClone();
         return configuration;

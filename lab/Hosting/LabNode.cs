@@ -37,6 +37,7 @@ internal sealed class LabNode : IAsyncDisposable
 {
     private readonly FabricNames _names;
     private readonly string? _pluginPath;
+    private readonly IReadOnlyList<AddressFamily> _nodeLocalFamilies;
     private readonly TimeProvider _time;
     private readonly ConcurrentDictionary<string, LabPod?> _pods = new(); // null while the pod is being added
 
@@ -51,6 +52,7 @@ internal sealed class LabNode : IAsyncDisposable
         IpamdProcess? ipamd,
         FabricNames names,
         string? pluginPath,
+        IReadOnlyList<AddressFamily> nodeLocalFamilies,
         TimeProvider time
     )
     {
@@ -67,6 +69,7 @@ internal sealed class LabNode : IAsyncDisposable
         Ipamd = ipamd;
         _names = names;
         _pluginPath = pluginPath;
+        _nodeLocalFamilies = nodeLocalFamilies;
         _time = time;
     }
 
@@ -173,7 +176,7 @@ internal sealed class LabNode : IAsyncDisposable
     private CniPlugin Plugin() =>
         _pluginPath is null
             ? throw new LabException("this lab was started without a CNI plugin (--plugin PATH), so it has no pods")
-            : new CniPlugin(_pluginPath, HostNamespace.Link, Network, Paths, _time);
+            : new CniPlugin(_pluginPath, HostNamespace.Link, Network, Paths, _nodeLocalFamilies, _time);
 
     /// <summary>Runs DEL after a failed ADD, as a container runtime does. If DEL fails too, throws both failures.</summary>
     private static async Task UndoAsync(CniPlugin plugin, CniAttachment attachment, Exception failure)

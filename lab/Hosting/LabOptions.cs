@@ -108,6 +108,19 @@ internal sealed record LabOptions
             _ => new Dictionary<string, string> { ["ENABLE_IPv4"] = "true", ["ENABLE_IPv6"] = "true" },
         };
 
+    /// <summary>
+    /// Families of which pods that lack them get a node-local address, as <c>ipamd install</c> configures the plugin by
+    /// ENABLE_V4_EGRESS and ENABLE_V6_EGRESS. Empty in a lab without daemons, where nothing would translate such an address.
+    /// </summary>
+    public IReadOnlyList<AddressFamily> NodeLocalFamilies =>
+        IpamdPath is null
+            ? []
+            :
+            [
+                .. IsOn("ENABLE_V4_EGRESS", byDefault: true) ? [AddressFamily.InterNetwork] : (AddressFamily[])[],
+                .. IsOn("ENABLE_V6_EGRESS", byDefault: false) ? [AddressFamily.InterNetworkV6] : (AddressFamily[])[],
+            ];
+
     /// <summary>The nodes' subnets, with the default applied.</summary>
     public IReadOnlyList<IPNetwork> EffectiveSubnets =>
         Subnets.Count > 0 ? Subnets : [new IPNetwork(VpcRange.BaseAddress, Math.Max(20, VpcRange.PrefixLength))];
@@ -132,6 +145,12 @@ internal sealed record LabOptions
             return type.MaxPodsWithSecondaryAddresses;
         return Math.Min(type.MaxInterfaces * (type.Ipv4PerInterface - 1) * 16 + 2, type.Vcpus > 30 ? 250 : 110);
     }
+
+    /// <summary>Reads a flag of the daemons' environment, with the spellings of true that the daemon accepts.</summary>
+    private bool IsOn(string variable, bool byDefault) =>
+        Environment.GetValueOrDefault(variable) is { Length: > 0 } value
+            ? value is "1" or "t" or "T" or "true" or "TRUE" or "True"
+            : byDefault;
 
     private IEnumerable<string> Ipv6Problems()
     {

@@ -2,6 +2,7 @@
 using System.Collections.Immutable;
 using System.Diagnostics;
 using System.Net;
+using System.Net.Sockets;
 using System.Security.Cryptography;
 using VpcCni.Lab.Fabric;
 using VpcCni.Lab.VpcModel;
@@ -47,6 +48,9 @@ internal sealed class VpcLab : IAsyncDisposable
     public LabPaths Paths => _paths;
 
     public IReadOnlyList<LabNode> Nodes => _nodes;
+
+    /// <inheritdoc cref="LabOptions.NodeLocalFamilies"/>
+    public IReadOnlyList<AddressFamily> NodeLocalFamilies => _options.NodeLocalFamilies;
 
     public VpcFabric Fabric => _fabric ?? throw new InvalidOperationException("the lab has not been built");
 
@@ -347,6 +351,7 @@ internal sealed class VpcLab : IAsyncDisposable
                     ipamd,
                     _names,
                     _options.PluginPath,
+                    _options.NodeLocalFamilies,
                     _time
                 )
             );

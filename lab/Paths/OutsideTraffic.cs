@@ -63,6 +63,32 @@ internal sealed class OutsideTraffic(VpcLab lab, PodTraffic traffic, AddressFami
     }
 
     /// <summary>
+    /// Pod to the internet over the family that it has no address of: translated from a node-local address to the node's, through the
+    /// primary ENI.
+    /// </summary>
+    public async Task<PathMeasurement> ToOtherInternetAsync(LabNode node, LabPod pod, CancellationToken cancellationToken)
+    {
+        var other = PodTraffic.OtherThan(family);
+        var source = node.AddressOf(other) ?? throw new CheckFailedException($"{node.Name} has no {PodTraffic.Text(other)} address");
+        var count = await CountAsync(
+            node,
+            () =>
+                PingAndConnectAsync(
+                    pod.Network,
+                    lab.Fabric.Internet,
+                    FabricAddresses.InternetHostOf(other),
+                    expectedSource: source,
+                    cancellationToken
+                )
+        );
+        return new PathMeasurement(
+            $"{LinkWatch.PrimaryLink}, as the node",
+            count.RequireSent(LinkWatch.PrimaryLink, PodTraffic.Pings),
+            $"{pod.Name} over {PodTraffic.Text(other)}, translated to {source}, left by {LinkWatch.PrimaryLink}"
+        );
+    }
+
+    /// <summary>
     /// Internet to pod over IPv6: not delivered, although the address is public. The egress-only internet gateway drops and counts it.
     /// </summary>
     public async Task<PathMeasurement> FromInternetAsync(LabPod pod, CancellationToken cancellationToken)

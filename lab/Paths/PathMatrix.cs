@@ -62,6 +62,17 @@ internal sealed class PathMatrix
         return pods.Length == 0 ? [] : [.. IpFamily.All.Where(family => pods.All(pod => pod.AddressOf(family) is not null))];
     }
 
+    /// <summary>Whether the pod reaches the other family by a node-local address.</summary>
+    private bool HasNodeLocalAddress =>
+        PodTraffic.OtherThan(_family) is var other
+        && _pod.AddressOf(other) is null
+        && FirstNode.AddressOf(other) is not null
+        && _lab.NodeLocalFamilies.Contains(other);
+
+    /// <summary>Families of the nftables tables that the first node's daemon maintains for the pods of this family.</summary>
+    private IEnumerable<string> Tables =>
+        [.. IsIpv6 ? (string[])[] : ["ip"], .. HasNodeLocalAddress ? (string[])[IsIpv6 ? "ip" : "ip6"] : []];
+
     private bool IsIpv6 => _family == IpFamily.V6;
 
     private LabNode FirstNode => _lab.Nodes[0];
@@ -85,6 +96,15 @@ internal sealed class PathMatrix
             new("node to a pod of another node", token => _traffic.FromOtherNodeAsync(ThirdNode, FirstNode, _pod, token)),
             new("pod to the internet", token => _outside.ToInternetAsync(FirstNode, _pod, token)),
             new("primary ENI's pod to the internet", token => _outside.ToInternetAsync(ThirdNode, _podInOtherSubnet, token)),
+            .. HasNodeLocalAddress
+                ?
+                [
+                    new(
+                        $"pod to the {PodTraffic.Text(PodTraffic.OtherThan(_family))} internet",
+                        token => _outside.ToOtherInternetAsync(FirstNode, _pod, token)
+                    ),
+                ]
+                : (PathCheck[])[],
             new("pod to on-premises (excluded)", token => _outside.ToOnPremisesAsync(FirstNode, _pod, token)),
             new("on-premises to pod", token => _outside.FromOnPremisesAsync(FirstNode, _pod, token)),
             .. IsIpv6
@@ -107,14 +127,17 @@ internal sealed class PathMatrix
         ];
 
     /// <summary>
-    /// Deletes what the first node's daemon maintains in this family: rules, the route table of its secondary ENI, and the nftables table,
-    /// which only IPv4 has.
+    /// Deletes what the first node's daemon maintains in this family: rules, the route table of its secondary ENI, and the nftables tables.
     /// </summary>
     public async Task FlushAsync(CancellationToken cancellationToken)
     {
-        var commands = IsIpv6
-            ? (string[])["ip -6 rule flush", .. IsOfSecondaryEni(_pod) ? ["ip -6 route flush table 2"] : (string[])[]]
-            : ["ip rule flush", "ip route flush table 2", "nft delete table ip vpccni"];
+        var ip = IsIpv6 ? "-6" : "-4";
+        string[] commands =
+        [
+            $"ip {ip} rule flush",
+            .. IsOfSecondaryEni(_pod) ? [$"ip {ip} route flush table 2"] : (string[])[],
+            .. Tables.Select(table => $"nft delete table {table} vpccni"),
+        ];
         foreach (var command in commands)
         {
             var outcome = await _lab.ExecAsync(FirstNode.Name, command.Split(' '), CommandDeadline, cancellationToken);
@@ -150,12 +173,18 @@ internal sealed class PathMatrix
                 return false;
         }
 
-        return IsIpv6 || (await TableAsync(cancellationToken)).Contains("snat to", StringComparison.Ordinal);
+        foreach (var table in Tables)
+        {
+            if (!(await TableAsync(table, cancellationToken)).Contains("snat ", StringComparison.Ordinal))
+                return false;
+        }
+
+        return true;
     }
 
     /// <summary>Whether the first node's nftables table has the range that <see cref="AddRangeAsync"/> added.</summary>
     public async Task<bool> HasAddedRangeAsync(CancellationToken cancellationToken) =>
-        (await TableAsync(cancellationToken)).Contains(AddedRange.ToString(), StringComparison.Ordinal);
+        (await TableAsync("ip", cancellationToken)).Contains(AddedRange.ToString(), StringComparison.Ordinal);
 
     /// <summary>Adds an IPv4 range to the VPC, and a subnet and a machine in it.</summary>
     public async Task AddRangeAsync(CancellationToken cancellationToken)
@@ -182,6 +211,6 @@ internal sealed class PathMatrix
     private Task<PathMeasurement> NodePortAsync(NetworkNamespace client, IPAddress clientAddress, CancellationToken cancellationToken) =>
         _outside.NodePortAsync(FirstNode, _pod, client, clientAddress, cancellationToken);
 
-    private async Task<string> TableAsync(CancellationToken cancellationToken) =>
-        (await _lab.ExecAsync(FirstNode.Name, ["nft", "list", "table", "ip", "vpccni"], CommandDeadline, cancellationToken)).Output;
+    private async Task<string> TableAsync(string family, CancellationToken cancellationToken) =>
+        (await _lab.ExecAsync(FirstNode.Name, ["nft", "list", "table", family, "vpccni"], CommandDeadline, cancellationToken)).Output;
 }

@@ -249,6 +249,7 @@ public sealed class TakeoverTests
                 "eth0",
                 Node.TheNode.Network,
                 Node.TheNode.Paths,
+                nodeLocalFamilies: [],
                 TimeProvider.System
             );
             return plugin.DeleteAsync(

@@ -89,6 +89,24 @@ public sealed class FamilyOptionTests
             problem => problem.Contains("--vpc-ipv6-cidr sets the IPv6 range", StringComparison.Ordinal)
         );
 
+    [Theory]
+    [InlineData(null, null, true, "InterNetwork")]
+    [InlineData("", "", true, "InterNetwork")]
+    [InlineData("false", "true", true, "InterNetworkV6")]
+    [InlineData("T", "1", true, "InterNetwork,InterNetworkV6")]
+    [InlineData("0", "false", true, "")]
+    [InlineData("true", "true", false, "")]
+    public void Plugin_makes_node_local_addresses_as_the_daemons_variables_say(string? v4, string? v6, bool hasDaemon, string families)
+    {
+        var environment = new Dictionary<string, string>();
+        if (v4 is not null)
+            environment["ENABLE_V4_EGRESS"] = v4;
+        if (v6 is not null)
+            environment["ENABLE_V6_EGRESS"] = v6;
+        var options = new LabOptions { Environment = environment, IpamdPath = hasDaemon ? "/bin/ipamd" : null };
+        Assert.Equal(families, string.Join(',', options.NodeLocalFamilies));
+    }
+
     private static IReadOnlyDictionary<string, string> Of(string family, LabOptions options) =>
         NodeEnvironment.For(
             "node-1",
