@@ -41,6 +41,7 @@ internal static class InterfaceOperations
             Tags = request.TagSpecification("network-interface"),
             ClientToken = request.Text("ClientToken") is { Length: > 0 } token ? token : null,
             InterfaceType = request.Text("InterfaceType") ?? "interface",
+            ConnectionTracking = Tracking(request),
         };
         return world =>
         {
@@ -97,6 +98,7 @@ internal static class InterfaceOperations
             Groups = groups.Count > 0 ? [.. groups.Select(id => new SecurityGroupId(id))] : null,
             SourceDestCheck = request.Structure("SourceDestCheck").Flag("Value"),
             EnablePrimaryIpv6 = request.Flag("EnablePrimaryIpv6"),
+            ConnectionTracking = Tracking(request),
             DeleteOnTermination = deleteOnTermination is { } delete ? (new AttachmentId(attachmentId!), delete) : null,
         };
         return world =>
@@ -156,6 +158,18 @@ internal static class InterfaceOperations
             Prefixes = [.. request.Structures("Ipv6Prefix").Select(item => Prefix(item.Required("Ipv6Prefix")))],
         };
         return addressCount is null && prefixCount is null && requested.Slots == 0 ? null : requested;
+    }
+
+    /// <summary>Reads the timeouts of connection tracking; null if there are none.</summary>
+    private static ConnectionTracking? Tracking(QueryRequest request)
+    {
+        var specification = request.Structure("ConnectionTrackingSpecification");
+        var tracking = new ConnectionTracking(
+            specification.Number("TcpEstablishedTimeout"),
+            specification.Number("UdpStreamTimeout"),
+            specification.Number("UdpTimeout")
+        );
+        return tracking == new ConnectionTracking(null, null, null) ? null : tracking;
     }
 
     private static IPNetwork Prefix(string text) =>

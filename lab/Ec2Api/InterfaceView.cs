@@ -103,6 +103,18 @@ internal sealed record InterfaceView(NetworkInterface Eni, IReadOnlyList<Securit
             }
         );
         xml.List("ipv6PrefixSet", Eni.Ipv6Prefixes, prefix => xml.Value("ipv6Prefix", prefix.ToString()));
+        if (Eni.ConnectionTracking is { } tracking)
+            xml.Element("connectionTrackingConfiguration", () => Write(xml, tracking));
+    }
+
+    private static void Write(Ec2Xml xml, ConnectionTracking tracking)
+    {
+        if (tracking.TcpEstablished is { } tcp)
+            xml.Value("tcpEstablishedTimeout", tcp);
+        if (tracking.UdpStream is { } stream)
+            xml.Value("udpStreamTimeout", stream);
+        if (tracking.Udp is { } udp)
+            xml.Value("udpTimeout", udp);
     }
 
     private static void WriteAttachment(Ec2Xml xml, InterfaceAttachment attachment)

@@ -30,6 +30,15 @@ public sealed record InterfaceAttachment
 }
 
 /// <summary>
+/// Idle timeouts of the connections that EC2 tracks for an interface, in seconds; null for EC2's default. The model stores and describes
+/// them, and tracks no connections (EC2 user guide, "Security group connection tracking").
+/// </summary>
+/// <param name="TcpEstablished">60 to 432000.</param>
+/// <param name="UdpStream">60 to 180.</param>
+/// <param name="Udp">30 to 60.</param>
+public sealed record ConnectionTracking(int? TcpEstablished, int? UdpStream, int? Udp);
+
+/// <summary>
 /// A network interface at one moment. Immutable, so an old version stays valid for reads that lag behind.
 /// </summary>
 public sealed record NetworkInterface
@@ -61,6 +70,9 @@ public sealed record NetworkInterface
     public string Description { get; init; } = "";
     public string InterfaceType { get; init; } = "interface";
     public bool SourceDestCheck { get; init; } = true;
+
+    /// <summary>Null unless a request set it.</summary>
+    public ConnectionTracking? ConnectionTracking { get; init; }
 
     /// <summary>The attachment; null if the interface is not attached (status <c>available</c>).</summary>
     public InterfaceAttachment? Attachment { get; init; }

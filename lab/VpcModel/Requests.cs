@@ -29,6 +29,7 @@ public sealed record CreateInterfaceRequest
     /// </summary>
     public string? ClientToken { get; init; }
     public string InterfaceType { get; init; } = "interface";
+    public ConnectionTracking? ConnectionTracking { get; init; }
 }
 
 /// <summary>Addresses or prefixes of one family that a call requests, in at most one of the four forms.</summary>
@@ -65,6 +66,7 @@ public sealed record ModifyInterfaceRequest
 
     /// <summary>True makes the first IPv6 address the primary one; EC2 rejects false once it is.</summary>
     public bool? EnablePrimaryIpv6 { get; init; }
+    public ConnectionTracking? ConnectionTracking { get; init; }
     public (AttachmentId Attachment, bool DeleteOnTermination)? DeleteOnTermination { get; init; }
 }
 

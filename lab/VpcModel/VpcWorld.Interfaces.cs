@@ -64,6 +64,7 @@ public sealed partial class VpcWorld
                     + (request.Groups is null ? 0 : 1)
                     + (request.SourceDestCheck is null ? 0 : 1)
                     + (request.EnablePrimaryIpv6 is null ? 0 : 1)
+                    + (request.ConnectionTracking is null ? 0 : 1)
                     + (request.DeleteOnTermination is null ? 0 : 1);
                 if (attributes == 0)
                     throw Ec2Faults.Missing("attribute");
@@ -77,6 +78,8 @@ public sealed partial class VpcWorld
                     eni = eni with { SourceDestCheck = check };
                 if (request.EnablePrimaryIpv6 is { } enable)
                     eni = WithPrimaryIpv6(eni, enable);
+                if (request.ConnectionTracking is { } tracking)
+                    eni = eni with { ConnectionTracking = Checked(tracking) };
                 if (request.DeleteOnTermination is var (id, delete))
                 {
                     if (eni.Attachment is not { } attachment || attachment.Id != id)
@@ -121,6 +124,7 @@ public sealed partial class VpcWorld
         var description = CheckedDescription(request.Description);
         var groups = CheckedGroups(request.Groups, subnet.Vpc);
         var tags = CheckedTags(NoTags.Value, request.Tags);
+        var tracking = request.ConnectionTracking is { } wanted ? Checked(wanted) : null;
         if (requested6.Slots != 0 && pool6 is null)
             throw Ec2Faults.NoIpv6Range(subnet.Id);
         if (request.EnablePrimaryIpv6 && requested6.AddressCount + requested6.Addresses.Count == 0)
@@ -160,6 +164,7 @@ public sealed partial class VpcWorld
             Tags = tags,
             Description = description,
             InterfaceType = request.InterfaceType,
+            ConnectionTracking = tracking,
         };
         Put(eni);
         Raise(new VpcEvent.AddressesChanged(eni.Id, eni.AllRanges));
@@ -187,6 +192,20 @@ public sealed partial class VpcWorld
         if (eni.Ipv6Addresses.IsEmpty)
             throw Ec2Faults.BadValue($"{eni.Id} has no IPv6 address that could be the primary one");
         return eni with { PrimaryIpv6Address = eni.PrimaryIpv6Address ?? eni.Ipv6Addresses[0] };
+    }
+
+    private static ConnectionTracking Checked(ConnectionTracking tracking)
+    {
+        Check(tracking.TcpEstablished, "TcpEstablishedTimeout", 60, 432_000);
+        Check(tracking.UdpStream, "UdpStreamTimeout", 60, 180);
+        Check(tracking.Udp, "UdpTimeout", 30, 60);
+        return tracking;
+
+        static void Check(int? seconds, string parameter, int least, int most)
+        {
+            if (seconds is { } value && (value < least || value > most))
+                throw Ec2Faults.BadValue($"Value ({value}) for parameter {parameter} is invalid: expected {least} to {most}");
+        }
     }
 
     private static IPAddress TakePrimary(Ipv4Pool pool, IPAddress? requested, Subnet subnet)
@@ -238,6 +257,7 @@ public sealed partial class VpcWorld
             Fingerprint(request.Ipv4),
             request.Ipv6 is { } ipv6 ? Fingerprint(ipv6) : "",
             request.EnablePrimaryIpv6,
+            request.ConnectionTracking,
             string.Join(
                 '\u0001',
                 request.Tags.OrderBy(tag => tag.Key, StringComparer.Ordinal).Select(tag => tag.Key + '\u0002' + tag.Value)

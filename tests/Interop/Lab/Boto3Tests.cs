@@ -80,6 +80,16 @@ public sealed class Boto3Tests
         assert [p["Ipv6Prefix"] for p in chosen["Ipv6Prefixes"]] == one and chosen["Ipv6Addresses"] == [], chosen
         ec2.delete_network_interface(NetworkInterfaceId=chosen["NetworkInterfaceId"])
 
+        # Timeouts of connection tracking, which a node copies from its primary interface to new ones.
+        timeouts = {"TcpEstablishedTimeout": 600, "UdpStreamTimeout": 120, "UdpTimeout": 45}
+        ec2.modify_network_interface_attribute(NetworkInterfaceId=primary, ConnectionTrackingSpecification=timeouts)
+        assert ec2.describe_network_interfaces(NetworkInterfaceIds=[primary])["NetworkInterfaces"][0]["ConnectionTrackingConfiguration"] == timeouts
+        refused("InvalidParameterCombination", ec2.modify_network_interface_attribute, NetworkInterfaceId=primary, ConnectionTrackingSpecification=timeouts, Groups=[group])
+        refused("InvalidParameterValue", ec2.create_network_interface, SubnetId=subnet, ConnectionTrackingSpecification={"UdpTimeout": 61})
+        timed = ec2.create_network_interface(SubnetId=subnet, Ipv6AddressCount=1, ConnectionTrackingSpecification={"UdpTimeout": 60})["NetworkInterface"]
+        assert timed["ConnectionTrackingConfiguration"] == {"UdpTimeout": 60}, timed
+        ec2.delete_network_interface(NetworkInterfaceId=timed["NetworkInterfaceId"])
+
         # Refusals around attachments.
         other = ec2.create_network_interface(SubnetId=subnet, Ipv4PrefixCount=1)["NetworkInterface"]["NetworkInterfaceId"]
         third = ec2.create_network_interface(SubnetId=subnet)["NetworkInterface"]["NetworkInterfaceId"]

@@ -83,6 +83,33 @@ public sealed class IpamdCloudTests
     }
 
     [Fact]
+    public async Task New_interface_has_the_connection_tracking_of_the_primary_one()
+    {
+        await using var lab = await LabOnLoopback.StartAsync();
+        var tracking = new ConnectionTracking(TcpEstablished: 600, UdpStream: null, Udp: 45);
+        lab.World.ModifyNetworkInterfaceAttribute(
+            new ModifyInterfaceRequest { Interface = lab.Instance.PrimaryInterface, ConnectionTracking = tracking }
+        );
+        using var cloud = Connect(lab);
+        await cloud.DescribeAttachedInterfacesAsync(Deadline);
+
+        var created = await cloud.CreateInterfaceAsync(
+            new CreateInterfaceRequest(
+                "token-1",
+                TimeProvider.System.GetUtcNow(),
+                lab.Subnet.Id.Value,
+                [lab.Group.Id.Value],
+                [new BlockRequest(BlockShape.Single(IpFamily.V4), 2), new BlockRequest(BlockShape.Single(IpFamily.V6), 2)]
+            ),
+            Deadline
+        );
+
+        var truth = lab.World.FindInterface(new EniId(created.Id.Value))!;
+        Assert.Equal(tracking, truth.ConnectionTracking);
+        Assert.Equal((2, 2), (truth.SecondaryAddresses.Length, truth.Ipv6Addresses.Length));
+    }
+
+    [Fact]
     public async Task Cloud_port_maps_errors_to_kinds()
     {
         await using var lab = await LabOnLoopback.StartAsync();
