@@ -74,8 +74,9 @@ internal sealed class GrowthPlan
     {
         if (_snapshot.IsUnschedulable)
             return -_counts.Available;
+        // Single addresses of another mode serve pods until the prefix is there, and do not stand in for it.
         if (_snapshot.Capacity.HasOneBlockForAll)
-            return 1 - _counts.Available;
+            return 1 - (_counts.Available - _counts.FreeSingles);
         if (_targets.UsesAddressTargets)
             return Math.Max(
                 Math.Max(_targets.WarmIpTarget, 1) - _counts.Available,
@@ -104,7 +105,7 @@ internal sealed class GrowthPlan
         if (need <= 0)
             return;
         // The targets alone never exceed what the node can run.
-        var room = Math.Max(_snapshot.Capacity.MaxPods - _counts.Total - _counts.Pending, 0);
+        var room = Math.Max(_snapshot.Capacity.MaxPods - _counts.Total - _counts.Pending, _snapshot.Capacity.HasOneBlockForAll ? 1 : 0);
         var left = _lead.Shape.IsSingle ? GrowByAddresses(need, room) : GrowByPrefixes(need, room);
         if (left <= 0)
             return;
@@ -185,7 +186,7 @@ internal sealed class GrowthPlan
             added += FillNew(_lead.Shape, (prefixes * _lead.Shape.Size) - added, int.MaxValue, fill: false);
         }
 
-        var left = Math.Min(need, room) - added;
+        var left = Math.Min(_snapshot.Capacity.HasOneBlockForAll ? 1 - _counts.Available : need, room) - added;
         if (left > 0 && _isSubnetExhausted)
         {
             // Single addresses fill free slots. They justify a new interface only when an ADD is pending or nothing is free.

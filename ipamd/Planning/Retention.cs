@@ -5,7 +5,7 @@ namespace VpcCni.Ipamd.Planning;
 
 /// <summary>
 /// Decides how long a surplus is kept. Load usually returns within minutes, and assigning again costs calls. A surplus that comes from
-/// changed settings or lies in a nearly exhausted subnet is not kept.
+/// changed settings, lies in a nearly exhausted subnet or is of no use to the mode is not kept.
 /// </summary>
 internal sealed class Retention(PoolSnapshot snapshot)
 {
@@ -30,7 +30,10 @@ internal sealed class Retention(PoolSnapshot snapshot)
     public const string KeptForLoad = "kept in case the load comes back";
 
     private bool Keeps(InterfaceView item, DateTimeOffset unheldSince) =>
-        !(unheldSince <= snapshot.TargetsChangedAt) && !IsShort(item.SubnetId);
+        !(unheldSince <= snapshot.TargetsChangedAt) && !IsShort(item.SubnetId) && !IsWithoutUse(item);
+
+    /// <summary>Whether no load can need the interface: pods of this mode have addresses of the primary one.</summary>
+    private bool IsWithoutUse(InterfaceView item) => snapshot.Capacity.HasOneBlockForAll && !item.IsPrimary;
 
     private bool IsShort(string subnetId) => snapshot.Subnets.Any(subnet => subnet.Id == subnetId && subnet.IsNearlyExhausted);
 

@@ -49,7 +49,11 @@ internal sealed record ShrinkPlan(IReadOnlyList<PoolChange> Changes, int Surplus
             return None;
         var shape = snapshot.Capacity.Lead.Shape;
         var blocks = shape.CountFor(growth.Shortage - growth.Added - growth.Deferred);
-        var release = idle.Where(item => item.IsUsable && snapshot.Obstacles.ObstacleFor(item.SubnetId, shape, isNew: false) is null)
+        var release = idle.Where(item =>
+                item.IsUsable
+                && (item.IsPrimary || !snapshot.Capacity.HasOneBlockForAll)
+                && snapshot.Obstacles.ObstacleFor(item.SubnetId, shape, isNew: false) is null
+            )
             .Select(item => new PoolChange.ReleaseBlocks(
                 item.Id,
                 [

@@ -117,8 +117,10 @@ internal sealed class SurplusPlan
     private List<PoolChange> Unneeded(int surplus)
     {
         // Single addresses are unnecessary when whole prefixes alone are enough.
-        var arePrefixesEnough =
-            _targets.UsesAddressTargets || _counts.Free - _counts.FreeSingles >= Math.Max(_targets.WarmPrefixTarget, 1) * Lead.Size;
+        var inPrefixes = _counts.Free - _counts.FreeSingles;
+        var arePrefixesEnough = _capacity.HasOneBlockForAll
+            ? inPrefixes > 0
+            : _targets.UsesAddressTargets || inPrefixes >= Math.Max(_targets.WarmPrefixTarget, 1) * Lead.Size;
         var surplusSingles = !Lead.IsSingle && _counts.FreeSingles <= surplus && arePrefixesEnough;
         return ShrinkPlan.ReleaseAll(
             _idle,

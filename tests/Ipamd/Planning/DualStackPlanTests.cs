@@ -169,13 +169,104 @@ public sealed class DualStackPlanTests
         pool.Observe(["10.0.0.9/32", "2001:db8:0:1:7::/80"], ["10.0.1.9/32", "10.0.1.10/32"]);
         pool.AddPod();
 
-        for (var minutes = 0; minutes < 60; minutes++)
+        // No load could need it, so it is not kept for any.
+        for (var minutes = 0; minutes < 2; minutes++)
         {
             pool.Now += TimeSpan.FromMinutes(1);
             pool.Settle();
         }
 
         Assert.True(Assert.Single(pool.View.Interfaces).IsPrimary);
+    }
+
+    /// <summary>EC2 gives new interfaces an IPv6 address in a subnet that assigns them, also those of an IPv4 mode.</summary>
+    [Fact]
+    public void Single_addresses_of_an_earlier_mode_do_not_stand_in_for_the_ipv6_prefix()
+    {
+        var pool = Pool(PodFamilies.Ipv6, Prefixes);
+        pool.Observe(["10.0.0.9/32"], ["10.0.1.9/32", "2001:db8:0:1::5/128"]);
+
+        var assign = Assert.IsType<PoolChange.AssignBlocks>(Assert.Single(pool.Plan().Changes));
+        Assert.Equal(("eni-1", new BlockRequest(Shapes.Ipv6Prefix, 1)), (assign.Interface.Value, assign.Blocks));
+        pool.Settle();
+        pool.AddPod();
+        for (var minutes = 0; minutes < 60; minutes++)
+        {
+            pool.Now += TimeSpan.FromMinutes(1);
+            pool.Settle();
+        }
+
+        Assert.Equal(Shapes.Ipv6Prefix, Assert.Single(pool.View.Interfaces).Blocks.Single(block => block.Assigned > 0).Shape);
+    }
+
+    [Fact]
+    public void Unused_single_address_makes_room_for_the_ipv6_prefix_and_used_ones_stay()
+    {
+        var pool = Pool(PodFamilies.Ipv6, Prefixes);
+        string[] Singles(string subnet) => [.. Enumerable.Range(1, 9).Select(index => $"2001:db8:0:1:{subnet}::{index}/128")];
+        pool.Observe(Singles("0"), Singles("1"));
+        Attachment[] pods = [.. Enumerable.Range(0, 8).Select(_ => pool.AddPod())];
+
+        var release = Assert.IsType<PoolChange.ReleaseBlocks>(Assert.Single(pool.Plan().Changes));
+        Assert.Equal(("eni-1", 1), (release.Interface.Value, release.Blocks.Count));
+        pool.Settle();
+        var next = pool.AddPod();
+        for (var minutes = 0; minutes < 60; minutes++)
+        {
+            pool.Now += TimeSpan.FromMinutes(1);
+            pool.Settle();
+        }
+
+        var primary = Assert.Single(pool.View.Interfaces);
+        Assert.Equal((1, 8), (primary.Blocks.Count(block => !block.IsSingle), primary.Blocks.Count(block => block.IsSingle)));
+        Assert.Equal(1, primary.Blocks.Single(block => !block.IsSingle).Assigned);
+        Assert.All(pods.Append(next), pod => Assert.NotNull(pool.Ledger.Find(pod.Key)));
+    }
+
+    /// <summary>While pods use all slots of the primary interface, single addresses serve new ones, and stay.</summary>
+    [Fact]
+    public void Single_addresses_serve_pods_while_the_ipv6_prefix_cannot_be_had()
+    {
+        var pool = Pool(PodFamilies.Ipv6, Prefixes);
+        pool.Observe(
+            [.. Enumerable.Range(1, 9).Select(index => $"2001:db8:0:1::{index}/128")],
+            ["2001:db8:0:1:1::1/128", "2001:db8:0:1:1::2/128", "2001:db8:0:1:1::3/128"]
+        );
+        var pods = Enumerable.Range(0, 9).Select(_ => pool.AddPod()).ToArray();
+        pool.Waiting = 2;
+
+        var plan = pool.Plan();
+
+        Assert.Empty(plan.Changes);
+        Assert.Empty(plan.Unservable);
+        pool.Waiting = 0;
+        Assert.Equal("eni-2", Assert.Single(pool.AddPod().Interfaces).Slot!.Value.Id.Value);
+        pool.Now += TimeSpan.FromHours(1);
+        Assert.Empty(pool.Plan().Changes);
+
+        pool.Ledger.Release(pods[0].Key, pool.Now);
+        pool.Now += TimeSpan.FromMinutes(1);
+        pool.Settle();
+        Assert.Contains(pool.View.Interfaces.Single(item => item.IsPrimary).Blocks, block => !block.IsSingle);
+    }
+
+    [Fact]
+    public void Refused_ipv6_prefix_is_replaced_by_no_more_single_addresses_than_pods_need()
+    {
+        var pool = Pool(PodFamilies.Ipv6, Prefixes);
+        pool.Obstacles = GrowthObstacles.None with
+        {
+            Subnets = new Dictionary<(string, AddressFamily), SubnetObstacle>
+            {
+                [("subnet-1", IpFamily.V6)] = new(null, int.MaxValue, NoIpv6(pool.Now)),
+            },
+        };
+
+        pool.Settle();
+        Assert.Equal(1, pool.View.Free);
+        pool.AddPod();
+        pool.Settle();
+        Assert.Equal((2, 1), (pool.View.Total, pool.View.Free));
     }
 
     /// <summary>A node whose primary interface cannot get a prefix now must not give pods addresses of another one.</summary>
