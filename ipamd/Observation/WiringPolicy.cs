@@ -19,7 +19,8 @@ internal sealed record WiringPolicy(int Mtu, PodFamilies Families)
             PrimaryAddress = item.PrimaryAddress,
             SubnetRange = item.SubnetRange,
             Mtu = Mtu,
-            // Blocks of a family that is not enabled any more may still have pods.
-            CarriesIpv6 = Families.Contains(IpFamily.V6) || item.Blocks.Any(block => IpFamily.Of(block) == IpFamily.V6),
+            // Not by its blocks: a cloud may give an interface an IPv6 address in a subnet that assigns them, and an IPv4 node must not
+            // forward IPv6 for that. Pods of an earlier mode count by their own addresses.
+            CarriesIpv6 = Families.Contains(IpFamily.V6),
         };
 }
