@@ -3,6 +3,7 @@ using VpcCni.Ipamd.Clouds;
 using VpcCni.Ipamd.Clouds.Aws;
 using VpcCni.Ipamd.Clouds.Aws.Imds;
 using VpcCni.Ipamd.Options;
+using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.Startup;
 
@@ -42,7 +43,8 @@ internal sealed class CloudComposition : IDisposable
         CancellationToken cancellationToken
     )
     {
-        using var metadata = new MetadataOnlyEc2(ToAws(options).Metadata, time, random);
+        // The daemon reports a missing IPv6 address; the settings of the node do not depend on it.
+        using var metadata = new MetadataOnlyEc2(ToAws(options).Metadata with { RequiresIpv6 = false }, time, random);
         return await metadata.IdentifyNodeAsync(cancellationToken);
     }
 
@@ -61,7 +63,10 @@ internal sealed class CloudComposition : IDisposable
         new()
         {
             Endpoint = options.Ec2Endpoint,
-            Metadata = options.ImdsEndpoint is { } imds ? new ImdsOptions { Endpoint = imds } : new ImdsOptions(),
+            Metadata = (options.ImdsEndpoint is { } imds ? new ImdsOptions { Endpoint = imds } : new ImdsOptions()) with
+            {
+                RequiresIpv6 = options.Families.Contains(IpFamily.V6),
+            },
             HttpTimeout = options.HttpTimeout,
             Region = options.Region,
             Profile = options.Profile,

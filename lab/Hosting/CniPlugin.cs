@@ -104,7 +104,7 @@ internal sealed class CniPlugin(
             ["ipamdSocket"] = paths.IpamdSocket,
         };
         foreach (var family in nodeLocalFamilies)
-            configuration[family == AddressFamily.InterNetworkV6 ? "enableV6Egress" : "enableV4Egress"] = "true";
+            configuration[family == IpFamily.V6 ? "enableV6Egress" : "enableV4Egress"] = "true";
         if (previous is not null)
             configuration["prevResult"] = previous.DeepClone();
         return configuration;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Buffers.Binary;
+using System.Net.Sockets;
 using System.Net;
 using VpcCni.Lab.Fabric;
 using VpcCni.Lab.VpcModel;
@@ -117,8 +118,8 @@ internal sealed record LabOptions
             ? []
             :
             [
-                .. IsOn("ENABLE_V4_EGRESS", byDefault: true) ? [AddressFamily.InterNetwork] : (AddressFamily[])[],
-                .. IsOn("ENABLE_V6_EGRESS", byDefault: false) ? [AddressFamily.InterNetworkV6] : (AddressFamily[])[],
+                .. IsOn("ENABLE_V4_EGRESS", byDefault: true) ? [IpFamily.V4] : (AddressFamily[])[],
+                .. IsOn("ENABLE_V6_EGRESS", byDefault: false) ? [IpFamily.V6] : (AddressFamily[])[],
             ];
 
     /// <summary>The nodes' subnets, with the default applied.</summary>

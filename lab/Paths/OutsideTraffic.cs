@@ -69,7 +69,7 @@ internal sealed class OutsideTraffic(VpcLab lab, PodTraffic traffic, AddressFami
     public async Task<PathMeasurement> ToOtherInternetAsync(LabNode node, LabPod pod, CancellationToken cancellationToken)
     {
         var other = PodTraffic.OtherThan(family);
-        var source = node.AddressOf(other) ?? throw new CheckFailedException($"{node.Name} has no {PodTraffic.Text(other)} address");
+        var source = node.AddressOf(other) ?? throw new CheckFailedException($"{node.Name} has no {IpFamily.Name(other)} address");
         var count = await CountAsync(
             node,
             () =>
@@ -84,7 +84,7 @@ internal sealed class OutsideTraffic(VpcLab lab, PodTraffic traffic, AddressFami
         return new PathMeasurement(
             $"{LinkWatch.PrimaryLink}, as the node",
             count.RequireSent(LinkWatch.PrimaryLink, PodTraffic.Pings),
-            $"{pod.Name} over {PodTraffic.Text(other)}, translated to {source}, left by {LinkWatch.PrimaryLink}"
+            $"{pod.Name} over {IpFamily.Name(other)}, translated to {source}, left by {LinkWatch.PrimaryLink}"
         );
     }
 

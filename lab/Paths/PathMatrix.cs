@@ -100,7 +100,7 @@ internal sealed class PathMatrix
                 ?
                 [
                     new(
-                        $"pod to the {PodTraffic.Text(PodTraffic.OtherThan(_family))} internet",
+                        $"pod to the {IpFamily.Name(PodTraffic.OtherThan(_family))} internet",
                         token => _outside.ToOtherInternetAsync(FirstNode, _pod, token)
                     ),
                 ]

@@ -32,7 +32,7 @@ internal sealed partial class Ec2 : IEc2, IDisposable
     {
         _options = options;
         _imds = new ImdsClient(options.Metadata, time, random, onAttempt);
-        _metadata = new InstanceMetadata(_imds);
+        _metadata = new InstanceMetadata(_imds, options.Metadata.RequiresIpv6);
         _interfaceMetadata = new InterfaceMetadata(_imds, time);
         _caller = new Ec2Caller(options, time, random, onAttempt);
         _subnets = new SubnetRanges(_caller, _interfaceMetadata);

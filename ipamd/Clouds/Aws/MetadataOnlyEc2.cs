@@ -31,7 +31,7 @@ internal sealed class MetadataOnlyEc2 : IEc2, IDisposable
     public MetadataOnlyEc2(ImdsOptions options, TimeProvider time, Random random, Action<CloudAttempt>? onAttempt = null)
     {
         _imds = new ImdsClient(options, time, random, onAttempt);
-        _metadata = new InstanceMetadata(_imds);
+        _metadata = new InstanceMetadata(_imds, options.RequiresIpv6);
         _interfaces = new InterfaceMetadata(_imds, time);
     }
 

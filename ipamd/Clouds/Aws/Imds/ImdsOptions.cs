@@ -26,4 +26,10 @@ internal sealed record ImdsOptions
 
     /// <summary>Pauses between attempts; with full jitter.</summary>
     public Backoff Backoff { get; init; } = new(TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(2), randomShare: 1);
+
+    /// <summary>
+    /// Whether a node must have an IPv6 address of its own, as one with IPv6 pods: the first address that EC2 assigns to its primary
+    /// interface is the node's, to the metadata and to the DHCPv6 client of its image, so it must not be a pod's.
+    /// </summary>
+    public bool RequiresIpv6 { get; init; }
 }

@@ -6,13 +6,32 @@ using VpcCni.Ipamd.Ledger;
 namespace VpcCni.Ipamd.Clouds.Aws.Imds;
 
 /// <summary>Reads the node's identity, its security groups, and the ranges of its network.</summary>
-internal sealed class InstanceMetadata(ImdsClient client)
+/// <param name="client">The client.</param>
+/// <param name="requiresIpv6">See <see cref="ImdsOptions.RequiresIpv6"/>.</param>
+internal sealed class InstanceMetadata(ImdsClient client, bool requiresIpv6 = false)
 {
     private const string IdentityDocument = "latest/dynamic/instance-identity/document";
 
     private readonly MetadataReader _reader = new(client);
 
+    /// <exception cref="CloudException">
+    /// The service did not answer or answered malformed, or the node lacks the IPv6 address that its pods require.
+    /// </exception>
     public async Task<NodeIdentity> ReadIdentityAsync(CancellationToken cancellationToken)
+    {
+        var identity = await ReadAsync(cancellationToken);
+        return requiresIpv6 && identity.Ipv6Address is null
+            ? throw new CloudException(
+                CloudErrorKind.Invalid,
+                "instance metadata ipv6",
+                "NoIpv6Address",
+                $"ENABLE_IPv6 is true, and {identity.PrimaryInterface}, the primary interface, has no IPv6 address for the node itself; "
+                    + $"assign one, which requires an IPv6 range of {identity.PrimarySubnetId}"
+            )
+            : identity;
+    }
+
+    private async Task<NodeIdentity> ReadAsync(CancellationToken cancellationToken)
     {
         var mac = await _reader.MacAsync("mac", cancellationToken);
         var primary = $"network/interfaces/macs/{mac}/";

@@ -47,6 +47,20 @@ public sealed class InstanceMetadataTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Node_for_ipv6_pods_without_an_address_of_its_own_is_not_identified_until_it_has_one()
+    {
+        var metadata = new InstanceMetadata(_client, requiresIpv6: true);
+
+        var error = await Assert.ThrowsAsync<CloudException>(() => metadata.ReadIdentityAsync(default));
+
+        Assert.Equal(CloudErrorKind.Invalid, error.Kind);
+        Assert.Contains("eni-00000000000000001, the primary interface, has no IPv6 address", error.Message, StringComparison.Ordinal);
+        Assert.Contains("subnet-1", error.Message, StringComparison.Ordinal);
+        _imds.Values["meta-data/ipv6"] = "2001:db8::5";
+        Assert.Equal(IPAddress.Parse("2001:db8::5"), (await metadata.ReadIdentityAsync(default)).Ipv6Address);
+    }
+
+    [Fact]
     public async Task Region_falls_back_to_the_identity_document()
     {
         _imds.Values.TryRemove("meta-data/placement/region", out _);
