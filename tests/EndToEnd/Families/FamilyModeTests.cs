@@ -5,6 +5,7 @@ using VpcCni.Lab.Fabric;
 using VpcCni.Lab.Hosting;
 using VpcCni.Lab.KubeApi.Store;
 using VpcCni.Lab.Paths;
+using VpcCni.Netlink;
 using Xunit;
 
 namespace VpcCni.EndToEnd.Tests.Families;
@@ -158,7 +159,7 @@ public abstract class FamilyModeTests(FamilyNode node)
         );
         var text = await node.IpamdAsync("status");
         Assert.StartsWith("READY", text, StringComparison.Ordinal);
-        Assert.All(Families, family => Assert.Contains($"{PodTraffic.Text(family)}: ", text, StringComparison.Ordinal));
+        Assert.All(Families, family => Assert.Contains($"{IpFamily.Name(family)}: ", text, StringComparison.Ordinal));
         await node.AssertCleanAsync();
 
         await node.Node.DeleteAsync("web");
