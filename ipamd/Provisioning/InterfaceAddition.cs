@@ -51,7 +51,7 @@ internal sealed partial class InterfaceAddition(
         }
         catch (CloudException exception) when (progress.Intent.Created is null)
         {
-            if (exception.IsWithoutEffect(progress.IsRepeated))
+            if (exception.IsWithoutEffect(progress.IsRepeated) || IsRefusedForGood(exception, progress.Intent))
                 await journal.AbortAsync(progress.Intent, cancellationToken);
             throw;
         }
@@ -75,6 +75,13 @@ internal sealed partial class InterfaceAddition(
             CloudErrorKind.NotFound => time.GetUtcNow() - intent.Since >= IpLedger.ConsistencyWindow,
             _ => true,
         };
+
+    /// <summary>
+    /// Whether repeating the creation cannot help: its subnet has no IPv6, say, or is gone. The intent would keep the slot for ever. An
+    /// interface that an unanswered call created after all is unattached and of no intent, so the cleanup deletes it.
+    /// </summary>
+    private bool IsRefusedForGood(CloudException failure, Intent intent) =>
+        failure.Kind is CloudErrorKind.Invalid or CloudErrorKind.NotFound && time.GetUtcNow() - intent.Since >= IpLedger.ConsistencyWindow;
 
     private async Task UndoAsync(ChangeProgress progress, CancellationToken cancellationToken)
     {

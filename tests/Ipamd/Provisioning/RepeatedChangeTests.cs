@@ -74,6 +74,30 @@ public sealed class RepeatedChangeTests
     }
 
     [Theory]
+    [InlineData(nameof(CloudErrorKind.Invalid))]
+    [InlineData(nameof(CloudErrorKind.NotFound))]
+    public async Task Unanswered_creation_is_given_up_when_its_parameters_are_refused_for_a_minute(string refusal)
+    {
+        var cloud = new FakeCloud().WithPrimary(3);
+        var pool = new PoolHarness(cloud);
+        await pool.StepAsync();
+        cloud.FailNext("CreateInterface", CloudErrorKind.Transient);
+        cloud.FailNext("CreateInterface", Enum.Parse<CloudErrorKind>(refusal), times: 1000);
+        await pool.AddAsync("a");
+        await pool.StepAsync();
+        var token = Token(pool);
+        for (var waited = TimeSpan.Zero; waited < IpLedger.ConsistencyWindow + PoolLimits.LongestResume; waited += TimeSpan.FromSeconds(1))
+        {
+            await pool.StepAsync();
+            pool.Time.Advance(TimeSpan.FromSeconds(1));
+            if (waited < IpLedger.ConsistencyWindow - TimeSpan.FromSeconds(1))
+                Assert.Equal(token, Token(pool));
+        }
+
+        Assert.Empty(pool.View.Intents);
+    }
+
+    [Theory]
     [MemberData(nameof(InconclusiveRejections))]
     public async Task Unanswered_detachment_is_resumed_when_its_repetition_is_rejected(string refusal)
     {
