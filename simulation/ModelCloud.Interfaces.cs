@@ -58,7 +58,7 @@ internal sealed partial class ModelCloud
                             Groups = [.. request.SecurityGroupIds.Select(id => new Model.SecurityGroupId(id))],
                             Description = _tags.Description,
                             Tags = ToDictionary(_tags.ForNew(request.RequestedAt)),
-                            Ipv4 = ToRequest(request.Blocks, IpFamily.V4),
+                            Ipv4 = ToRequest(request.Blocks, IpFamily.V4) ?? Model.AddressRequest.None,
                             Ipv6 = ToRequest(request.Blocks, IpFamily.V6),
                         }
                     )
@@ -242,13 +242,7 @@ internal sealed partial class ModelCloud
             SubnetId = eni.Subnet.Value,
             SubnetRange = _world.FindSubnet(eni.Subnet)!.Ipv4Range,
             PrimaryAddress = eni.PrimaryAddress,
-            Blocks =
-            [
-                .. eni.SecondaryAddresses.Select(IpRanges.Single),
-                .. eni.Ipv4Prefixes,
-                .. eni.Ipv6Addresses.Select(IpRanges.Single),
-                .. eni.Ipv6Prefixes,
-            ],
+            Blocks = Blocks(eni),
             SecurityGroupIds = [.. eni.Groups.Select(group => group.Value)],
             Tags = eni.Tags,
             State = eni.Attachment?.Status switch
@@ -272,10 +266,9 @@ internal sealed partial class ModelCloud
     private static Model.AddressRequest ToRequest(BlockRequest request) =>
         request.Shape.IsSingle ? Model.AddressRequest.Any(request.Count) : Model.AddressRequest.AnyPrefixes(request.Count);
 
-    private static Model.AddressRequest ToRequest(IReadOnlyList<BlockRequest> requests, AddressFamily family) =>
-        requests.FirstOrDefault(request => request.Shape.Family == family) is { Count: > 0 } wanted
-            ? ToRequest(wanted)
-            : Model.AddressRequest.None;
+    /// <summary>Null when nothing of the family is requested.</summary>
+    private static Model.AddressRequest? ToRequest(IReadOnlyList<BlockRequest> requests, AddressFamily family) =>
+        requests.FirstOrDefault(request => request.Shape.Family == family) is { Count: > 0 } wanted ? ToRequest(wanted) : null;
 
     private static IReadOnlyList<IPNetwork> ToBlocks(Model.AddressChange change) =>
         [.. change.Addresses.Select(IpRanges.Single), .. change.Prefixes];

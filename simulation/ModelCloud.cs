@@ -69,6 +69,7 @@ internal sealed partial class ModelCloud : IEc2
                     Zone = metadata.Instance.Zone,
                     NetworkId = metadata.Vpc.Id.Value,
                     PrimaryAddress = primary.PrimaryAddress,
+                    Ipv6Address = primary.PrimaryIpv6Address,
                     PrimaryMac = primary.Mac,
                     PrimaryInterface = new NetworkInterfaceId(primary.Id.Value),
                     PrimarySubnetId = primary.Subnet.Value,
@@ -91,7 +92,7 @@ internal sealed partial class ModelCloud : IEc2
                 [
                     .. metadata.Interfaces.Select(pair => new InterfaceHint(
                         new NetworkInterfaceId(pair.Interface.Id.Value),
-                        HintedBlocks(pair.Interface)
+                        Blocks(pair.Interface)
                     )),
                 ],
             cancellationToken
@@ -269,11 +270,12 @@ internal sealed partial class ModelCloud : IEc2
     private static CloudException NoMetadata(string what) =>
         new(CloudErrorKind.Transient, "metadata", "NotFound", $"the instance metadata lacks {what}");
 
-    private static IReadOnlyList<IPNetwork> HintedBlocks(Model.NetworkInterface eni) =>
+    /// <summary>Without the addresses of the node itself.</summary>
+    private static IReadOnlyList<IPNetwork> Blocks(Model.NetworkInterface eni) =>
         [
             .. eni.SecondaryAddresses.Select(IpRanges.Single),
-            .. eni.Ipv6Addresses.Select(IpRanges.Single),
             .. eni.Ipv4Prefixes,
+            .. eni.Ipv6Addresses.Where(address => !address.Equals(eni.PrimaryIpv6Address)).Select(IpRanges.Single),
             .. eni.Ipv6Prefixes,
         ];
 }

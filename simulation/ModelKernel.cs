@@ -38,8 +38,8 @@ internal sealed record KernelChange(KernelActor Actor, HostChange? Change, objec
 /// and go with the attachments of the model of EC2. Outlives daemons. Answers a change with the kernel's error numbers.
 /// </summary>
 /// <remarks>
-/// Not modelled: packets, neighbours, the routing table "local" and the routes of a link's own prefix other than those of
-/// <see cref="AddAddress"/>. The kernel selects rules and routes for a removal as fib_rules.c and fib_trie.c do: what the request leaves
+/// Not modelled: packets, neighbours other than permanent entries of pods, the routing table "local" and the routes of a link's own prefix
+/// other than those of <see cref="AddAddress"/>. The kernel selects rules and routes for a removal as fib_rules.c and fib_trie.c do: what the request leaves
 /// out matches anything.
 /// </remarks>
 internal sealed class ModelKernel
@@ -53,12 +53,22 @@ internal sealed class ModelKernel
     private const int LoopbackIndex = 1;
     private const int DefaultMtu = 1500;
 
+    /// <summary>RTPROT_RA (rtnetlink.h): a route of a router advertisement.</summary>
+    private const RouteProtocol Advertised = (RouteProtocol)9;
+
+    /// <summary>IP6_RT_PRIO_USER (ipv6_route.h), the kernel's metric of such routes.</summary>
+    private const int AdvertisedMetric = 1024;
+
+    /// <summary>The routers of a VPC as they advertise themselves.</summary>
+    private static readonly IPAddress AdvertisedRouter = IPAddress.Parse("fe80:ec2::1");
+
     private readonly VpcWorld _world;
     private readonly InstanceId _instance;
     private readonly SortedDictionary<int, LinkInfo> _links = [];
     private readonly Dictionary<(AddressFamily Family, int Table), List<RouteInfo>> _routes = [];
     private readonly Dictionary<AddressFamily, List<RuleInfo>> _rules = [];
     private readonly List<AddressInfo> _addresses = [];
+    private readonly Dictionary<(int Link, IPAddress Address), MacAddress> _neighbours = [];
     private readonly SortedDictionary<string, string> _tables = new(StringComparer.Ordinal);
     private readonly List<ModelReports> _reports = [];
     private int _nextIndex = LoopbackIndex;
@@ -98,7 +108,7 @@ internal sealed class ModelKernel
 
     public IReadOnlyList<AddressInfo> Addresses => _addresses;
 
-    /// <summary>nftables: tables of family ip by name, with their text.</summary>
+    /// <summary>nftables: tables by family and name, such as <c>ip6 filter</c>, with their text.</summary>
     public IReadOnlyDictionary<string, string> Tables => _tables;
 
     /// <summary>Paths of network namespaces that exist, with the MAC address that the pod there has for its gateway.</summary>
@@ -110,6 +120,9 @@ internal sealed class ModelKernel
     public IReadOnlyList<RuleInfo> Rules(AddressFamily family) => _rules[family];
 
     public LinkInfo? FindLink(string name) => _links.Values.FirstOrDefault(link => link.Name == name);
+
+    /// <summary>The permanent neighbour entry of an address; null when there is none.</summary>
+    public MacAddress? Neighbour(int link, IPAddress address) => _neighbours.TryGetValue((link, address), out var mac) ? mac : null;
 
     /// <summary>Whether main has a route to exactly this address.</summary>
     public bool IsRouted(IPAddress address) =>
@@ -126,14 +139,19 @@ internal sealed class ModelKernel
     }
 
     /// <summary>
-    /// Changes flags, group or MAC address of a link. Setting it down takes its routes, of which the kernel reports none.
+    /// Changes flags, group or MAC address of a link. Setting it down takes its routes, of which the kernel reports none of IPv4, and its
+    /// neighbour entries (neigh_ifdown).
     /// </summary>
     public void SetLink(KernelActor actor, LinkInfo link)
     {
         var before = _links[link.Index];
         _links[link.Index] = link;
         if (before.IsUp && !link.IsUp)
+        {
             RemoveRoutesOf(link.Index);
+            RemoveNeighboursOf(link.Index);
+        }
+
         Report(RouteMonitorGroups.Links, new RouteNotification.LinkChanged(RouteChange.Set, link));
         Changed(new KernelChange(actor, null, null));
     }
@@ -146,6 +164,7 @@ internal sealed class ModelKernel
         Settings.RemoveLink(link);
         _addresses.RemoveAll(address => address.LinkIndex == index);
         RemoveRoutesOf(index);
+        RemoveNeighboursOf(index);
         Report(RouteMonitorGroups.Links, new RouteNotification.LinkChanged(RouteChange.Removed, link));
         Changed(new KernelChange(actor, null, null));
     }
@@ -213,7 +232,16 @@ internal sealed class ModelKernel
         return error;
     }
 
-    /// <summary>Replaces, adds or (null) removes an nftables table of family ip.</summary>
+    /// <summary>Replaces or adds a permanent neighbour entry of a link; no-op when there is no such link, or it is down.</summary>
+    public void SetNeighbour(NeighbourInfo entry)
+    {
+        if (_links.TryGetValue(entry.LinkIndex, out var link) && link.IsUp)
+            _neighbours[(entry.LinkIndex, entry.Address)] = entry.Mac!.Value;
+    }
+
+    /// <summary>Replaces, adds or (null) removes an nftables table.</summary>
+    /// <param name="name">Family and name.</param>
+    /// <param name="text">As nft prints it.</param>
     public void SetTable(string name, string? text)
     {
         if (text is null)
@@ -221,7 +249,26 @@ internal sealed class ModelKernel
         else
             _tables[name] = text;
         foreach (var reports in _reports.ToArray())
-            reports.TableChanged(name);
+            reports.TableChanged(name[(name.IndexOf(' ', StringComparison.Ordinal) + 1)..]);
+    }
+
+    /// <summary>
+    /// Removes default routes of router advertisements, as a namespace that begins to forward does, unless their link accepts
+    /// advertisements although it forwards (rt6_purge_dflt_routers).
+    /// </summary>
+    internal void PurgeAdvertisedRoutes(Predicate<LinkInfo> acceptsAlthoughForwarding)
+    {
+        var main = _routes.GetValueOrDefault((IpFamily.V6, RouteTable.Main)) ?? [];
+        foreach (
+            var route in main.Where(route =>
+                    route is { Destination: null, Protocol: Advertised } && !acceptsAlthoughForwarding(_links[route.LinkIndex])
+                )
+                .ToArray()
+        )
+        {
+            main.Remove(route);
+            Report(RouteMonitorGroups.Ipv6Routes, new RouteNotification.RouteChanged(RouteChange.Removed, route));
+        }
     }
 
     /// <summary>Reports changes to a daemon until the result is disposed.</summary>
@@ -296,6 +343,22 @@ internal sealed class ModelKernel
                 }
             )
         );
+        if (eni.PrimaryIpv6Address is not { } ipv6)
+            return;
+        Apply(KernelActor.Kernel, new HostChange.AddAddress(link.Index, ipv6, 128));
+        Apply(
+            KernelActor.Kernel,
+            new HostChange.AddRoute(
+                new RouteInfo
+                {
+                    Family = IpFamily.V6,
+                    Gateway = AdvertisedRouter,
+                    LinkIndex = link.Index,
+                    Protocol = Advertised,
+                    Metric = AdvertisedMetric,
+                }
+            )
+        );
     }
 
     private void OnEvent(VpcEvent happened)
@@ -335,6 +398,9 @@ internal sealed class ModelKernel
             return (Errno.ENODEV, null);
         var link = change(before);
         _links[index] = link;
+        // neigh_changeaddr.
+        if (link.Mac != before.Mac)
+            RemoveNeighboursOf(index);
         Report(RouteMonitorGroups.Links, new RouteNotification.LinkChanged(RouteChange.Set, link));
         return (Errno.None, null);
     }
@@ -490,6 +556,12 @@ internal sealed class ModelKernel
                     Report(RouteMonitorGroups.Ipv6Routes, new RouteNotification.RouteChanged(RouteChange.Removed, route));
             }
         }
+    }
+
+    private void RemoveNeighboursOf(int index)
+    {
+        foreach (var key in _neighbours.Keys.Where(key => key.Link == index).ToArray())
+            _neighbours.Remove(key);
     }
 
     private enum Kind

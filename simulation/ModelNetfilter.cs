@@ -5,8 +5,8 @@ using VpcCni.Ipamd.HostNetwork.Nat;
 namespace VpcCni.Simulation;
 
 /// <summary>
-/// Answers for <c>nft</c> on the model's kernel, as far as the daemon runs it: scripts that add, delete and define whole tables of family
-/// ip, and lists of them. A node without iptables.
+/// Answers for <c>nft</c> on the model's kernel, as far as the daemon runs it: scripts that add, delete and define whole tables, and lists
+/// of them. A node without iptables.
 /// </summary>
 internal sealed class ModelNetfilter(ModelKernel kernel, DaemonRun run) : INetfilterPrograms
 {
@@ -31,10 +31,15 @@ internal sealed class ModelNetfilter(ModelKernel kernel, DaemonRun run) : INetfi
             arguments switch
             {
                 ["-f", "-"] => Load(input),
-                ["list", "tables"] or ["list", "tables", "ip"] => Printed(
-                    string.Concat(kernel.Tables.Keys.Select(name => $"table ip {name}\n"))
+                ["list", "tables"] => Printed(string.Concat(kernel.Tables.Keys.Select(name => $"table {name}\n"))),
+                ["list", "tables", var family] => Printed(
+                    string.Concat(
+                        kernel
+                            .Tables.Keys.Where(name => name.StartsWith(family + " ", StringComparison.Ordinal))
+                            .Select(name => $"table {name}\n")
+                    )
                 ),
-                ["-s", "list", "table", "ip", var name] => kernel.Tables.TryGetValue(name, out var text)
+                ["-s", "list", "table", var family, var name] => kernel.Tables.TryGetValue($"{family} {name}", out var text)
                     ? Printed(text)
                     : new ProgramOutcome(1, "", "Error: No such file or directory"),
                 ["list", ..] => Printed(""),
@@ -50,22 +55,21 @@ internal sealed class ModelNetfilter(ModelKernel kernel, DaemonRun run) : INetfi
         var rest = script;
         while (rest.Length > 0)
         {
-            var end = rest.IndexOf('\n', StringComparison.Ordinal);
-            var line = end < 0 ? rest : rest[..end];
-            rest = end < 0 ? "" : rest[(end + 1)..];
+            var line = TakeLine(ref rest);
             switch (line.Split(' '))
             {
-                case ["add", "table", "ip", var name]:
-                    tables[name] = tables.GetValueOrDefault(name) ?? kernel.Tables.GetValueOrDefault(name) ?? "";
+                case ["add", "table", ("ip" or "ip6") and var family, var name]:
+                    var added = $"{family} {name}";
+                    tables[added] = tables.GetValueOrDefault(added) ?? kernel.Tables.GetValueOrDefault(added) ?? "";
                     break;
-                case ["delete", "table", "ip", var name]:
-                    if (!tables.ContainsKey(name) && !kernel.Tables.ContainsKey(name))
+                case ["delete", "table", ("ip" or "ip6") and var family, var name]:
+                    var deleted = $"{family} {name}";
+                    if (!tables.ContainsKey(deleted) && !kernel.Tables.ContainsKey(deleted))
                         return new ProgramOutcome(1, "", "Error: No such file or directory");
-                    tables[name] = null;
+                    tables[deleted] = null;
                     break;
-                case ["table", "ip", var name, "{"]:
-                    tables[name] = $"{line}\n{rest}";
-                    rest = "";
+                case ["table", ("ip" or "ip6") and var family, var name, "{"]:
+                    tables[$"{family} {name}"] = $"{line}\n{TakeTable(ref rest)}";
                     break;
                 default:
                     return new ProgramOutcome(1, "", $"Error: syntax error: {line}");
@@ -75,6 +79,29 @@ internal sealed class ModelNetfilter(ModelKernel kernel, DaemonRun run) : INetfi
         foreach (var (name, text) in tables)
             kernel.SetTable(name, text);
         return Printed("");
+    }
+
+    /// <summary>Takes the rest of a table: up to a closing brace at the start of a line.</summary>
+    private static string TakeTable(ref string rest)
+    {
+        var text = "";
+        while (rest.Length > 0)
+        {
+            var line = TakeLine(ref rest);
+            text += line + "\n";
+            if (line == "}")
+                break;
+        }
+
+        return text;
+    }
+
+    private static string TakeLine(ref string rest)
+    {
+        var end = rest.IndexOf('\n', StringComparison.Ordinal);
+        var line = end < 0 ? rest : rest[..end];
+        rest = end < 0 ? "" : rest[(end + 1)..];
+        return line;
     }
 
     private static ProgramOutcome Printed(string output) => new(0, output, "");

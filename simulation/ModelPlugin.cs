@@ -33,26 +33,32 @@ internal sealed class ModelPlugin(ModelKernel kernel)
         return kernel.AddVeth(name, mac).Index;
     }
 
-    /// <summary>Brings the link up and makes routes and rules of an address, in one batch.</summary>
-    public void Wire(int link, IPAddress address, Egress egress)
+    /// <summary>Brings the link up and makes routes, rules and neighbour entries of a pod's addresses, in one batch.</summary>
+    public void Wire(int link, IReadOnlyList<IPAddress> addresses, Egress egress)
     {
         Apply(new HostChange.SetUp(link));
-        RemoveFromPodRules(address);
-        Apply(new HostChange.ReplaceRoute(PodPath.HostRoute(address, link)));
-        foreach (var rule in PodPath.Rules(address, egress))
-            Apply(new HostChange.AddRule(rule));
+        var podMac = new MacAddress([0x0a, 0xff, 0, (byte)(link >> 16), (byte)(link >> 8), (byte)link]);
+        foreach (var address in addresses)
+        {
+            RemoveFromPodRules(address);
+            Apply(new HostChange.ReplaceRoute(PodPath.HostRoute(address, link)));
+            if (PodPath.PodNeighbour(address, link, podMac) is { } neighbour)
+                kernel.SetNeighbour(neighbour);
+            foreach (var rule in PodPath.Rules(address, egress))
+                Apply(new HostChange.AddRule(rule));
+        }
     }
 
     /// <summary>
-    /// Removes routes and rules of an address, unless it is routed to the link of another pod, and marks the link for deletion.
+    /// Removes routes and rules of a pod's addresses, unless they are routed to the link of another pod, and marks the link for deletion.
     /// </summary>
     /// <param name="link">Index of the pod's link.</param>
-    /// <param name="address">Null when only the kernel knows: all that are routed to the link.</param>
-    public void Unwire(int link, IPAddress? address)
+    /// <param name="addresses">Those that the plugin knows, besides all that are routed to the link.</param>
+    public void Unwire(int link, IReadOnlyList<IPAddress> addresses)
     {
         if (kernel.Links.TryGetValue(link, out var own))
             kernel.SetLink(KernelActor.Plugin, own with { Group = LinkGroups.Released });
-        foreach (var released in address is null ? RoutedTo(link) : RoutedTo(link).Append(address).Distinct().ToArray())
+        foreach (var released in RoutedTo(link).Concat(addresses).Distinct().ToArray())
         {
             var main = kernel.Routes(released.AddressFamily, RouteTables.Main);
             var holder = main.FirstOrDefault(route => route.Destination == IpRanges.Single(released))?.LinkIndex;
@@ -72,15 +78,15 @@ internal sealed class ModelPlugin(ModelKernel kernel)
     }
 
     /// <summary>Wires a pod at once.</summary>
-    public void Add(string podNamespace, string podName, IPAddress address, Egress egress) =>
-        Wire(CreateLink(LinkOf(podNamespace, podName), netns: ""), address, egress);
+    public void Add(string podNamespace, string podName, IReadOnlyList<IPAddress> addresses, Egress egress) =>
+        Wire(CreateLink(LinkOf(podNamespace, podName), netns: ""), addresses, egress);
 
     /// <summary>Removes a pod's wiring at once.</summary>
     public void Remove(string podNamespace, string podName)
     {
         if (kernel.FindLink(LinkOf(podNamespace, podName)) is not { } link)
             return;
-        Unwire(link.Index, address: null);
+        Unwire(link.Index, addresses: []);
         DeleteReleased();
     }
 

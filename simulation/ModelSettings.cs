@@ -38,6 +38,8 @@ internal sealed class ModelSettings(ModelKernel kernel)
         {
             foreach (var link in kernel.Links.Values)
                 _values[Path(family, link.Name, Forwarding)] = value;
+            if (family == Ipv6 && value == "1")
+                kernel.PurgeAdvertisedRoutes(link => _values[Path(Ipv6, link.Name, AcceptAdvertisements)] == "2");
         }
 
         var index = name == All ? LinkConfiguration.All : kernel.FindLink(name)!.Index;

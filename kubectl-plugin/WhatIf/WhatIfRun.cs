@@ -269,7 +269,7 @@ internal sealed class WhatIfRun
             {
                 case AddOutcome.Assigned held:
                     pod.Address = held.Attachment.Addresses[0].Address;
-                    _plugin.Add("default", pod.Name, pod.Address, Egress.Main);
+                    _plugin.Add("default", pod.Name, [.. held.Attachment.Addresses.Select(item => item.Address)], Egress.Main);
                     break;
                 case AddOutcome.NoAddress none:
                     pod.Refusal = none.Reason;

@@ -2,6 +2,7 @@
 using System.Net;
 using VpcCni.Ipamd.Clouds;
 using VpcCni.Lab.VpcModel;
+using VpcCni.Simulation.Tests.Checker;
 using CallKind = VpcCni.Lab.VpcModel.CallKind;
 using CreateInterfaceRequest = VpcCni.Lab.VpcModel.CreateInterfaceRequest;
 
@@ -34,7 +35,10 @@ internal sealed class FaultInjector(
         Everything,
     ];
 
+    private static readonly string[] FaultyOperationsOfIpv6 = [.. FaultyOperations, "AssignIpv6Addresses", "UnassignIpv6Addresses"];
+
     private readonly Random _random = Scenario.Stream(scenario.Seed, "trouble");
+    private readonly Random _ipv6 = Scenario.Stream(scenario.Seed, "IPv6 trouble");
     private readonly Random _outages = Scenario.Stream(scenario.Seed, "away trouble");
     private readonly List<Task> _tasks = [];
     private readonly List<EniId> _neighbours = [];
@@ -154,6 +158,9 @@ internal sealed class FaultInjector(
                 return Task.CompletedTask;
             }
         );
+        Repeat(scenario.Families?.MeanSwitch, SwitchMode);
+        Repeat(scenario.Families?.MeanExhaustion, LimitRange);
+        Repeat(scenario.Families?.MeanInterference, () => Guarded(InterfereWithIpv6));
         if (scenario.MeanAway is { } away)
             _tasks.Add(BeUnavailableAsync(away));
         if (scenario.Neighbours > 0)
@@ -174,6 +181,9 @@ internal sealed class FaultInjector(
         node.Checker.IsCloudAway = false;
         var world = node.World;
         node.SetConditions(isUnschedulable: false, CloudAccess.Full);
+        node.CorrectSettings();
+        foreach (var subnet in Ipv6Subnets())
+            world.LimitIpv6Range(subnet, VpcWorld.MaxIpv6Prefixes);
         cluster.Calm();
         world.Faults.Clear();
         world.Throttle.SetLimits(null);
@@ -191,6 +201,16 @@ internal sealed class FaultInjector(
         if (mean is { } interval)
             _tasks.Add(RepeatAsync(interval, fault));
     }
+
+    private void Repeat(TimeSpan? mean, Action fault) =>
+        Repeat(
+            mean,
+            () =>
+            {
+                fault();
+                return Task.CompletedTask;
+            }
+        );
 
     private async Task RepeatAsync(TimeSpan mean, Func<Task> fault)
     {
@@ -245,7 +265,8 @@ internal sealed class FaultInjector(
 
     private async Task FaultWindowAsync()
     {
-        var operation = FaultyOperations[_random.Next(FaultyOperations.Length)];
+        var operations = scenario.Families is null ? FaultyOperations : FaultyOperationsOfIpv6;
+        var operation = operations[_random.Next(operations.Length)];
         var rule = _random.Next(5) switch
         {
             0 => new FaultRule
@@ -272,7 +293,7 @@ internal sealed class FaultInjector(
                 Message = "lost",
                 Moment = FaultMoment.AfterEffect,
             },
-            3 when operation is "CreateNetworkInterface" or "AssignPrivateIpAddresses" => new FaultRule
+            3 when operation is "CreateNetworkInterface" or "AssignPrivateIpAddresses" or "AssignIpv6Addresses" => new FaultRule
             {
                 Operation = operation,
                 Times = null,
@@ -319,6 +340,66 @@ internal sealed class FaultInjector(
                 node.Trace.Add($"fault: cloud access is {node.Access}");
                 break;
         }
+    }
+
+    /// <summary>
+    /// An operator sets another mode and restarts the daemon, with pods running: mostly one that it accepts, with what it needs.
+    /// </summary>
+    private void SwitchMode()
+    {
+        PodMode[] others = [.. Enum.GetValues<PodMode>().Where(mode => mode != node.Mode)];
+        node.Mode = others[_ipv6.Next(others.Length)];
+        if (node.Mode == PodMode.Ipv6 && _ipv6.Next(4) > 0)
+            node.UsesPrefixes = true;
+        node.Trace.Add($"fault: the mode is now {node.Mode}, ENABLE_PREFIX_DELEGATION {node.UsesPrefixes}");
+        node.Stop();
+    }
+
+    private SubnetId[] Ipv6Subnets() => [.. subnets.Where(subnet => node.World.FindSubnet(subnet)!.Ipv6Range is not null)];
+
+    /// <summary>Other tenants take the IPv6 prefixes of a subnet, or most of them, or leave.</summary>
+    private void LimitRange()
+    {
+        if (Ipv6Subnets() is not { Length: > 0 } all)
+            return;
+        var subnet = all[_ipv6.Next(all.Length)];
+        var prefixes = _ipv6.Next(2) == 0 ? _ipv6.Next(4) : VpcWorld.MaxIpv6Prefixes;
+        node.Trace.Add($"fault: {subnet} has {prefixes} IPv6 prefixes");
+        node.World.LimitIpv6Range(subnet, prefixes);
+    }
+
+    private void InterfereWithIpv6()
+    {
+        var all = node.World.InterfacesOf(node.Instance);
+        var eni = all[_ipv6.Next(all.Count)];
+        switch (_ipv6.Next(4))
+        {
+            case 0:
+                node.Trace.Add($"fault: someone adds an IPv6 address to {eni.Id}");
+                node.World.AssignIpv6Addresses(eni.Id, AddressRequest.Any(1));
+                break;
+            case 1:
+                node.Trace.Add($"fault: someone adds an IPv6 prefix to {eni.Id}");
+                node.World.AssignIpv6Addresses(eni.Id, AddressRequest.AnyPrefixes(1));
+                break;
+            default:
+                UnassignIpv6(eni);
+                break;
+        }
+    }
+
+    private void UnassignIpv6(NetworkInterface eni)
+    {
+        IPNetwork[] blocks = [.. AddressMath.PodIpv6Addresses(eni).Select(AddressMath.Single), .. eni.Ipv6Prefixes];
+        if (blocks.Length == 0)
+            return;
+        var block = blocks[_ipv6.Next(blocks.Length)];
+        node.Trace.Add($"fault: someone removes {block} from {eni.Id}");
+        node.Checker.Damage([block]);
+        if (AddressMath.IsSingle(block))
+            node.World.UnassignIpv6Addresses(eni.Id, [block.BaseAddress], []);
+        else
+            node.World.UnassignIpv6Addresses(eni.Id, [], [block]);
     }
 
     private void ChangeGroups()

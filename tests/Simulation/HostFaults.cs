@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
+using System.Net.Sockets;
 using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Netlink;
 using VpcCni.Simulation.Tests.Checker;
@@ -11,7 +12,7 @@ namespace VpcCni.Simulation.Tests;
 /// Injects faults of the host's network: programs that flush or change what the daemon keeps, programs with rules and routes of their own,
 /// links that vanish, come late, or are set down, and lost reports of the kernel.
 /// </summary>
-internal sealed class HostFaults(HostPlan plan, int seed, SimulatedNode node, HostChecker checker)
+internal sealed class HostFaults(HostPlan plan, Scenario scenario, SimulatedNode node, HostChecker checker)
 {
     /// <summary>A table that no interface has.</summary>
     private const int ForeignTable = 77;
@@ -22,7 +23,10 @@ internal sealed class HostFaults(HostPlan plan, int seed, SimulatedNode node, Ho
     private const int RepairsBeforeLongestPause = 20;
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(30);
 
-    private readonly Random _random = Scenario.Stream(seed, "host trouble");
+    private readonly Random _random = Scenario.Stream(scenario.Seed, "host trouble");
+
+    /// <summary>Decides which family a fault concerns.</summary>
+    private readonly Random _families = Scenario.Stream(scenario.Seed, "families of host trouble");
     private readonly List<Task> _tasks = [];
     private readonly HashSet<string> _vanished = new(StringComparer.Ordinal);
     private int _vanishings;
@@ -90,22 +94,23 @@ internal sealed class HostFaults(HostPlan plan, int seed, SimulatedNode node, Ho
                 Kernel.EndReports();
         }
 
+        var family = PickFamily();
         switch (_random.Next(11))
         {
             case 0:
-                FlushRules();
+                FlushRules(family);
                 break;
             case 1 or 2:
-                FlushInterfaceTable();
+                FlushInterfaceTable(family);
                 break;
             case 3:
-                RemovePodRoutes();
+                RemovePodRoutes(family);
                 break;
             case 4 or 5:
-                RemoveOneRule();
+                RemoveOneRule(family);
                 break;
             case 6:
-                ReplaceDefaultRoute();
+                ReplaceDefaultRoute(family);
                 break;
             case 7:
                 SetDown();
@@ -116,54 +121,62 @@ internal sealed class HostFaults(HostPlan plan, int seed, SimulatedNode node, Ho
             case 9:
                 ConfigureSecondary();
                 break;
+            case var _ when family == IpFamily.V6:
+                ChangeIpv6Settings();
+                break;
             default:
                 ChangeSettings();
                 break;
         }
     }
 
+    private AddressFamily PickFamily() => scenario.Families is { DamagesHost: true } && _families.Next(2) == 0 ? IpFamily.V6 : IpFamily.V4;
+
     /// <summary><c>ip rule flush</c>: all but the first one, the kernel's own and those of others included.</summary>
-    private void FlushRules()
+    private void FlushRules(AddressFamily family)
     {
-        node.Trace.Add("fault: someone flushes all rules");
-        foreach (var rule in Kernel.Rules(IpFamily.V4).Where(rule => rule.Priority > 0).ToArray())
+        node.Trace.Add($"fault: someone flushes all rules{Of(family)}");
+        foreach (var rule in Kernel.Rules(family).Where(rule => rule.Priority > 0).ToArray())
             Do(new HostChange.RemoveRule(rule));
     }
 
-    private void FlushInterfaceTable()
+    private static string Of(AddressFamily family) => family == IpFamily.V6 ? " of IPv6" : "";
+
+    private void FlushInterfaceTable(AddressFamily family)
     {
-        if (PickOrNull(SecondaryTables()) is not { } table)
+        if (PickOrNull(SecondaryTables(family)) is not { } table)
             return;
-        node.Trace.Add($"fault: someone flushes table {table}");
-        foreach (var route in Kernel.Routes(IpFamily.V4, table).ToArray())
+        node.Trace.Add($"fault: someone flushes table {table}{Of(family)}");
+        foreach (var route in Kernel.Routes(family, table).ToArray())
             Do(new HostChange.RemoveRoute(route));
     }
 
-    private void RemovePodRoutes()
+    private void RemovePodRoutes(AddressFamily family)
     {
-        node.Trace.Add("fault: someone removes all routes to pods");
-        foreach (var route in PodRoutes())
+        node.Trace.Add($"fault: someone removes all routes to pods{Of(family)}");
+        foreach (var route in PodRoutes(family))
             Do(new HostChange.RemoveRoute(route));
     }
 
-    private void RemoveOneRule()
+    private void RemoveOneRule(AddressFamily family)
     {
-        if (PickOrNull(OurRules()) is not { } rule)
+        if (PickOrNull(OurRules(family)) is not { } rule)
             return;
         node.Trace.Add($"fault: someone removes rule {rule.Priority} {rule.Source} {rule.Destination}");
         Do(new HostChange.RemoveRule(rule));
     }
 
-    private void ReplaceDefaultRoute()
+    private void ReplaceDefaultRoute(AddressFamily family)
     {
-        var defaults = SecondaryTables()
-            .SelectMany(table => Kernel.Routes(IpFamily.V4, table))
+        var defaults = SecondaryTables(family)
+            .SelectMany(table => Kernel.Routes(family, table))
             .Where(route => route is { Destination: null, Gateway: not null })
             .ToArray();
         if (PickOrNull(defaults) is not { } route)
             return;
-        node.Trace.Add($"fault: someone replaces the default route of table {route.Table}");
-        Do(new HostChange.ReplaceRoute(route with { Gateway = IPAddress.Parse("10.0.255.254"), OnLink = true }));
+        node.Trace.Add($"fault: someone replaces the default route of table {route.Table}{Of(family)}");
+        var gateway = IPAddress.Parse(family == IpFamily.V6 ? "fe80::bad" : "10.0.255.254");
+        Do(new HostChange.ReplaceRoute(route with { Gateway = gateway, OnLink = true }));
     }
 
     private void SetDown()
@@ -217,6 +230,14 @@ internal sealed class HostFaults(HostPlan plan, int seed, SimulatedNode node, Ho
         }
     }
 
+    private void ChangeIpv6Settings()
+    {
+        var setting = _families.Next(2) == 0 ? "ipv6/conf/all/forwarding" : "ipv6/conf/eth0/accept_ra";
+        var value = setting.EndsWith("forwarding", StringComparison.Ordinal) ? "0" : "1";
+        node.Trace.Add($"fault: someone sets {setting} to {value}");
+        Kernel.Settings.Write(setting, value);
+    }
+
     /// <summary>The driver of a secondary interface is reloaded: its link goes, and comes back with another index, unconfigured.</summary>
     private void Vanish()
     {
@@ -249,10 +270,11 @@ internal sealed class HostFaults(HostPlan plan, int seed, SimulatedNode node, Ho
     /// </summary>
     private void Dispute()
     {
+        var family = PickFamily();
         object[] targets =
         [
-            .. OurRules(),
-            .. SecondaryTables().SelectMany(table => Kernel.Routes(IpFamily.V4, table)).Where(route => !checker.Foreign.Contains(route)),
+            .. OurRules(family),
+            .. SecondaryTables(family).SelectMany(table => Kernel.Routes(family, table)).Where(route => !checker.Foreign.Contains(route)),
         ];
         if (PickOrNull(targets) is not { } target)
             return;
@@ -327,13 +349,19 @@ internal sealed class HostFaults(HostPlan plan, int seed, SimulatedNode node, Ho
             Protocol = RouteProtocol.Static,
             Table = ForeignTable,
         };
-        var pod = PickOrNull(node.Checker.Live.ToArray())?.Address;
+        var pod = PickOrNull(node.Checker.Live.ToArray())?.Addresses[0];
         return _random.Next(8) switch
         {
             0 => rule with { Priority = 100 + number, Destination = range },
             1 => rule with { Priority = 20_000 + number, Source = range },
             2 => rule with { Priority = ToPod, Destination = range },
-            3 when pod is not null => rule with { Priority = ToPod, Destination = new IPNetwork(pod, 32), InputInterface = "docker0" },
+            3 when pod is not null => rule with
+            {
+                Family = pod.AddressFamily,
+                Priority = ToPod,
+                Destination = AddressMath.Single(pod),
+                InputInterface = "docker0",
+            },
             4 => rule with { Priority = FromPod, Source = new IPNetwork(range.BaseAddress, 32), InputInterface = "docker0" },
             5 => rule with { Priority = Mark, Mark = 0x4000, MarkMask = 0x4000, Source = range, Table = RouteTable.Main },
             6 => rule with { Priority = ExternalService, Destination = range, Source = range },
@@ -352,7 +380,7 @@ internal sealed class HostFaults(HostPlan plan, int seed, SimulatedNode node, Ho
             Protocol = RouteProtocol.Static,
         };
         var secondary = PickOrNull(Kernel.Links.Values.Where(link => link.IsUp && IsSecondary(link)).ToArray());
-        var table = PickOrNull(SecondaryTables());
+        var table = PickOrNull(SecondaryTables(IpFamily.V4));
         return _random.Next(4) switch
         {
             0 => route with { Table = ForeignTable },
@@ -386,26 +414,26 @@ internal sealed class HostFaults(HostPlan plan, int seed, SimulatedNode node, Ho
 
     private static bool IsSecondary(LinkInfo link) => link is { Kind: null, Index: > 2 };
 
-    private int[] SecondaryTables() =>
+    private int[] SecondaryTables(AddressFamily family) =>
         [
             .. node
                 .World.InterfacesOf(node.Instance)
                 .Where(eni => !eni.Attachment!.IsPrimary)
                 .Select(eni => eni.Attachment!.DeviceIndex + 1)
-                .Where(table => table >= FirstInterfaceTable && Kernel.Routes(IpFamily.V4, table).Count > 0),
+                .Where(table => table >= FirstInterfaceTable && Kernel.Routes(family, table).Count > 0),
         ];
 
-    private RouteInfo[] PodRoutes() =>
+    private RouteInfo[] PodRoutes(AddressFamily family) =>
         [
             .. Kernel
-                .Routes(IpFamily.V4, RouteTable.Main)
+                .Routes(family, RouteTable.Main)
                 .Where(route => Kernel.Links.TryGetValue(route.LinkIndex, out var link) && link.Kind == "veth"),
         ];
 
-    private RuleInfo[] OurRules() =>
+    private RuleInfo[] OurRules(AddressFamily family) =>
         [
             .. Kernel
-                .Rules(IpFamily.V4)
+                .Rules(family)
                 .Where(rule => rule.Priority is ToPod or FromPod or FromInterface or Mark && !checker.Foreign.Contains(rule)),
         ];
 

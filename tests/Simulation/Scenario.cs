@@ -39,6 +39,9 @@ internal sealed record Scenario
     public required int WarmPrefix { get; init; }
     public required bool DiscoversSubnets { get; init; }
 
+    /// <summary>The families of the pods; null for IPv4 in a VPC without IPv6.</summary>
+    public required FamilyPlan? Families { get; init; }
+
     // The cluster. Null for custom networking: the pods are where the subnets' tags say.
     public required CustomNetworkPlan? CustomNetwork { get; init; }
     public required TimeSpan? MeanGroupChange { get; init; }
@@ -96,22 +99,37 @@ internal sealed record Scenario
     /// <summary>kubelet's default for max pods.</summary>
     private const int KubeletPods = 110;
 
-    public int PerInterface => Type.Ipv4PerInterface - 1;
+    /// <summary>The mode of the first daemon run.</summary>
+    public PodMode Mode => Families?.Mode ?? PodMode.Ipv4;
+
+    /// <summary>Addresses or prefixes of the family that the targets count on one interface, without the node's own.</summary>
+    public int PerInterface(PodMode mode) => (mode == PodMode.Ipv6 ? Type.Ipv6PerInterface : Type.Ipv4PerInterface) - 1;
 
     /// <summary>
-    /// Max pods as documented: interfaces x (addresses - 1) + 2; with prefixes 16 times the addresses, at most kubelet's default.
+    /// Max pods as documented: interfaces x (addresses - 1) + 2; with prefixes 16 times the addresses, at most kubelet's default, which an
+    /// IPv6 prefix always exceeds.
     /// </summary>
-    public int PodLimit(bool usesPrefixes) =>
+    public int PodLimit(bool usesPrefixes, PodMode mode) =>
         SetsMaxPods ? MaxPods
-        : usesPrefixes && Type.SupportsPrefixes ? Math.Min(KubeletPods, (PodInterfaces * PerInterface * 16) + 2)
-        : (PodInterfaces * PerInterface) + 2;
+        : !usesPrefixes || !Type.SupportsPrefixes ? (PodInterfaces * PerInterface(mode)) + 2
+        : mode == PodMode.Ipv6 ? KubeletPods
+        : Math.Min(KubeletPods, (PodInterfaces * PerInterface(mode) * 16) + 2);
+
+    /// <summary>Why the daemon must refuse these settings, as documented (docs/ipv6.md); null when it must start.</summary>
+    public string? Refusal(bool usesPrefixes, PodMode mode) =>
+        mode != PodMode.Ipv6 ? null
+        : !usesPrefixes ? "ENABLE_PREFIX_DELEGATION"
+        : CustomNetwork is not null ? "AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG"
+        : null;
 
     /// <summary>Interfaces for pods; with custom networking without the primary one.</summary>
     private int PodInterfaces => Type.NetworkCards[0].MaxInterfaces - (CustomNetwork is null ? 0 : 1);
 
     public int MaxInterfaces => Math.Min(MaxEni ?? int.MaxValue, Type.NetworkCards[0].MaxInterfaces);
 
-    public static Scenario From(int seed)
+    /// <param name="seed">The seed.</param>
+    /// <param name="mode">Overrides the seed's families.</param>
+    public static Scenario From(int seed, PodMode? mode = null)
     {
         var random = Stream(seed, "scenario");
         var type = InstanceTypeCatalog.Common[Pick(random, Types)];
@@ -140,6 +158,7 @@ internal sealed record Scenario
             UsesPrefixes = usesPrefixes,
             WarmPrefix = random.Next(3),
             DiscoversSubnets = discoversSubnets,
+            Families = FamilyPlan.From(seed, troubled, customNetwork is not null, mode),
             CustomNetwork = customNetwork,
             MeanGroupChange = CustomNetworkPlan.GroupChange(seed, troubled),
             Subnets =
@@ -211,7 +230,7 @@ internal sealed record Scenario
     }
 
     /// <summary>The daemon's environment, as an operator would set it.</summary>
-    public Dictionary<string, string> Environment(bool usesPrefixes)
+    public Dictionary<string, string> Environment(bool usesPrefixes, PodMode mode)
     {
         var environment = new Dictionary<string, string>(StringComparer.Ordinal)
         {
@@ -226,6 +245,8 @@ internal sealed record Scenario
             ["ENABLE_SUBNET_DISCOVERY"] = DiscoversSubnets ? "true" : "false",
             ["CLUSTER_NAME"] = "sim",
         };
+        if (mode != PodMode.Ipv4)
+            (environment["ENABLE_IPv4"], environment["ENABLE_IPv6"]) = (mode == PodMode.Dual ? "true" : "false", "true");
         if (CustomNetwork is not null)
         {
             // The endpoint is never called: the simulated cluster sends the ENIConfig.

@@ -19,6 +19,7 @@ internal static class SimulateCommand
         var first = Random.Shared.Next();
         var verbose = false;
         var planted = false;
+        PodMode? mode = null;
         for (var index = 0; index < args.Length; index++)
         {
             switch (args[index])
@@ -38,6 +39,10 @@ internal static class SimulateCommand
                 case "--trace":
                     verbose = true;
                     break;
+                case "--mode" when index + 1 < args.Length && Enum.TryParse<PodMode>(args[index + 1], ignoreCase: true, out var named):
+                    mode = named;
+                    index++;
+                    break;
                 case "--planted":
                     planted = true;
                     break;
@@ -49,8 +54,8 @@ internal static class SimulateCommand
                     return 0;
                 default:
                     error.WriteLine(
-                        $"simulate: '{args[index]}' is not an option; expected [--seeds N] [--seed X] [--first X] [--trace] "
-                            + "[--planted] [--compare] [--rows]"
+                        $"simulate: '{args[index]}' is not an option; expected [--seeds N] [--seed X] [--first X] "
+                            + "[--mode ipv4|ipv6|dual] [--trace] [--planted] [--compare] [--rows]"
                     );
                     return 2;
             }
@@ -58,20 +63,20 @@ internal static class SimulateCommand
 
         if (planted)
             return FindPlanted(seeds, output);
-        return only is { } one ? RunOne(one, verbose, output) : RunMany(first, seeds, output);
+        return only is { } one ? RunOne(one, mode, verbose, output) : RunMany(first, seeds, mode, output);
     }
 
-    private static int RunOne(int seed, bool verbose, TextWriter output)
+    private static int RunOne(int seed, PodMode? mode, bool verbose, TextWriter output)
     {
         output.WriteLine($"SEED={seed}");
-        var result = Simulation.Run(seed, echo: verbose ? output : null);
+        var result = Simulation.Run(seed, verbose ? output : null, mode);
         if (result.Violation is not null && !verbose)
             output.WriteLine(result.Trace);
         output.WriteLine(Describe(result));
         return result.Violation is null ? 0 : 1;
     }
 
-    private static int RunMany(int first, int seeds, TextWriter output)
+    private static int RunMany(int first, int seeds, PodMode? mode, TextWriter output)
     {
         output.WriteLine($"{seeds} seeds from {first}");
         var clock = Stopwatch.StartNew();
@@ -83,7 +88,7 @@ internal static class SimulateCommand
         var failed = 0;
         for (var index = 0; index < seeds; index++)
         {
-            var result = Simulation.Run(unchecked(first + index) & int.MaxValue);
+            var result = Simulation.Run(unchecked(first + index) & int.MaxValue, echo: null, mode);
             steps += result.Steps;
             adds += result.Adds;
             crashes += result.Crashes;

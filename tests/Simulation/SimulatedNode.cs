@@ -30,6 +30,10 @@ internal sealed class SimulatedNode
     private readonly Random _crashes;
     private readonly Random _notes;
     private readonly Random _kernelFaults;
+    private readonly Random _settings;
+
+    /// <summary>The settings of the last daemon run that did not refuse them.</summary>
+    private (bool UsesPrefixes, PodMode Mode) _accepted;
 
     /// <summary>Sandboxes whose DEL came while the daemon was away and that were not added again.</summary>
     private readonly HashSet<string> _deleted = new(StringComparer.Ordinal);
@@ -54,7 +58,8 @@ internal sealed class SimulatedNode
         Plugin = new ModelPlugin(Kernel);
         Network = new HostChecker(checker, Kernel, world, instance);
         _kernelFaults = Scenario.Stream(scenario.Seed, "kernel faults");
-        UsesPrefixes = scenario.UsesPrefixes;
+        _settings = Scenario.Stream(scenario.Seed, "settings");
+        (UsesPrefixes, Mode) = _accepted = (scenario.UsesPrefixes || scenario.Mode == PodMode.Ipv6, scenario.Mode);
     }
 
     public VirtualTime Time { get; }
@@ -77,6 +82,9 @@ internal sealed class SimulatedNode
 
     /// <summary>ENABLE_PREFIX_DELEGATION, from the next start on.</summary>
     public bool UsesPrefixes { get; set; }
+
+    /// <summary>ENABLE_IPv4 and ENABLE_IPv6, from the next start on.</summary>
+    public PodMode Mode { get; set; }
 
     /// <summary>The node's condition in the cluster, which every daemon run reads at its start.</summary>
     public bool IsUnschedulable { get; private set; }
@@ -107,6 +115,15 @@ internal sealed class SimulatedNode
         var run = new DaemonRun(Time, $"daemon {++_lives}", Clock);
         Trace.Add($"{run.Name} starts");
         _ = run.Start(() => LiveAsync(run));
+    }
+
+    /// <summary>The operator goes back to settings that the daemon accepted, when it refuses the current ones.</summary>
+    public void CorrectSettings()
+    {
+        if (_scenario.Refusal(UsesPrefixes, Mode) is null)
+            return;
+        (UsesPrefixes, Mode) = _accepted;
+        Trace.Add($"fault: the operator goes back to {Mode}, ENABLE_PREFIX_DELEGATION {UsesPrefixes}");
     }
 
     public void SetConditions(bool isUnschedulable, CloudAccess access)
@@ -186,7 +203,7 @@ internal sealed class SimulatedNode
         engine.Events.Subscribe(poolEvent =>
         {
             if (poolEvent is PoolEvent.MissedDelete { Released: { } released })
-                Checker.ReleasedByNote(released.Key.ContainerId, released.Addresses[0].Address);
+                Checker.ReleasedByNote(released.Key.ContainerId, AddressesOf(released));
         });
         if (_scenario.Notes is not { Fails: 0 } || _scenario.DiskFails > 0)
             return;
@@ -206,12 +223,14 @@ internal sealed class SimulatedNode
                     if (engine.Ledger.Find(new AttachmentKey(note.NetworkName, note.ContainerId, note.InterfaceName)) is { } attachment)
                         Checker.Fail(
                             $"{NoteDeadline.TotalSeconds} s after the daemon's start {attachment.Key} has "
-                                + $"{attachment.Addresses[0].Address}, in spite of {entry}"
+                                + $"{string.Join(' ', AddressesOf(attachment))}, in spite of {entry}"
                         );
                 }
             }
         );
     }
+
+    private static IPAddress[] AddressesOf(Attachment attachment) => [.. attachment.Addresses.Select(item => item.Address)];
 
     private void BeforeRead()
     {
@@ -237,7 +256,7 @@ internal sealed class SimulatedNode
     /// <summary>Sends an ADD over the socket, with the client's time limit.</summary>
     public async Task<AddReply> AddAsync(PodRecord pod, TimeSpan timeout)
     {
-        var known = pod.LastAddress is null ? Checker.CountKnownFree(Disk.Content, Kernel.IsRouted) : 0;
+        var known = pod.LastAddresses.Count == 0 ? Checker.CountKnownFree(Disk.Content, Kernel.IsRouted) : 0;
         var (life, began) = (_life, Time.GetUtcNow());
         _deleted.Remove(pod.Container);
         var reply = await RequestAddressAsync(pod, timeout);
@@ -279,13 +298,13 @@ internal sealed class SimulatedNode
                     switch (outcome)
                     {
                         case AddOutcome.Assigned { Attachment: var assigned }:
-                            var address = assigned.Addresses[0].Address;
+                            var addresses = AddressesOf(assigned);
                             if (listening())
-                                Checker.RecordAddress(pod, address);
-                            return new AddReply.Address(address, assigned.Addresses[0].Slot is { } slot ? slot.Egress : Egress.Main);
+                                Checker.RecordAddresses(pod, addresses);
+                            return new AddReply.Assigned(addresses, assigned.Addresses[0].Slot is { } slot ? slot.Egress : Egress.Main);
                         case AddOutcome.Orphaned { Attachment: var orphan }:
                             if (listening())
-                                Checker.RecordOrphaned(pod, orphan.Addresses[0].Address);
+                                Checker.RecordOrphaned(pod, AddressesOf(orphan));
                             return new AddReply.Refused("orphaned");
                         case AddOutcome.NoAddress none:
                             return new AddReply.Refused(none.Reason);
@@ -329,7 +348,7 @@ internal sealed class SimulatedNode
                         cancellationToken
                     );
                     if (released is not null && listening())
-                        Checker.Released(pod, released.Addresses[0].Address);
+                        Checker.Released(pod, AddressesOf(released));
                     return true;
                 }
                 catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
@@ -403,6 +422,15 @@ internal sealed class SimulatedNode
 
     private async Task<bool> LiveAsync(DaemonRun run)
     {
+        var bound = OptionBinder.Bind(_scenario.Environment(UsesPrefixes, Mode));
+        Checker.SettingsRead(UsesPrefixes, Mode, bound.Problems);
+        if (bound.Problems.Count > 0)
+        {
+            Refuse(run, bound.Problems);
+            return true;
+        }
+
+        _accepted = (UsesPrefixes, Mode);
         var time = new MonotonicTime(run);
         var loggers = new TraceLogger(Trace, run, Checker.Fail);
         var cloud = new ModelCloud(
@@ -431,9 +459,6 @@ internal sealed class SimulatedNode
         };
         ports = _mutation.Ports?.Invoke(ports) ?? ports;
         ports = ports.WithEc2(ec2 => new SubnetLookups(ec2, id => SubnetFound(id)));
-        var bound = OptionBinder.Bind(_scenario.Environment(UsesPrefixes));
-        if (bound.Problems.Count > 0)
-            throw new InvalidOperationException(string.Join("; ", bound.Problems));
         var options = bound.Options;
         options = _mutation.Options?.Invoke(options) ?? options;
 
@@ -463,7 +488,7 @@ internal sealed class SimulatedNode
                 options.HostNetwork
             );
             _ = engine.Background.RunAsync("host network", reconciler.RunAsync, stop.Token);
-            await engine.RunAsync(_ => _mutation.AfterStep?.Invoke(engine, _random), stop.Token);
+            await engine.RunAsync(_ => AfterStep(engine), stop.Token);
             Trace.Add($"{run.Name} has stopped");
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
@@ -487,6 +512,22 @@ internal sealed class SimulatedNode
         }
 
         return true;
+    }
+
+    private void AfterStep(PoolEngine engine)
+    {
+        _mutation.AfterStep?.Invoke(engine, _random);
+        if (_scenario.Families is not null && Checker.LedgerConflict(engine) is { } conflict)
+            Checker.Fail(conflict);
+    }
+
+    /// <summary>Ends a run whose settings are not valid. The supervisor starts it again and again; the operator corrects them soon.</summary>
+    private void Refuse(DaemonRun run, IReadOnlyList<string> problems)
+    {
+        Trace.Add($"{run.Name} refuses its settings: {string.Join("; ", problems)}");
+        run.Kill();
+        Time.After(TimeSpan.FromMilliseconds(_settings.Next(100, 8_000)), StartDaemon);
+        Time.After(TimeSpan.FromSeconds(_settings.Next(5, 40)), CorrectSettings);
     }
 
     private void End(Life life)
@@ -550,9 +591,12 @@ internal sealed class SimulatedNode
 /// <summary>Result of a client's ADD.</summary>
 internal abstract record AddReply
 {
-    /// <param name="Value">The pod's.</param>
-    /// <param name="Egress">The network interface that carries it.</param>
-    internal sealed record Address(IPAddress Value, Egress Egress) : AddReply;
+    /// <param name="Addresses">The pod's: one of each of its families.</param>
+    /// <param name="Egress">The network interface that carries them.</param>
+    internal sealed record Assigned(IReadOnlyList<IPAddress> Addresses, Egress Egress) : AddReply
+    {
+        public override string ToString() => $"{string.Join(' ', Addresses)} by {Egress}";
+    }
 
     internal sealed record Refused(string Reason) : AddReply;
 

@@ -57,16 +57,16 @@ internal sealed class SimulatedPods(Scenario scenario, SimulatedNode node)
         {
             _waiting.Add(name);
             var sandbox = NewSandbox(name);
-            var address = await SetUpAsync(sandbox);
-            if (address is not null)
+            var addresses = await SetUpAsync(sandbox);
+            if (addresses is not null)
             {
                 _waiting.Remove(name);
                 await StayAsync(sandbox, endsAt);
-                await TearDownAsync(sandbox, address);
+                await TearDownAsync(sandbox, addresses);
                 break;
             }
 
-            await TearDownAsync(sandbox, null);
+            await TearDownAsync(sandbox, addresses: null);
             if (!IsCalm && node.Time.GetUtcNow() > endsAt)
                 break;
             await PauseAsync(TimeSpan.FromSeconds(0.5 + (_random.NextDouble() * 5)));
@@ -86,7 +86,7 @@ internal sealed class SimulatedPods(Scenario scenario, SimulatedNode node)
     /// <summary>
     /// Sends ADDs, with retries for the same sandbox, and configures the pod. Null when the runtime gives the sandbox up.
     /// </summary>
-    private async Task<IPAddress?> SetUpAsync(PodRecord sandbox)
+    private async Task<IReadOnlyList<IPAddress>?> SetUpAsync(PodRecord sandbox)
     {
         for (var attempt = 1; attempt <= 4; attempt++)
         {
@@ -97,7 +97,7 @@ internal sealed class SimulatedPods(Scenario scenario, SimulatedNode node)
             if (!IsCalm && _random.NextDouble() < scenario.DuplicateAdds)
                 _tasks.Add(RepeatAddAsync(sandbox, TimeSpan.FromSeconds(_random.NextDouble())));
             var reply = await node.AddAsync(sandbox, timeout);
-            if (reply is AddReply.Address { Value: var address, Egress: var egress })
+            if (reply is AddReply.Assigned { Addresses: var addresses, Egress: var egress })
             {
                 await PauseAsync(scenario.PluginDelay * _random.NextDouble());
                 if (!IsCalm && _random.NextDouble() < scenario.PluginFails)
@@ -106,13 +106,14 @@ internal sealed class SimulatedPods(Scenario scenario, SimulatedNode node)
                     return null;
                 }
 
-                // The plugin configures the address that it received, by whichever attempt.
-                address = sandbox.Address ?? address;
+                // The plugin configures the addresses that it received, by whichever attempt.
+                if (sandbox.IsAssigned)
+                    addresses = sandbox.Addresses;
                 var link = node.Plugin.CreateLink(ModelPlugin.LinkOf(sandbox.PodNamespace, sandbox.PodName), sandbox.Netns);
                 await PauseAsync(Moment());
-                node.Plugin.Wire(link, address, egress);
+                node.Plugin.Wire(link, addresses, egress);
                 sandbox.WiredLink = link;
-                return address;
+                return addresses;
             }
 
             if (_random.Next(2) == 0)
@@ -146,9 +147,9 @@ internal sealed class SimulatedPods(Scenario scenario, SimulatedNode node)
     /// daemon; without proof it has to wait for the daemon's answer. When the DEL is lost, the runtime has removed the namespace, and the
     /// link with it, and rules remain.
     /// </summary>
-    private async Task TearDownAsync(PodRecord sandbox, IPAddress? address)
+    private async Task TearDownAsync(PodRecord sandbox, IReadOnlyList<IPAddress>? addresses)
     {
-        var lost = address is not null && !IsCalm && _random.NextDouble() < scenario.LostDeletes;
+        var lost = addresses is not null && !IsCalm && _random.NextDouble() < scenario.LostDeletes;
         var hasProof = lost || _random.Next(3) == 0;
         if (hasProof)
             await PauseAsync(scenario.PluginDelay * _random.NextDouble() / 4);
@@ -166,7 +167,7 @@ internal sealed class SimulatedPods(Scenario scenario, SimulatedNode node)
 
         node.Checker.End(sandbox);
         if (hasProof)
-            await UnwireAsync(sandbox, link, address);
+            await UnwireAsync(sandbox, link, addresses);
         var answered = false;
         for (var attempt = 1; attempt <= 5 && !answered; attempt++)
         {
@@ -180,7 +181,7 @@ internal sealed class SimulatedPods(Scenario scenario, SimulatedNode node)
 
         if (!answered && scenario.Notes is { } plan)
         {
-            await LeaveNoteAsync(sandbox, plan, link, hasProof, address);
+            await LeaveNoteAsync(sandbox, plan, link, hasProof, addresses);
             return;
         }
 
@@ -189,18 +190,18 @@ internal sealed class SimulatedPods(Scenario scenario, SimulatedNode node)
         if (!hasProof)
         {
             await PauseAsync(scenario.PluginDelay * _random.NextDouble() / 4);
-            await UnwireAsync(sandbox, link, address);
+            await UnwireAsync(sandbox, link, addresses);
         }
 
         await DeleteLinkAsync(sandbox, link);
     }
 
     /// <summary>Takes the addresses off the sandbox's link. Its namespace stays until the link is deleted.</summary>
-    private async Task UnwireAsync(PodRecord sandbox, int? link, IPAddress? address)
+    private async Task UnwireAsync(PodRecord sandbox, int? link, IReadOnlyList<IPAddress>? addresses)
     {
         await PauseAsync(Moment());
         if (link is { } own)
-            node.Plugin.Unwire(own, address);
+            node.Plugin.Unwire(own, addresses ?? []);
     }
 
     private async Task DeleteLinkAsync(PodRecord sandbox, int? link)
@@ -212,10 +213,10 @@ internal sealed class SimulatedPods(Scenario scenario, SimulatedNode node)
     }
 
     /// <summary>Ends a DEL that the daemon does not answer, and possibly adds the sandbox again.</summary>
-    private async Task LeaveNoteAsync(PodRecord sandbox, NotePlan plan, int? link, bool isUnwired, IPAddress? address)
+    private async Task LeaveNoteAsync(PodRecord sandbox, NotePlan plan, int? link, bool isUnwired, IReadOnlyList<IPAddress>? addresses)
     {
         if (!isUnwired)
-            await UnwireAsync(sandbox, link, address);
+            await UnwireAsync(sandbox, link, addresses);
         await DeleteLinkAsync(sandbox, link);
         // A process takes at least a moment: no DEL comes at the very time of an ADD.
         await PauseAsync(TimeSpan.FromMilliseconds(1));
@@ -242,14 +243,14 @@ internal sealed class SimulatedPods(Scenario scenario, SimulatedNode node)
         var again = new PodRecord(sandbox.Network, sandbox.Container, sandbox.PodNamespace, sandbox.PodName, sandbox.CreatedAt);
         node.Kernel.Namespaces[again.Netns] = null;
         node.Trace.Add($"{again} is added again");
-        var address = await SetUpAsync(again);
-        if (address is not null)
+        var addresses = await SetUpAsync(again);
+        if (addresses is not null)
         {
             _waiting.Remove(again.PodName);
             await StayAsync(again, node.Time.GetUtcNow() + Exponential(scenario.MeanLifetime));
         }
 
-        await TearDownAsync(again, address);
+        await TearDownAsync(again, addresses);
     }
 
     /// <summary>From one of the plugin's requests to the next: mostly much less than the reconciler waits for confirmation.</summary>

@@ -63,20 +63,11 @@ internal sealed class Simulation
         _world = ModelWorld.Create(_time, Scenario.Stream(scenario.Seed, "world"));
         _world.Timing.AttachLatency = scenario.AttachLatency;
         _world.Timing.DetachLatency = scenario.DetachLatency;
-        var vpc = _world.CreateVpc(IPNetwork.Parse("10.0.0.0/16"));
-        var subnets = scenario
-            .Subnets.Select(
-                (plan, index) =>
-                    _world
-                        .CreateSubnet(
-                            vpc.Id,
-                            plan.IsFar ? "us-west-2b" : "us-west-2a",
-                            IPNetwork.Parse($"10.0.{(index + 1) * 16}.0/{plan.PrefixLength}"),
-                            tags: Tags(plan)
-                        )
-                        .Id
-            )
-            .ToArray();
+        var vpc = _world.CreateVpc(
+            IPNetwork.Parse("10.0.0.0/16"),
+            scenario.Families is null ? null : IPNetwork.Parse("2600:1f14:0:ff00::/56")
+        );
+        var subnets = scenario.Subnets.Select((plan, index) => CreateSubnet(vpc.Id, plan, index)).ToArray();
         var group = _world.CreateSecurityGroup(vpc.Id, "nodes");
         var instance = _world.LaunchInstance(
             new LaunchRequest
@@ -84,6 +75,8 @@ internal sealed class Simulation
                 InstanceType = scenario.Type.Name,
                 Subnet = subnets[0],
                 Groups = [group.Id],
+                Ipv6 = HasIpv6(0) ? AddressRequest.Any(1) : AddressRequest.None,
+                EnablePrimaryIpv6 = HasIpv6(0),
             }
         );
         _checker = new SafetyChecker(scenario, _world, instance.Id, _time, _trace);
@@ -96,14 +89,31 @@ internal sealed class Simulation
         _faults = new FaultInjector(scenario, _node, _cluster, subnets, [group.Id, .. groups]);
         if (scenario.Host is not { } host)
             return;
-        _hostFaults = new HostFaults(host, scenario.Seed, _node, _node.Network);
+        _hostFaults = new HostFaults(host, scenario, _node, _node.Network);
         _node.ReconcilerOperation = _hostFaults.ReconcilerOperation;
     }
 
-    public static SimulationResult Run(int seed, Mutation? mutation = null, TextWriter? echo = null) =>
-        new Simulation(Scenario.From(seed), mutation ?? Mutation.None, echo).Run();
+    /// <param name="seed">The seed.</param>
+    /// <param name="echo">Gets the trace.</param>
+    /// <param name="mode">Overrides the seed's families.</param>
+    public static SimulationResult Run(int seed, TextWriter? echo = null, PodMode? mode = null) =>
+        new Simulation(Scenario.From(seed, mode), Mutation.None, echo).Run();
 
     public static SimulationResult Run(Scenario scenario, Mutation mutation) => new Simulation(scenario, mutation, echo: null).Run();
+
+    private bool HasIpv6(int subnet) => _scenario.Families?.HasIpv6[subnet] ?? false;
+
+    private SubnetId CreateSubnet(VpcId vpc, SubnetPlan plan, int index) =>
+        _world
+            .CreateSubnet(
+                vpc,
+                plan.IsFar ? "us-west-2b" : "us-west-2a",
+                IPNetwork.Parse($"10.0.{(index + 1) * 16}.0/{plan.PrefixLength}"),
+                HasIpv6(index) ? IPNetwork.Parse($"2600:1f14:0:ff{index + 1:x2}::/64") : null,
+                Tags(plan),
+                HasIpv6(index) && _scenario.Families!.AssignsOnCreation
+            )
+            .Id;
 
     private SimulationResult Run()
     {
@@ -218,15 +228,16 @@ internal sealed class Simulation
             _checker.Fail($"the reconciler made {_node.Network.Repairs - repairs} repairs although nothing was wrong");
     }
 
-    private (string What, TimeSpan Bound)? HostProblem() =>
-        _node.Network.Problem(new PoolTruth(_scenario, _world, _node.Instance, _node.UsesPrefixes, _cluster.Wanted, _checker.Live).Managed);
+    private (string What, TimeSpan Bound)? HostProblem() => _node.Network.Problem(Truth().Managed, _node.Mode);
+
+    private PoolTruth Truth() => new(_scenario, _world, _node.Instance, (_node.UsesPrefixes, _node.Mode), _cluster.Wanted, _checker.Live);
 
     /// <summary>Traces the true state and the daemon's view of it.</summary>
     private void TraceBothViews()
     {
         foreach (var subnet in _world.Subnets)
             _trace.Add(
-                $"world: {subnet.Id} {subnet.Ipv4Range} has {_world.FreeAddresses(subnet.Id)} free addresses, "
+                $"world: {subnet.Id} {subnet.Ipv4Range} {subnet.Ipv6Range} has {_world.FreeAddresses(subnet.Id)} free addresses, "
                     + $"{_world.FreePrefixes(subnet.Id)} free prefixes, tags "
                     + $"{string.Join(' ', subnet.Tags.Select(tag => $"{tag.Key}={tag.Value}"))}"
             );
@@ -259,11 +270,13 @@ internal sealed class Simulation
             return ("the daemon is down", Recovery);
         if (_node.Notes.Entries.Count > 0)
             return ($"{_node.Notes.Entries.Count} notes of DELs are not processed", Recovery);
-        var truth = new PoolTruth(_scenario, _world, _node.Instance, _node.UsesPrefixes, _cluster.Wanted, _checker.Live);
+        var truth = Truth();
         if (_pods.Waiting > 0 && truth.CanServeOneMore)
             return ($"{_pods.Waiting} pods are pending although addresses are free or the cloud would give some ({truth})", Recovery);
-        if ((truth.Shortage() ?? truth.Unfinished() ?? truth.WrongGroups()) is { } problem)
+        if ((truth.Shortage() ?? truth.Unpaired() ?? truth.Unfinished() ?? truth.WrongGroups()) is { } problem)
             return (problem, Recovery);
+        if (_checker.LedgerProblem(_node.Engine!) is { } wrong)
+            return (wrong, Recovery);
         // A running change is fine: pods that cannot be served keep the pool trying.
         if (
             _node.Engine!.Ledger.OpenIntents().Any(open => !open.IsRunning)
@@ -292,9 +305,7 @@ internal sealed class Simulation
         var asked = false;
         _time.Outside.Post(() =>
         {
-            foreach (
-                var pod in _checker.Live.Where(pod => !pod.HasLostAddress && !_checker.IsDamaged(pod.Address!, pod.ReportedAt)).ToArray()
-            )
+            foreach (var pod in _checker.Live.Where(pod => !pod.HasLostAddress && !_checker.IsDamaged(pod)).ToArray())
                 answers.Add(_node.AddAsync(pod, TimeSpan.FromSeconds(60)));
             asked = true;
         });
@@ -305,7 +316,7 @@ internal sealed class Simulation
         {
             foreach (var answer in answers)
             {
-                if (answer.Status != TaskStatus.RanToCompletion || answer.GetAwaiter().GetResult() is not AddReply.Address)
+                if (answer.Status != TaskStatus.RanToCompletion || answer.GetAwaiter().GetResult() is not AddReply.Assigned)
                     _checker.Fail(
                         $"the repeated ADD of a live pod returned {answer.Status} "
                             + $"{(answer.IsCompletedSuccessfully ? answer.GetAwaiter().GetResult() : answer.Exception)}"

@@ -22,12 +22,12 @@ internal static class CheckpointTruth
     }
 
     /// <summary>
-    /// Unassigned addresses of the recorded interfaces: not in use, not cooling, not released. None while an intent is open, which may
-    /// concern any of them.
+    /// Unassigned addresses of the recorded interfaces: not in use, not cooling, not released. An IPv6 prefix counts as a whole, since no
+    /// node uses it up. None while an intent is open, which may concern any of them.
     /// </summary>
-    public static HashSet<IPAddress> FreeAddresses(byte[]? content)
+    public static HashSet<IPNetwork> FreeUnits(byte[]? content)
     {
-        HashSet<IPAddress> free = [];
+        HashSet<IPNetwork> free = [];
         if (content is null || OpenIntents(content) is not null)
             return free;
         using var document = JsonDocument.Parse(content);
@@ -45,16 +45,15 @@ internal static class CheckpointTruth
             foreach (
                 var name in Elements(item, "blocks").Select(block => block.GetString()!).Where(name => !recentlyRemoved.Contains(name))
             )
-            {
-                var range = IPNetwork.Parse(name);
-                var count = 1 << (32 - range.PrefixLength);
-                for (var number = 0; number < count; number++)
-                    free.Add(SafetyChecker.Offset(range.BaseAddress, number));
-            }
+                free.UnionWith(AddressMath.Units(IPNetwork.Parse(name)));
         }
 
         foreach (var item in Elements(document.RootElement, "allocations"))
+        {
             Remove(free, item, "ipv4");
+            Remove(free, item, "ipv6");
+        }
+
         foreach (var item in Elements(extension, "cooling"))
             Remove(free, item, "address");
         return free;
@@ -63,9 +62,9 @@ internal static class CheckpointTruth
     private static JsonElement[] Elements(JsonElement owner, string name) =>
         owner.TryGetProperty(name, out var array) && array.ValueKind == JsonValueKind.Array ? [.. array.EnumerateArray()] : [];
 
-    private static void Remove(HashSet<IPAddress> free, JsonElement owner, string name)
+    private static void Remove(HashSet<IPNetwork> free, JsonElement owner, string name)
     {
         if (owner.TryGetProperty(name, out var text) && IPAddress.TryParse(text.GetString(), out var address))
-            free.Remove(address);
+            free.Remove(AddressMath.Single(address));
     }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
+using System.Net.Sockets;
 using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Lab.VpcModel;
 using VpcCni.Netlink;
@@ -14,6 +15,10 @@ namespace VpcCni.Simulation.Tests.Checker;
 internal sealed class HostChecker
 {
     private const uint ConnectionMark = 0x80;
+    private const string PrimaryLink = "eth0";
+
+    /// <summary>The router as every interface of a VPC reaches it with IPv6.</summary>
+    private static readonly IPAddress Ipv6Router = IPAddress.Parse("fe80:ec2::1");
 
     /// <summary>
     /// Longest time from the end of the faults until what is missing is repaired: the longest pause of a dispute, and the interval of the
@@ -58,11 +63,14 @@ internal sealed class HostChecker
 
     /// <summary>What is not as pods need it, and how long that may take to be repaired without faults; null when all is right.</summary>
     /// <param name="managed">The interfaces that the daemon manages.</param>
-    public (string What, TimeSpan Bound)? Problem(IReadOnlyList<NetworkInterface> managed)
+    /// <param name="mode">The families of new pods.</param>
+    public (string What, TimeSpan Bound)? Problem(IReadOnlyList<NetworkInterface> managed, PodMode mode)
     {
-        var rules = _kernel.Rules(IpFamily.V4);
+        RuleInfo[] rules = [.. IpFamily.All.SelectMany(_kernel.Rules)];
         var problem =
             NodeProblem(rules)
+            ?? Ipv6NodeProblem(rules, mode)
+            ?? managed.Where(eni => !eni.Attachment!.IsPrimary).Select(eni => Ipv6TableProblem(eni, mode)).FirstOrDefault(What)
             ?? managed.Where(eni => !eni.Attachment!.IsPrimary).Select(eni => InterfaceProblem(eni, rules)).FirstOrDefault(What)
             ?? _pool.Live.Select(pod => PodProblem(pod, rules)).FirstOrDefault(What);
         if (problem is not null)
@@ -72,15 +80,15 @@ internal sealed class HostChecker
         static bool What(string? found) => found is not null;
     }
 
-    private string? NodeProblem(IReadOnlyList<RuleInfo> rules)
+    private string? NodeProblem(RuleInfo[] rules)
     {
-        if (!rules.Any(rule => rule.Priority == MainRule && rule.Table == RouteTable.Main && IsPlain(rule)))
+        if (!HasMain(rules, IpFamily.V4))
             return "the rule of table main is missing";
-        if (!rules.Any(rule => rule.Priority == Mark && rule.Mark == ConnectionMark && rule.Table == RouteTable.Main))
+        if (!HasMark(rules, IpFamily.V4))
             return "the rule for marked packets is missing";
         if (_kernel.Settings.Read("ipv4/conf/all/forwarding") != "1")
             return "the node does not forward";
-        if (!_kernel.Tables.TryGetValue("vpccni", out var table) || !table.Contains("snat to", StringComparison.Ordinal))
+        if (!_kernel.Tables.TryGetValue("ip vpccni", out var table) || !table.Contains("snat to", StringComparison.Ordinal))
             return "the NAT table is missing";
         foreach (var item in _foreign)
         {
@@ -92,6 +100,53 @@ internal sealed class HostChecker
         }
 
         return null;
+    }
+
+    private static bool HasMain(RuleInfo[] rules, AddressFamily family) =>
+        rules.Any(rule => rule.Family == family && rule.Priority == MainRule && rule.Table == RouteTable.Main && IsPlain(rule));
+
+    private static bool HasMark(RuleInfo[] rules, AddressFamily family) =>
+        rules.Any(rule => rule.Family == family && rule.Priority == Mark && rule.Mark == ConnectionMark && rule.Table == RouteTable.Main);
+
+    /// <summary>What IPv6 pods need of the node; of an earlier mode, too.</summary>
+    private string? Ipv6NodeProblem(RuleInfo[] rules, PodMode mode)
+    {
+        // The node has it of router advertisements, and uses it in any mode.
+        var hasAddress = _world.InterfacesOf(_instance).Any(eni => eni.Attachment!.IsPrimary && eni.PrimaryIpv6Address is not null);
+        var main = _kernel.Routes(IpFamily.V6, RouteTable.Main);
+        if (hasAddress && !main.Any(route => route.Destination is null && Ipv6Router.Equals(route.Gateway)))
+            return "the node has lost its IPv6 default route";
+        IPAddress[] pods = [.. _pool.Live.Where(pod => !pod.HasLostAddress).SelectMany(pod => pod.Addresses).Where(AddressMath.IsIpv6)];
+        if (mode == PodMode.Ipv4 && pods.Length == 0)
+            return null;
+        if (!HasMain(rules, IpFamily.V6))
+            return "the IPv6 rule of table main is missing";
+        if (_kernel.Settings.Read("ipv6/conf/all/forwarding") != "1")
+            return "the node does not forward IPv6";
+        if (_kernel.Settings.Read($"ipv6/conf/{PrimaryLink}/accept_ra") != "2")
+            return "the node does not accept router advertisements although it forwards";
+        if (mode != PodMode.Dual && !pods.Any(address => OwnerOf(address) is { Attachment.IsPrimary: false }))
+            return null;
+        if (!HasMark(rules, IpFamily.V6))
+            return "the IPv6 rule for marked packets is missing";
+        return _kernel.Tables.ContainsKey("ip6 vpccni") ? null : "the IPv6 table of marks is missing";
+    }
+
+    /// <summary>What IPv6 pods need of an interface's route table.</summary>
+    private string? Ipv6TableProblem(NetworkInterface eni, PodMode mode)
+    {
+        var carries = _pool.Live.Any(pod =>
+            !pod.HasLostAddress && pod.Addresses.Any(address => AddressMath.IsIpv6(address) && AddressMath.Carries(eni, address))
+        );
+        if ((mode == PodMode.Ipv4 && !carries) || LinkOf(eni) is not { } link)
+            return null;
+        var table = TableOf(eni);
+        var routes = _kernel.Routes(IpFamily.V6, table).Where(route => route.LinkIndex == link.Index).ToArray();
+        if (!routes.Any(route => route.Destination == AddressMath.Single(Ipv6Router)))
+            return $"table {table} has no route to the IPv6 router";
+        return routes.Any(route => route.Destination is null && Ipv6Router.Equals(route.Gateway))
+            ? null
+            : $"table {table} has no IPv6 default route by {link.Name}";
     }
 
     private string? InterfaceProblem(NetworkInterface eni, IReadOnlyList<RuleInfo> rules)
@@ -109,7 +164,7 @@ internal sealed class HostChecker
         var table = TableOf(eni);
         if (!rules.Any(rule => rule.Priority == FromInterface && IsFrom(rule, eni.PrimaryAddress) && rule.Table == table))
             return $"traffic from {eni.PrimaryAddress} does not use table {table}";
-        var gateway = SafetyChecker.Offset(subnet.BaseAddress, 1);
+        var gateway = AddressMath.Offset(subnet.BaseAddress, 1);
         var routes = _kernel.Routes(IpFamily.V4, table).Where(route => route.LinkIndex == link.Index).ToArray();
         if (!routes.Any(route => route.Destination == new IPNetwork(gateway, 32)))
             return $"table {table} has no route to the gateway {gateway}";
@@ -120,7 +175,9 @@ internal sealed class HostChecker
 
     private string? PodProblem(PodRecord pod, IReadOnlyList<RuleInfo> rules)
     {
-        if (pod is not { Address: { } address, WiredLink: { } index, HasLostAddress: false } || OwnerOf(address) is not { } eni)
+        if (pod is not { WiredLink: { } index, HasLostAddress: false })
+            return null;
+        if (pod.Addresses.Any(address => OwnerOf(address) is null))
             return null;
         if (!_kernel.Links.TryGetValue(index, out var link))
             return $"the link of {pod} is gone";
@@ -128,7 +185,13 @@ internal sealed class HostChecker
             return $"the link of {pod} is down";
         if (_kernel.Namespaces.GetValueOrDefault(pod.Netns) is { } mac && link.Mac != mac)
             return $"the link of {pod} has another MAC address than the pod knows";
-        if (!_kernel.Routes(IpFamily.V4, RouteTable.Main).Any(route => IsHostRoute(route, address, index)))
+        return pod.Addresses.Select(address => AddressProblem(pod, address, index, rules)).FirstOrDefault(problem => problem is not null);
+    }
+
+    private string? AddressProblem(PodRecord pod, IPAddress address, int link, IReadOnlyList<RuleInfo> rules)
+    {
+        var eni = OwnerOf(address)!;
+        if (!_kernel.Routes(address.AddressFamily, RouteTable.Main).Any(route => IsHostRoute(route, address, link)))
             return $"{address} of {pod} is not routed to its link";
         if (!rules.Any(rule => IsToPod(rule, address)))
             return $"traffic to {address} of {pod} does not use main";
@@ -142,11 +205,12 @@ internal sealed class HostChecker
     /// <summary>A rule of an address of the node that no pod has.</summary>
     private string? Stale(IReadOnlyList<RuleInfo> rules)
     {
-        var live = _pool.Live.Select(pod => pod.Address!).ToHashSet();
+        var live = _pool.Live.SelectMany(pod => pod.Addresses).ToHashSet();
         foreach (var rule in rules.Where(rule => rule.Priority is ToPod or FromPod && IsPlain(rule) && !_foreign.Contains(rule)))
         {
             if (
-                (rule.Priority == ToPod ? rule.Destination : rule.Source) is { PrefixLength: 32, BaseAddress: var address }
+                (rule.Priority == ToPod ? rule.Destination : rule.Source) is { BaseAddress: var address } range
+                && AddressMath.IsSingle(range)
                 && !live.Contains(address)
                 && OwnerOf(address) is not null
             )
@@ -173,13 +237,21 @@ internal sealed class HostChecker
             return;
         if (_foreign.Contains(removed) || removed is RuleInfo { Protocol: RouteProtocol.Kernel })
             _pool.Fail($"the {change.Actor} removed {removed} of another program by {change.Change}");
-        if (removed is RuleInfo rule && IsPlain(rule) && (rule.Destination ?? rule.Source) is { PrefixLength: 32, BaseAddress: var host })
+        if (
+            removed is RuleInfo rule
+            && IsPlain(rule)
+            && (rule.Destination ?? rule.Source) is { BaseAddress: var host } selected
+            && AddressMath.IsSingle(selected)
+        )
             CheckNeeded(
                 host,
                 (pod, eni) => IsToPod(rule, host) || (rule.Priority == FromPod && IsFrom(rule, host) && rule.Table == TableOf(eni)),
                 change
             );
-        if (removed is RouteInfo { Table: RouteTable.Main, Destination: { PrefixLength: 32, BaseAddress: var routed } } route)
+        if (
+            removed is RouteInfo { Table: RouteTable.Main, Destination: { BaseAddress: var routed } destination } route
+            && AddressMath.IsSingle(destination)
+        )
             CheckNeeded(routed, (pod, _) => IsHostRoute(route, routed, pod.WiredLink!.Value), change);
     }
 
@@ -212,13 +284,13 @@ internal sealed class HostChecker
     private static bool IsToPod(RuleInfo rule, IPAddress address) =>
         rule is { Priority: ToPod, Table: RouteTable.Main, Source: null }
         && IsPlain(rule)
-        && rule.Destination == new IPNetwork(address, 32);
+        && rule.Destination == AddressMath.Single(address);
 
     private static bool IsFrom(RuleInfo rule, IPAddress address) =>
-        rule.Destination is null && IsPlain(rule) && rule.Source == new IPNetwork(address, 32);
+        rule.Destination is null && IsPlain(rule) && rule.Source == AddressMath.Single(address);
 
     private static bool IsHostRoute(RouteInfo route, IPAddress address, int link) =>
-        route.Destination == new IPNetwork(address, 32) && route.LinkIndex == link;
+        route.Destination == AddressMath.Single(address) && route.LinkIndex == link;
 
     private LinkInfo? LinkOf(NetworkInterface eni) => _kernel.Links.Values.FirstOrDefault(link => link.Mac == MacAddress.Parse(eni.Mac));
 
@@ -227,8 +299,5 @@ internal sealed class HostChecker
     private NetworkInterface? OwnerOf(IPAddress address) =>
         _world
             .InterfacesOf(_instance)
-            .FirstOrDefault(eni =>
-                eni.Attachment is { Status: AttachmentStatus.Attached }
-                && (eni.SecondaryAddresses.Contains(address) || eni.Ipv4Prefixes.Any(prefix => prefix.Contains(address)))
-            );
+            .FirstOrDefault(eni => eni.Attachment is { Status: AttachmentStatus.Attached } && AddressMath.Carries(eni, address));
 }

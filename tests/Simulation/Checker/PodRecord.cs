@@ -15,19 +15,23 @@ internal sealed class PodRecord(string network, string container, string podName
     public string PodName { get; } = podName;
     public string Netns { get; } = $"/var/run/netns/{container}";
 
-    /// <summary>Address in use; null before the first ADD was answered and after the DEL was sent.</summary>
-    public IPAddress? Address { get; set; }
+    /// <summary>Addresses in use, at most one of each family; none before the first ADD was answered and after the DEL was sent.</summary>
+    public IReadOnlyList<IPAddress> Addresses { get; set; } = [];
 
-    /// <summary>Last address that it received, in use or not.</summary>
-    public IPAddress? LastAddress { get; set; }
+    /// <summary>Last addresses that it received, in use or not.</summary>
+    public IReadOnlyList<IPAddress> LastAddresses { get; set; } = [];
+
+    public bool IsAssigned => Addresses.Count > 0;
 
     public DateTimeOffset ReportedAt { get; set; }
 
     /// <summary>Index of its link on the host; null before the plugin has wired it and from its teardown on.</summary>
     public int? WiredLink { get; set; }
 
-    /// <summary>Whether someone else removed its address from the node.</summary>
-    public bool HasLostAddress { get; set; }
+    /// <summary>Those of its addresses that someone else removed from the node.</summary>
+    public HashSet<IPAddress> Lost { get; } = [];
+
+    public bool HasLostAddress => Lost.Count > 0;
 
     /// <summary>Whether the runtime has begun to delete it; it does not return under this key.</summary>
     public bool Ended { get; set; }

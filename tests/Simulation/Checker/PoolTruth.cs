@@ -9,8 +9,9 @@ namespace VpcCni.Simulation.Tests.Checker;
 /// docs/prefix-and-ip-target.md), which are computed here independently.
 /// </summary>
 /// <remarks>
-/// T addresses attached, A assigned, W warm, M minimum, E warm interfaces, P warm prefixes, N addresses of an interface. Without prefix
-/// delegation a leftover prefix counts only as far as it is used.
+/// Addresses are those of the family that the targets count: IPv6 in IPv6 mode, IPv4 otherwise. Without prefix delegation a leftover
+/// prefix counts only as far as it is used. In dual stack an IPv4 address is available when its interface has an IPv6 address for it, or
+/// the cloud would give one (docs/ipv6.md).
 /// </remarks>
 internal sealed class PoolTruth
 {
@@ -18,34 +19,40 @@ internal sealed class PoolTruth
     private const string UnmanagedTag = "node.k8s.amazonaws.com/no_manage";
     private const string RoleTag = "kubernetes.io/role/cni";
     private const string ClusterTag = "cni.networking.k8s.aws/cluster/";
-    private const int PrefixSize = 16;
-
     private readonly Scenario _scenario;
     private readonly VpcWorld _world;
     private readonly InstanceId _instance;
     private readonly (SubnetId Subnet, IReadOnlyList<SecurityGroupId> Groups)? _custom;
+    private readonly PodMode _mode;
     private readonly bool _usesPrefixes;
     private readonly int _podLimit;
     private readonly IReadOnlyList<NetworkInterface> _attached;
     private readonly NetworkInterface[] _managed;
     private readonly NetworkInterface[] _usable;
+
+    /// <summary>Addresses that pods have, of the family that counts.</summary>
     private readonly HashSet<IPAddress> _used;
+
+    /// <summary>Those of both families.</summary>
+    private readonly HashSet<IPAddress> _usedOfAny;
 
     public PoolTruth(
         Scenario scenario,
         VpcWorld world,
         InstanceId instance,
-        bool usesPrefixes,
+        (bool UsesPrefixes, PodMode Mode) settings,
         (SubnetId Subnet, IReadOnlyList<SecurityGroupId> Groups)? custom,
         IEnumerable<PodRecord> live
     )
     {
         (_scenario, _world, _instance, _custom) = (scenario, world, instance, custom);
-        (_usesPrefixes, _podLimit) = (usesPrefixes && scenario.Type.SupportsPrefixes, scenario.PodLimit(usesPrefixes));
+        (_mode, _podLimit) = (settings.Mode, scenario.PodLimit(settings.UsesPrefixes, settings.Mode));
+        _usesPrefixes = settings.UsesPrefixes && scenario.Type.SupportsPrefixes;
         _attached = world.InterfacesOf(instance);
         _managed = [.. _attached.Where(IsManaged)];
         _usable = [.. _managed.Where(eni => !IsExcluded(eni))];
-        _used = [.. live.Select(pod => pod.Address!).Where(address => _managed.Any(eni => Carries(eni, address)))];
+        _usedOfAny = [.. live.SelectMany(pod => pod.Addresses).Where(address => _managed.Any(eni => AddressMath.Carries(eni, address)))];
+        _used = [.. _usedOfAny.Where(address => AddressMath.IsIpv6(address) == IsIpv6Mode)];
     }
 
     /// <summary>Whether one more pod could be served, by a free address or one that the cloud would assign.</summary>
@@ -64,27 +71,82 @@ internal sealed class PoolTruth
 
     private bool HasAddressTargets => _scenario.WarmIp > 0 || _scenario.MinimumIp > 0;
 
-    private int Total =>
-        _usable.Sum(eni => eni.SecondaryAddresses.Length + (_usesPrefixes ? eni.Ipv4Prefixes.Length * PrefixSize : 0)) + UsedElsewhere;
+    private bool IsIpv6Mode => _mode == PodMode.Ipv6;
+
+    /// <summary>Whether one prefix on the primary interface has addresses for every pod, so that targets mean nothing.</summary>
+    private bool HasOnePrefixForAll => IsIpv6Mode && _usesPrefixes;
+
+    private int PrefixSize => IsIpv6Mode ? AddressMath.Ipv6PrefixSize : AddressMath.Ipv4PrefixSize;
+
+    private int PerInterface => _scenario.PerInterface(_mode);
+
+    private int Total => _usable.Sum(Counted) + UsedElsewhere;
 
     /// <summary>Used addresses of blocks that do not count: leftover prefixes, interfaces of excluded subnets.</summary>
-    private int UsedElsewhere =>
-        _used.Count(address => !_usable.Any(eni => eni.SecondaryAddresses.Contains(address) || (_usesPrefixes && InPrefix(eni, address))));
+    private int UsedElsewhere => _used.Count(address => !_usable.Any(eni => IsCounted(eni, address)));
 
-    private int Available => Total - _used.Count;
+    private int Available => _usable.Sum(Free);
+
+    /// <summary>Addresses of an interface that count.</summary>
+    private int Counted(NetworkInterface eni) => Singles(eni).Count + (_usesPrefixes ? Prefixes(eni).Length * PrefixSize : 0);
+
+    private bool IsCounted(NetworkInterface eni, IPAddress address) =>
+        Singles(eni).Contains(address) || (_usesPrefixes && Prefixes(eni).Any(prefix => prefix.Contains(address)));
+
+    private HashSet<IPAddress> Singles(NetworkInterface eni) =>
+        IsIpv6Mode ? [.. AddressMath.PodIpv6Addresses(eni)] : [.. eni.SecondaryAddresses];
+
+    private IPNetwork[] Prefixes(NetworkInterface eni) => [.. IsIpv6Mode ? eni.Ipv6Prefixes : eni.Ipv4Prefixes];
+
+    /// <summary>Number of pods that the interface has addresses for, or would have.</summary>
+    private int Free(NetworkInterface eni)
+    {
+        var free = Counted(eni) - _used.Count(address => IsCounted(eni, address));
+        return _mode == PodMode.Dual ? Math.Min(free, FreeIpv6(eni) + (Ipv6Room(eni) * Ipv6Size)) : free;
+    }
+
+    private int Ipv6Size => _usesPrefixes ? AddressMath.Ipv6PrefixSize : 1;
+
+    private int FreeIpv6(NetworkInterface eni) =>
+        AddressMath.PodIpv6Addresses(eni).Count(address => !_usedOfAny.Contains(address))
+        + (eni.Ipv6Prefixes.Length * AddressMath.Ipv6PrefixSize);
+
+    /// <summary>Number of IPv6 addresses or prefixes that the cloud would add to an interface.</summary>
+    private int Ipv6Room(NetworkInterface eni) =>
+        HasIpv6(eni.Subnet)
+            ? Math.Max(_scenario.Type.Ipv6PerInterface - 1 - AddressMath.PodIpv6Addresses(eni).Count() - eni.Ipv6Prefixes.Length, 0)
+            : 0;
+
+    /// <summary>
+    /// Number of IPv6 addresses that the interface has more than IPv4 ones, all of which count as pairs whether pods have them or not;
+    /// negative when some are missing.
+    /// </summary>
+    private int ExcessIpv6(NetworkInterface eni) =>
+        AddressMath.PodIpv6Addresses(eni).Count()
+        + (_usesPrefixes ? eni.Ipv6Prefixes.Length * AddressMath.Ipv6PrefixSize : 0)
+        - Counted(eni);
+
+    private bool HasIpv6(SubnetId subnet) => _world.FindSubnet(subnet)!.Ipv6Range is not null;
+
+    /// <summary>An interface with fewer IPv6 than IPv4 addresses, although the cloud would give some: dual stack only.</summary>
+    public string? Unpaired() =>
+        _mode == PodMode.Dual && _usable.FirstOrDefault(eni => ExcessIpv6(eni) < 0 && Ipv6Room(eni) > 0) is { } lacking
+            ? $"{lacking.Id} has {-ExcessIpv6(lacking)} IPv6 addresses fewer than IPv4 ones, and the cloud would give some"
+            : null;
 
     /// <summary>Free addresses to keep at least: an empty pool always counts as too low.</summary>
     private int Wanted =>
         Math.Max(
-            HasAddressTargets ? _scenario.WarmIp
+            HasOnePrefixForAll ? 1
+                : HasAddressTargets ? _scenario.WarmIp
                 : _usesPrefixes ? _scenario.WarmPrefix * PrefixSize
-                : _scenario.WarmEni * _scenario.PerInterface,
+                : _scenario.WarmEni * PerInterface,
             1
         );
 
-    private int Minimum => HasAddressTargets ? _scenario.MinimumIp : 0;
+    private int Minimum => HasAddressTargets && !HasOnePrefixForAll ? _scenario.MinimumIp : 0;
 
-    private int FreePrefixes => _usesPrefixes ? _usable.Sum(eni => eni.Ipv4Prefixes.Count(prefix => !_used.Any(prefix.Contains))) : 0;
+    private int FreePrefixes => _usesPrefixes ? _usable.Sum(eni => Prefixes(eni).Count(prefix => !_used.Any(prefix.Contains))) : 0;
 
     /// <summary>Missing addresses that the cloud would assign; null when none are missing.</summary>
     public string? Shortage()
@@ -99,30 +161,43 @@ internal sealed class PoolTruth
     public string? Surplus()
     {
         var spare = Math.Min(Available - Wanted, Total - Minimum);
-        if (HasAddressTargets && !_usesPrefixes && spare > 0)
-            return $"{spare} addresses too many ({this})";
-        if (_usesPrefixes && spare >= PrefixSize && FreePrefixes > (HasAddressTargets ? 0 : _scenario.WarmPrefix))
-            return $"a prefix too many ({this}, {FreePrefixes} wholly free prefixes)";
-        foreach (var eni in _managed)
+        if (!HasOnePrefixForAll)
         {
-            var isUnused = !_used.Any(address => Carries(eni, address));
-            if (!_usesPrefixes && eni.Ipv4Prefixes.Any(prefix => !_used.Any(prefix.Contains)))
-                return $"{eni.Id} has an unused prefix that does not fit the mode ({this})";
-            if (eni.Attachment!.IsPrimary || !isUnused || !IsOwn(eni))
-                continue;
-            if (IsExcluded(eni))
-                return $"{eni.Id} is unused and in a subnet that is not for pods";
-            // As documented, whole interfaces are removed only when one more than the target is free.
-            if (
-                !HasAddressTargets
-                && !_usesPrefixes
-                && Available >= (_scenario.WarmEni + 1) * _scenario.PerInterface
-                && spare >= Addresses(eni)
-            )
-                return $"{eni.Id} is unused and more than WARM_ENI_TARGET is free ({this})";
+            if (HasAddressTargets && !_usesPrefixes && spare > 0)
+                return $"{spare} addresses too many ({this})";
+            if (_usesPrefixes && spare >= PrefixSize && FreePrefixes > (HasAddressTargets ? 0 : _scenario.WarmPrefix))
+                return $"a prefix too many ({this}, {FreePrefixes} wholly free prefixes)";
         }
 
-        return null;
+        return _managed.Select(eni => Surplus(eni, spare)).FirstOrDefault(surplus => surplus is not null);
+    }
+
+    private string? Surplus(NetworkInterface eni, int spare)
+    {
+        var isUnused = !_usedOfAny.Any(address => AddressMath.Carries(eni, address));
+        if (!_usesPrefixes && Prefixes(eni).Any(prefix => !_used.Any(prefix.Contains)))
+            return $"{eni.Id} has an unused prefix that does not fit the mode ({this})";
+        if (
+            _mode == PodMode.Dual
+            && spare >= 0
+            && ExcessIpv6(eni) > 0
+            && AddressMath.PodIpv6Addresses(eni).Any(address => !_usedOfAny.Contains(address))
+        )
+            return $"{eni.Id} has {ExcessIpv6(eni)} IPv6 addresses more than IPv4 ones";
+        if (eni.Attachment!.IsPrimary || !isUnused || !IsOwn(eni))
+            return null;
+        if (IsExcluded(eni))
+            return $"{eni.Id} is unused and in a subnet that is not for pods";
+        if (HasOnePrefixForAll)
+            return Available - Free(eni) >= Wanted ? $"{eni.Id} is unused, and pods have addresses of the primary interface" : null;
+        // As documented, whole interfaces are removed only when one more than the target is free.
+        return
+            !HasAddressTargets
+            && !_usesPrefixes
+            && Available >= (_scenario.WarmEni + 1) * PerInterface
+            && spare >= Singles(eni).Count + (Prefixes(eni).Length * PrefixSize)
+            ? $"{eni.Id} is unused and more than WARM_ENI_TARGET is free ({this})"
+            : null;
     }
 
     /// <summary>An interface of this daemon that is attaching or detaching, or would outlive the instance.</summary>
@@ -159,17 +234,28 @@ internal sealed class PoolTruth
     /// </summary>
     private bool CanGrow(bool isPoolEmpty)
     {
-        if (_usable.Any(eni => eni.Ipv4Slots - 1 < _scenario.PerInterface && _world.FreeAddresses(eni.Subnet) > 0))
+        if (HasOnePrefixForAll)
+            return _usable.Any(eni => eni.Attachment!.IsPrimary && Ipv6Room(eni) > 0);
+        if (_usable.Any(CanGrow))
             return true;
         if (_attached.Count >= _scenario.MaxInterfaces)
             return false;
         return Candidates()
+            .Where(subnet => _mode == PodMode.Ipv4 || HasIpv6(subnet))
             .Any(subnet =>
-                _usesPrefixes && !isPoolEmpty
+                IsIpv6Mode ? _world.FreeAddresses(subnet) > 0
+                : _usesPrefixes && !isPoolEmpty
                     ? _world.FreePrefixes(subnet) > 0 && _world.FreeAddresses(subnet) > PrefixSize + 1 && !WouldSplit(subnet)
-                    : _world.FreeAddresses(subnet) >= 2
+                : _world.FreeAddresses(subnet) >= 2
             );
     }
+
+    private bool CanGrow(NetworkInterface eni) =>
+        IsIpv6Mode
+            ? Ipv6Room(eni) > 0
+            : eni.Ipv4Slots - 1 < PerInterface
+                && _world.FreeAddresses(eni.Subnet) > 0
+                && (_mode == PodMode.Ipv4 || ExcessIpv6(eni) > 0 || Ipv6Room(eni) > 0);
 
     /// <summary>Whether the interface's primary address may break the only free prefix.</summary>
     private bool WouldSplit(SubnetId subnet) => _world.FreePrefixes(subnet) == 1;
@@ -226,11 +312,4 @@ internal sealed class PoolTruth
 
     private bool IsTagged(NetworkInterface eni) =>
         eni.Tags.TryGetValue(OwnerTag, out var owner) && string.Equals(owner, _instance.Value, StringComparison.Ordinal);
-
-    private static int Addresses(NetworkInterface eni) => eni.SecondaryAddresses.Length + (eni.Ipv4Prefixes.Length * PrefixSize);
-
-    private static bool Carries(NetworkInterface eni, IPAddress address) =>
-        eni.SecondaryAddresses.Contains(address) || InPrefix(eni, address);
-
-    private static bool InPrefix(NetworkInterface eni, IPAddress address) => eni.Ipv4Prefixes.Any(prefix => prefix.Contains(address));
 }

@@ -3,6 +3,7 @@ using System.Net;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Startup;
 using VpcCni.Lab.VpcModel;
+using VpcCni.Netlink;
 
 namespace VpcCni.Simulation.Tests.Checker;
 
@@ -31,16 +32,26 @@ internal sealed class SafetyChecker
     private readonly InstanceId _instance;
     private readonly TimeProvider _time;
     private readonly Trace _trace;
+
+    /// <summary>Pods by their first address.</summary>
     private readonly Dictionary<IPAddress, PodRecord> _live = [];
+
+    /// <summary>Dual-stack pods by their second address.</summary>
+    private readonly Dictionary<IPAddress, PodRecord> _liveBySecond = [];
     private readonly Dictionary<IPAddress, (DateTimeOffset At, PodRecord By)> _freed = [];
-    private readonly Dictionary<IPAddress, DateTimeOffset> _damaged = [];
+
+    /// <summary>Addresses, and IPv6 prefixes as a whole, with the time of the last removal.</summary>
+    private readonly Dictionary<IPNetwork, DateTimeOffset> _damaged = [];
     private readonly Dictionary<EniId, DateTimeOffset> _detached = [];
     private readonly Dictionary<long, (string What, DateTimeOffset Deadline)> _requests = [];
 
     /// <summary>The subnets of new pods with their start times; null for none. Custom networking only.</summary>
     private readonly List<(DateTimeOffset From, SubnetId? Subnet)> _configured = [];
+
+    /// <summary>The modes of the daemon runs with their start times.</summary>
+    private readonly List<(DateTimeOffset From, PodMode Mode)> _modes = [];
     private DateTimeOffset _startedAt;
-    private HashSet<IPAddress> _knownAtStart = [];
+    private HashSet<IPNetwork> _knownAtStart = [];
     private bool _isBlind;
     private DateTimeOffset _blindUntil;
     private DateTimeOffset? _clockSetForward;
@@ -69,15 +80,27 @@ internal sealed class SafetyChecker
     public IReadOnlyCollection<PodRecord> Live => _live.Values;
 
     /// <summary>The pod that uses the address; null when none does.</summary>
-    public PodRecord? FindLive(IPAddress address) => _live.GetValueOrDefault(address);
+    public PodRecord? FindLive(IPAddress address) => _live.GetValueOrDefault(address) ?? _liveBySecond.GetValueOrDefault(address);
 
     public int Reported { get; private set; }
 
     /// <summary>
     /// Whether someone else removed the address from this node after a pod received it, or too shortly before for the daemon to know.
     /// </summary>
-    public bool IsDamaged(IPAddress address, DateTimeOffset reportedAt) =>
-        _damaged.TryGetValue(address, out var at) && (_isBlind || reportedAt < (at > _blindUntil ? at : _blindUntil) + DetectionTime);
+    private bool IsDamaged(IPAddress address, DateTimeOffset reportedAt) =>
+        DamagedAt(address) is { } at && (_isBlind || reportedAt < (at > _blindUntil ? at : _blindUntil) + DetectionTime);
+
+    /// <summary>The same for any of a pod's addresses.</summary>
+    public bool IsDamaged(PodRecord pod) => pod.Addresses.Any(address => IsDamaged(address, pod.ReportedAt));
+
+    private DateTimeOffset? DamagedAt(IPAddress address)
+    {
+        DateTimeOffset? single = _damaged.TryGetValue(AddressMath.Single(address), out var at) ? at : null;
+        return
+            AddressMath.IsIpv6(address) && _damaged.TryGetValue(AddressMath.Ipv6PrefixOf(address), out var prefixAt) && !(single > prefixAt)
+            ? prefixAt
+            : single;
+    }
 
     /// <summary>Whether EC2 fails every call. The instance metadata works.</summary>
     public bool IsCloudAway
@@ -99,7 +122,7 @@ internal sealed class SafetyChecker
         IsCloudAway && _startedAt != DateTimeOffset.MaxValue && _time.GetUtcNow() >= _startedAt + RestartBound;
 
     /// <summary>
-    /// Number of free addresses that the daemon must know although EC2 is away; 0 when another fault may keep it from serving.
+    /// Number of pods for which the daemon must know free addresses although EC2 is away; 0 when another fault may keep it from serving.
     /// </summary>
     public int CountKnownFree(byte[]? checkpoint, Predicate<IPAddress> isRouted)
     {
@@ -111,23 +134,54 @@ internal sealed class SafetyChecker
             || _scenario.Latency.SlowShare > 0;
         if (isExcused || !MustServeWithoutCloud || _requests.Count > 0)
             return 0;
-        var known = CheckpointTruth.FreeAddresses(checkpoint);
+        var known = CheckpointTruth.FreeUnits(checkpoint);
         known.IntersectWith(_knownAtStart);
         known.IntersectWith(ShownByMetadata());
-        known.RemoveWhere(address => !IsCarried(address));
-        known.RemoveWhere(isRouted);
-        return known.Count;
+        known.RemoveWhere(unit => AddressMath.IsSingle(unit) && isRouted(unit.BaseAddress));
+        return _world.InterfacesOf(_instance).Where(IsAttached).Sum(eni => CountServable(eni, known));
     }
 
-    private HashSet<IPAddress> ShownByMetadata()
+    /// <summary>Number of pods of the running mode that an interface has free addresses for.</summary>
+    private int CountServable(NetworkInterface eni, HashSet<IPNetwork> free)
     {
-        var shown = _world.DescribeMetadata(_instance)?.Interfaces ?? [];
-        var prefixes = shown.SelectMany(pair => pair.Interface.Ipv4Prefixes);
-        return
+        var units = AddressMath.Blocks(eni).SelectMany(AddressMath.Units).Where(free.Contains).ToArray();
+        var ipv4 = units.Count(unit => unit.BaseAddress.AddressFamily == IpFamily.V4);
+        var ipv6 = units
+            .Where(unit => unit.BaseAddress.AddressFamily == IpFamily.V6)
+            .Sum(unit => AddressMath.IsSingle(unit) ? 1 : AddressMath.Ipv6PrefixSize);
+        return _modes[^1].Mode switch
+        {
+            PodMode.Ipv4 => ipv4,
+            PodMode.Ipv6 => ipv6,
+            _ => Math.Min(ipv4, ipv6),
+        };
+    }
+
+    private HashSet<IPNetwork> ShownByMetadata() =>
         [
-            .. shown.SelectMany(pair => pair.Interface.SecondaryAddresses),
-            .. prefixes.SelectMany(prefix => Enumerable.Range(0, 16).Select(number => Offset(prefix.BaseAddress, number))),
+            .. (_world.DescribeMetadata(_instance)?.Interfaces ?? [])
+                .SelectMany(pair => AddressMath.Blocks(pair.Interface))
+                .SelectMany(AddressMath.Units),
         ];
+
+    private static bool IsAttached(NetworkInterface eni) => eni.Attachment is { Status: AttachmentStatus.Attached };
+
+    /// <summary>Records that a daemon run has read its settings, and what it refuses.</summary>
+    public void SettingsRead(bool usesPrefixes, PodMode mode, IReadOnlyList<string> problems)
+    {
+        var text = string.Join("; ", problems);
+        switch (_scenario.Refusal(usesPrefixes, mode))
+        {
+            case null when problems.Count > 0:
+                Fail($"the daemon refuses valid settings: {text}");
+                break;
+            case { } variable when !problems.Any(problem => problem.Contains(variable, StringComparison.Ordinal)):
+                Fail($"the daemon must refuse {mode} because of {variable}, and refuses [{text}]");
+                break;
+            case null:
+                _modes.Add((_time.GetUtcNow(), mode));
+                break;
+        }
     }
 
     /// <summary>Records that an operator forbids the daemon to call the cloud, or permits it again.</summary>
@@ -149,20 +203,41 @@ internal sealed class SafetyChecker
         _trace.Add($"VIOLATION: {violation}");
     }
 
-    /// <summary>Records an address that a listening client received.</summary>
-    public void RecordAddress(PodRecord pod, IPAddress address)
+    /// <summary>Records the addresses that a listening client received.</summary>
+    public void RecordAddresses(PodRecord pod, IReadOnlyList<IPAddress> addresses)
     {
         Reported++;
-        if (pod.Address is { } before)
+        if (pod.IsAssigned)
         {
-            if (!before.Equals(address))
-                Fail($"{pod} got {before} and now {address}");
+            if (!pod.Addresses.ToHashSet().SetEquals(addresses))
+                Fail($"{pod} got {Text(pod.Addresses)} and now {Text(addresses)}");
             return;
         }
 
         if (pod.Ended)
             return;
-        if (_live.TryGetValue(address, out var other))
+        if (!HasFamiliesOfMode(addresses, pod.CreatedAt))
+            Fail($"{pod} got {Text(addresses)}, and no mode since {pod.CreatedAt:HH:mm:ss.fff} gives a pod these families");
+        foreach (var address in addresses)
+            CheckAssignable(pod, address);
+        if (
+            addresses is [var one, var other]
+            && CarrierOf(one) is { } carrier
+            && CarrierOf(other) is { } otherCarrier
+            && carrier.Id != otherCarrier.Id
+        )
+            Fail($"{pod} got {one} of {carrier.Id} and {other} of {otherCarrier.Id}: its traffic leaves by one interface only");
+        if (_scenario.CustomNetwork is not null && !MayBeAt(addresses, pod.CreatedAt))
+            Fail($"{Text(addresses)} is assigned to {pod}, and no subnet that was configured since {pod.CreatedAt:HH:mm:ss.fff} has it");
+        (pod.Addresses, pod.LastAddresses, pod.ReportedAt) = (addresses, addresses, _time.GetUtcNow());
+        _live[addresses[0]] = pod;
+        if (addresses.Count > 1)
+            _liveBySecond[addresses[1]] = pod;
+    }
+
+    private void CheckAssignable(PodRecord pod, IPAddress address)
+    {
+        if (FindLive(address) is { } other)
             Fail($"{address} is assigned to {pod} while {other} uses it");
         // A sandbox may keep its address when it is added again.
         if (
@@ -178,7 +253,7 @@ internal sealed class SafetyChecker
         if (
             MustServeWithoutCloud
             && !IsCarried(address)
-            && _damaged.TryGetValue(address, out var takenAt)
+            && DamagedAt(address) is { } takenAt
             && takenAt + _scenario.MetadataLag < _startedAt
         )
         {
@@ -190,20 +265,46 @@ internal sealed class SafetyChecker
 
         if (!IsCarried(address) && !IsDamaged(address, _time.GetUtcNow()))
             Fail($"{address} is assigned to {pod}, but no interface that is attached to the node carries it");
-        if (_scenario.CustomNetwork is not null && !MayBeAt(address, pod.CreatedAt))
-            Fail($"{address} is assigned to {pod}, and no subnet that was configured since {pod.CreatedAt:HH:mm:ss.fff} has it");
-        (pod.Address, pod.LastAddress, pod.ReportedAt) = (address, address, _time.GetUtcNow());
-        _live[address] = pod;
+    }
+
+    private static string Text(IEnumerable<IPAddress> addresses) => string.Join(" and ", addresses);
+
+    /// <summary>
+    /// Whether the addresses are one of each family of a mode that was in force at some time since: the time of the daemon's choice is
+    /// unknown here. A pod keeps what the mode at that time gave it.
+    /// </summary>
+    private bool HasFamiliesOfMode(IReadOnlyList<IPAddress> addresses, DateTimeOffset since)
+    {
+        PodMode? mode = addresses.Select(AddressMath.IsIpv6).ToArray() switch
+        {
+            [false] => PodMode.Ipv4,
+            [true] => PodMode.Ipv6,
+            [false, true] => PodMode.Dual,
+            _ => null,
+        };
+        for (var index = _modes.Count - 1; index >= 0; index--)
+        {
+            if (_modes[index].Mode == mode)
+                return true;
+            if (_modes[index].From < since)
+                return false;
+        }
+
+        return false;
     }
 
     /// <summary>
-    /// Whether the address is in a subnet that was configured at some time since: the time of the daemon's choice is unknown here.
+    /// Whether the addresses are in a subnet that was configured at some time since: the time of the daemon's choice is unknown here.
     /// </summary>
-    private bool MayBeAt(IPAddress address, DateTimeOffset since)
+    private bool MayBeAt(IReadOnlyList<IPAddress> addresses, DateTimeOffset since)
     {
         for (var index = _configured.Count - 1; index >= 0; index--)
         {
-            if (_configured[index].Subnet is { } id && _world.FindSubnet(id)!.Ipv4Range.Contains(address))
+            if (
+                _configured[index].Subnet is { } id
+                && _world.FindSubnet(id) is { } subnet
+                && addresses.All(address => subnet.Ipv4Range.Contains(address) || (subnet.Ipv6Range?.Contains(address) ?? false))
+            )
                 return true;
             if (_configured[index].From < since)
                 return false;
@@ -232,48 +333,54 @@ internal sealed class SafetyChecker
         return null;
     }
 
-    /// <summary>Records a reply that the client's address is on no interface.</summary>
-    public void RecordOrphaned(PodRecord pod, IPAddress address)
+    /// <summary>Records a reply that an address of the client's is on no interface.</summary>
+    public void RecordOrphaned(PodRecord pod, IReadOnlyList<IPAddress> addresses)
     {
-        if (pod.Address is null || !pod.Address.Equals(address))
+        if (!pod.IsAssigned || !pod.Addresses.ToHashSet().SetEquals(addresses))
             return;
-        if (IsCarried(address) && !pod.HasLostAddress && !IsDamaged(address, pod.ReportedAt))
-            Fail($"the reply to {pod} says that no interface carries {address}, but one does");
+        if (addresses.All(IsCarried) && !pod.HasLostAddress && !IsDamaged(pod))
+            Fail($"the reply to {pod} says that no interface carries {Text(addresses)}, but one does");
     }
 
     /// <summary>Records the pod's end: its DEL is about to be sent or, if that gets lost, its last trace has been removed.</summary>
     public void End(PodRecord pod)
     {
         pod.Ended = true;
-        if (pod.Address is not { } address)
-            return;
-        pod.Address = null;
-        _live.Remove(address);
-        _freed[address] = (_time.GetUtcNow(), pod);
+        foreach (var address in pod.Addresses)
+        {
+            _live.Remove(address);
+            _liveBySecond.Remove(address);
+            _freed[address] = (_time.GetUtcNow(), pod);
+        }
+
+        pod.Addresses = [];
     }
 
-    /// <summary>Records a DEL answered by a daemon that had the address.</summary>
-    public void Released(PodRecord pod, IPAddress address)
+    /// <summary>Records a DEL answered by a daemon that had the addresses.</summary>
+    public void Released(PodRecord pod, IReadOnlyList<IPAddress> addresses)
     {
         if (!pod.Ended)
-            Fail($"{pod} lost {address} without a DEL");
-        // Without a cooldown the next pod may get it before the answer is sent.
-        if (_live.TryGetValue(address, out var owner) && (_scenario.Cooldown > TimeSpan.Zero || owner.ReportedAt < _time.GetUtcNow()))
-            Fail($"the DEL of {pod} released {address}, which {owner} uses");
-        else
-            _freed[address] = (_time.GetUtcNow(), pod);
+            Fail($"{pod} lost {Text(addresses)} without a DEL");
+        foreach (var address in addresses)
+        {
+            // Without a cooldown the next pod may get it before the answer is sent.
+            if (FindLive(address) is { } owner && (_scenario.Cooldown > TimeSpan.Zero || owner.ReportedAt < _time.GetUtcNow()))
+                Fail($"the DEL of {pod} released {address}, which {owner} uses");
+            else
+                _freed[address] = (_time.GetUtcNow(), pod);
+        }
     }
 
-    /// <summary>Records an address that a daemon released because of a note.</summary>
-    public void ReleasedByNote(string container, IPAddress address)
+    /// <summary>Records addresses that a daemon released because of a note.</summary>
+    public void ReleasedByNote(string container, IReadOnlyList<IPAddress> addresses)
     {
         foreach (var pod in _live.Values)
         {
             // Without a cooldown the next pod may have it already, as after any other DEL.
             if (pod.Container != container && _scenario.Cooldown == TimeSpan.Zero && pod.ReportedAt == _time.GetUtcNow())
                 continue;
-            if (pod.Container == container || address.Equals(pod.Address))
-                Fail($"a note released {address} of {container}, which {pod} uses");
+            if (pod.Container == container || addresses.Any(pod.Addresses.Contains))
+                Fail($"a note released {Text(addresses)} of {container}, which {pod} uses");
         }
     }
 
@@ -285,9 +392,9 @@ internal sealed class SafetyChecker
     {
         foreach (var range in ranges)
         {
-            _knownAtStart.RemoveWhere(range.Contains);
-            for (var number = 0; number < 1 << (32 - range.PrefixLength); number++)
-                _damaged[Offset(range.BaseAddress, number)] = _time.GetUtcNow();
+            _knownAtStart.RemoveWhere(unit => AddressMath.Overlap(range, unit));
+            foreach (var unit in AddressMath.Units(range))
+                _damaged[unit] = _time.GetUtcNow();
         }
     }
 
@@ -307,18 +414,41 @@ internal sealed class SafetyChecker
     public void DaemonStarted(PoolEngine engine, byte[]? checkpoint)
     {
         _startedAt = _time.GetUtcNow();
-        _knownAtStart = CheckpointTruth.FreeAddresses(checkpoint);
+        _knownAtStart = CheckpointTruth.FreeUnits(checkpoint);
         _knownAtStart.IntersectWith(ShownByMetadata());
         if (_clockSetForward is not null)
             _restartedAfterJump = _time.GetUtcNow();
+        if (LedgerConflict(engine) is { } conflict)
+            Fail($"after a restart {conflict}");
+    }
+
+    /// <summary>A live pod whose addresses the daemon does not have; null when there is none.</summary>
+    public string? LedgerConflict(PoolEngine engine)
+    {
         foreach (var pod in _live.Values)
         {
             var found = engine.Ledger.Find(new AttachmentKey(pod.Network, pod.Container, "eth0"));
             if (found is null)
-                Fail($"after a restart the daemon does not know {pod}, which got {pod.Address}");
-            else if (!found.Addresses[0].Address.Equals(pod.Address))
-                Fail($"after a restart the daemon has {found.Addresses[0].Address} for {pod}, which got {pod.Address}");
+                return $"the daemon does not know {pod}, which got {Text(pod.Addresses)}";
+            var recorded = found.Addresses.Select(item => item.Address).ToHashSet();
+            if (!recorded.SetEquals(pod.Addresses))
+                return $"the daemon has {Text(recorded)} for {pod}, which got {Text(pod.Addresses)}";
         }
+
+        return null;
+    }
+
+    /// <summary>A block of which the daemon counts other addresses as assigned than pods have; null when there is none.</summary>
+    public string? LedgerProblem(PoolEngine engine)
+    {
+        foreach (var block in engine.Ledger.View(_time.GetUtcNow()).Interfaces.SelectMany(item => item.Blocks))
+        {
+            var used = _live.Keys.Concat(_liveBySecond.Keys).Count(block.Range.Contains);
+            if (block.Assigned != used)
+                return $"the daemon counts {block.Assigned} addresses of {block.Range} as assigned, and pods have {used}";
+        }
+
+        return null;
     }
 
     /// <summary>Records a request that must end within the bound, unless its daemon dies.</summary>
@@ -347,14 +477,9 @@ internal sealed class SafetyChecker
             return;
         (_seenCalls, _seenEvents) = (_world.Calls.Total, _events);
         foreach (var (address, pod) in _live)
-        {
-            if (pod.HasLostAddress || IsCarried(address))
-                continue;
-            if (IsDamaged(address, pod.ReportedAt))
-                pod.HasLostAddress = true;
-            else
-                Fail($"{address} is no longer on the node, but {pod} uses it");
-        }
+            CheckCarried(address, pod);
+        foreach (var (address, pod) in _liveBySecond)
+            CheckCarried(address, pod);
 
         if (++_changes % ChangesPerWorldCheck == 0)
             CheckWorld();
@@ -368,22 +493,27 @@ internal sealed class SafetyChecker
             Fail(misplaced);
     }
 
-    private bool IsCarried(IPAddress address)
+    private void CheckCarried(IPAddress address, PodRecord pod)
+    {
+        if (pod.Lost.Contains(address) || IsCarried(address))
+            return;
+        if (IsDamaged(address, pod.ReportedAt))
+            pod.Lost.Add(address);
+        else
+            Fail($"{address} is no longer on the node, but {pod} uses it");
+    }
+
+    private bool IsCarried(IPAddress address) => CarrierOf(address) is not null;
+
+    private NetworkInterface? CarrierOf(IPAddress address)
     {
         foreach (var eni in _world.InterfacesOf(_instance))
         {
-            if (eni.Attachment is not { Status: AttachmentStatus.Attached })
-                continue;
-            if (eni.SecondaryAddresses.Contains(address))
-                return true;
-            foreach (var prefix in eni.Ipv4Prefixes)
-            {
-                if (prefix.Contains(address))
-                    return true;
-            }
+            if (IsAttached(eni) && AddressMath.Carries(eni, address))
+                return eni;
         }
 
-        return false;
+        return null;
     }
 
     /// <summary>
@@ -391,15 +521,4 @@ internal sealed class SafetyChecker
     /// shortens the cooldowns that the restart finds.
     /// </summary>
     private bool ExcusedByClock(DateTimeOffset freedAt) => _restartedAfterJump >= freedAt;
-
-    internal static IPAddress Offset(IPAddress address, int offset)
-    {
-        Span<byte> bytes = stackalloc byte[4];
-        address.TryWriteBytes(bytes, out _);
-        System.Buffers.Binary.BinaryPrimitives.WriteUInt32BigEndian(
-            bytes,
-            System.Buffers.Binary.BinaryPrimitives.ReadUInt32BigEndian(bytes) + (uint)offset
-        );
-        return new IPAddress(bytes);
-    }
 }

@@ -137,7 +137,7 @@ internal sealed class OurPolicy
             if (outcome is AddOutcome.Assigned assigned)
             {
                 _waits.Add(_node.Time.GetUtcNow() - began);
-                _plugin.Add("default", $"p{pod}", assigned.Attachment.Addresses[0].Address, Egress.Main);
+                _plugin.Add("default", $"p{pod}", [.. assigned.Attachment.Addresses.Select(item => item.Address)], Egress.Main);
                 return;
             }
 
