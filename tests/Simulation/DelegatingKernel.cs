@@ -37,7 +37,7 @@ internal abstract class DelegatingKernel(IHostKernel inner) : IHostKernel
 
     public string? Read(string name) => inner.Read(name);
 
-    public bool Write(string name, string value) => inner.Write(name, value);
+    public virtual bool Write(string name, string value) => inner.Write(name, value);
 
     public void Dispose() => inner.Dispose();
 

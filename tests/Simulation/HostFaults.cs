@@ -185,6 +185,7 @@ internal sealed class HostFaults(HostPlan plan, Scenario scenario, SimulatedNode
         if (PickOrNull(candidates) is not { } link)
             return;
         node.Trace.Add($"fault: someone sets {link.Name} down");
+        checker.Disturb(link.Index);
         Kernel.SetLink(KernelActor.Other, link with { Flags = link.Flags & ~LinkFlags.Up });
     }
 
@@ -193,6 +194,7 @@ internal sealed class HostFaults(HostPlan plan, Scenario scenario, SimulatedNode
         if (PickOrNull(Kernel.Links.Values.Where(link => link is { Kind: "veth", IsUp: true }).ToArray()) is not { } link)
             return;
         node.Trace.Add($"fault: someone changes the MAC address of {link.Name}");
+        checker.Disturb(link.Index);
         Do(new HostChange.SetMac(link.Index, MacAddress.Random(_random)));
     }
 

@@ -37,6 +37,7 @@ internal sealed class HostChecker
     private readonly InstanceId _instance;
     private readonly HashSet<object> _foreign = [];
     private readonly Dictionary<object, int> _repairsOf = [];
+    private readonly HashSet<int> _disturbed = [];
 
     public HostChecker(SafetyChecker pool, ModelKernel kernel, VpcWorld world, InstanceId instance)
     {
@@ -57,6 +58,12 @@ internal sealed class HostChecker
     public int RepairsOf(object item) => _repairsOf.GetValueOrDefault(item);
 
     public void AddForeign(object item) => _foreign.Add(item);
+
+    /// <summary>
+    /// Records that another program sets a pod's link down or changes its MAC address: neighbour entries go with either, and neighbour
+    /// discovery replaces them.
+    /// </summary>
+    public void Disturb(int link) => _disturbed.Add(link);
 
     /// <summary>Its owner removes it.</summary>
     public void Forget(object item) => _foreign.Remove(item);
@@ -193,6 +200,8 @@ internal sealed class HostChecker
         var eni = OwnerOf(address)!;
         if (!_kernel.Routes(address.AddressFamily, RouteTable.Main).Any(route => IsHostRoute(route, address, link)))
             return $"{address} of {pod} is not routed to its link";
+        if (AddressMath.IsIpv6(address) && _kernel.Neighbour(link, address) is null && !_disturbed.Contains(link))
+            return $"{address} of {pod} has no neighbour entry";
         if (!rules.Any(rule => IsToPod(rule, address)))
             return $"traffic to {address} of {pod} does not use main";
         var table = TableOf(eni);

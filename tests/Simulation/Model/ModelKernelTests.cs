@@ -28,8 +28,8 @@ public sealed class ModelKernelTests
     public ModelKernelTests()
     {
         var world = ModelWorld.Create(_time, new Random(1));
-        var vpc = world.CreateVpc(IPNetwork.Parse("10.0.0.0/16"));
-        var subnet = world.CreateSubnet(vpc.Id, "us-west-2a", IPNetwork.Parse("10.0.0.0/20"));
+        var vpc = world.CreateVpc(IPNetwork.Parse("10.0.0.0/16"), IPNetwork.Parse("2001:db8:0:100::/56"));
+        var subnet = world.CreateSubnet(vpc.Id, "us-west-2a", IPNetwork.Parse("10.0.0.0/20"), IPNetwork.Parse("2001:db8:0:100::/64"));
         var group = world.CreateSecurityGroup(vpc.Id, "nodes");
         var instance = world.LaunchInstance(
             new LaunchRequest
@@ -37,6 +37,8 @@ public sealed class ModelKernelTests
                 InstanceType = "m5.large",
                 Subnet = subnet.Id,
                 Groups = [group.Id],
+                Ipv6 = AddressRequest.Any(1),
+                EnablePrimaryIpv6 = true,
             }
         );
         _model = new ModelKernel(world, instance.Id);
@@ -143,6 +145,40 @@ public sealed class ModelKernelTests
         Assert.Empty(_model.Routes(V4, Table).Concat(_model.Routes(V6, Table)));
         Assert.Equal([V6], _reports.OfType<RouteNotification.RouteChanged>().Select(report => report.Route.Family));
         Assert.Single(_reports.OfType<RouteNotification.LinkChanged>());
+    }
+
+    [Fact]
+    public void Neighbour_entries_go_with_the_state_and_the_MAC_address_of_their_link()
+    {
+        var link = _model.AddVeth("d3", MacAddress.Random(new Random(1)));
+        var pod = IPAddress.Parse("2001:db8::5");
+        var entry = new NeighbourInfo
+        {
+            LinkIndex = Link,
+            Address = pod,
+            Mac = MacAddress.Random(new Random(2)),
+        };
+        _model.SetNeighbour(entry);
+        Assert.Null(_model.Neighbour(Link, pod));
+        _model.Apply(KernelActor.Other, new HostChange.SetUp(Link));
+        _model.SetNeighbour(entry);
+        Assert.Equal(entry.Mac, _model.Neighbour(Link, pod));
+        _model.Apply(KernelActor.Other, new HostChange.SetMac(Link, MacAddress.Random(new Random(3))));
+        Assert.Null(_model.Neighbour(Link, pod));
+        _model.SetNeighbour(entry);
+        _model.SetLink(KernelActor.Other, link);
+        Assert.Null(_model.Neighbour(Link, pod));
+    }
+
+    [Theory]
+    [InlineData("1", 0)]
+    [InlineData("2", 1)]
+    public void Forwarding_purges_advertised_routes_of_links_that_then_ignore_advertisements(string acceptAdvertisements, int routes)
+    {
+        Assert.Single(_model.Routes(V6, RouteTable.Main));
+        _model.Settings.Write("ipv6/conf/eth0/accept_ra", acceptAdvertisements);
+        _model.Settings.Write("ipv6/conf/all/forwarding", "1");
+        Assert.Equal(routes, _model.Routes(V6, RouteTable.Main).Count);
     }
 
     [Fact]

@@ -10,6 +10,7 @@ using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Ledger.Checkpoint;
 using VpcCni.Ipamd.MissedDels;
 using VpcCni.Ipamd.Startup;
+using VpcCni.Netlink;
 
 namespace VpcCni.Simulation.Tests.PlantedBugs;
 
@@ -97,7 +98,88 @@ internal static class Bugs
         new("leaves rules of released pods") { Focus = LostDeletes, Kernel = kernel => new HostBugs.NoRemovalKernel(kernel) },
         new("repairs what is right") { Focus = Host, Kernel = kernel => new HostBugs.HiddenRouteKernel(kernel) },
         new("removes routes of live pods") { Focus = Host, Kernel = kernel => new HostBugs.HastyKernel(kernel) },
+        new("gives dual-stack pods an IPv4 address only")
+        {
+            Focus = DualStack,
+            Options = options => options with { Families = PodFamilies.Ipv4 },
+        },
+        new("ignores a change of the mode")
+        {
+            Focus = scenario =>
+                DualStack(scenario) with
+                {
+                    Families = DualStack(scenario).Families! with { MeanSwitch = TimeSpan.FromSeconds(40) },
+                },
+            Options = options => options with { Families = PodFamilies.Dual },
+        },
+        new("waits for EC2 before it serves dual-stack pods")
+        {
+            Focus = scenario => DualStack(CloudAway(scenario)),
+            Ports = ports => ports.WithEc2(ec2 => new SilentMetadataCloud(ec2)),
+        },
+        new("loses the IPv6 address of a dual-stack pod") { Focus = DualStack, AfterStep = LoseIpv6 },
+        new("loses IPv6 addresses at a restart")
+        {
+            Focus = scenario => DualStack(Restarts(scenario)),
+            Ports = ports => ports with { Checkpoint = new Ipv4File(ports.Checkpoint) },
+        },
+        new("releases one family of a dual-stack pod") { Focus = DualStack, AfterStep = KeepIpv6 },
+        new("releases an IPv6 prefix in use")
+        {
+            Focus = scenario => DualStack(scenario) with { UsesPrefixes = true },
+            Ports = ports => ports.WithEc2(ec2 => new GreedyIpv6Cloud(ec2)),
+        },
+        new("gives pods the node's own IPv6 address")
+        {
+            Focus = scenario => DualStack(scenario) with { UsesPrefixes = false },
+            Ports = ports => ports.WithEc2(ec2 => new NodeAddressCloud(ec2)),
+        },
+        new("does not add IPv6 addresses to existing interfaces")
+        {
+            Focus = scenario => DualStack(scenario) with { UsesPrefixes = false },
+            Ports = ports => ports.WithEc2(ec2 => new NoIpv6Cloud(ec2)),
+        },
+        new("takes the two addresses of a pod from different interfaces")
+        {
+            Focus = scenario => DualStack(scenario) with { UsesPrefixes = false, WarmEni = 2, WarmIp = 0, MinimumIp = 0 },
+            Ports = ports => ports.WithEc2(ec2 => new MixedUpCloud(ec2)),
+        },
+        new("forgets the IPv6 default route of a table")
+        {
+            Focus = scenario => DualStack(Host(scenario)),
+            Kernel = kernel => new HostBugs.NoIpv6DefaultRouteKernel(kernel),
+        },
+        new("does not repair rules of IPv6 pods")
+        {
+            Focus = scenario => DualStack(Host(scenario)),
+            Kernel = kernel => new HostBugs.NoIpv6RulesKernel(kernel),
+        },
+        new("removes routes of IPv6 pods")
+        {
+            Focus = scenario => DualStack(Host(scenario)),
+            Kernel = kernel => new HostBugs.HastyKernel(kernel, IpFamily.V6),
+        },
+        new("forwards IPv6 and loses the node's default route")
+        {
+            Focus = DualStack,
+            Kernel = kernel => new HostBugs.NoAdvertisementsKernel(kernel),
+        },
     ];
+
+    /// <summary>A dual-stack node in a VPC whose IPv6 has no faults.</summary>
+    private static Scenario DualStack(Scenario scenario) =>
+        scenario with
+        {
+            Families = new FamilyPlan(
+                PodMode.Dual,
+                [.. scenario.Subnets.Select(_ => true)],
+                AssignsOnCreation: false,
+                MeanSwitch: null,
+                MeanExhaustion: null,
+                MeanInterference: null,
+                DamagesHost: true
+            ),
+        };
 
     /// <summary>Other programs that change rules and routes, without other faults of the host.</summary>
     private static Scenario Host(Scenario scenario) =>
@@ -214,6 +296,34 @@ internal static class Bugs
         queue.GetType().GetMethod("RemoveFirst")!.Invoke(queue, null);
     }
 
+    /// <summary>Takes the second address off an attachment.</summary>
+    private static void LoseIpv6(PoolEngine engine, Random random)
+    {
+        if (random.Next(50) > 0 || DualStackOf(engine) is not [var attachment, ..])
+            return;
+        var only = attachment.Interfaces[0] with { Addresses = [attachment.Interfaces[0].Addresses[0]] };
+        Field<IDictionary>(engine.Ledger, "_attachments")[attachment.Key] = attachment with { Interfaces = [only] };
+    }
+
+    /// <summary>Reserves the IPv6 addresses of attachments that are gone again.</summary>
+    private static void KeepIpv6(PoolEngine engine, Random random)
+    {
+        var held = Field<IDictionary>(engine.Ledger, "_owners");
+        foreach (var address in Field<IDictionary>(engine.Ledger, "_lastReleases").Keys.Cast<IPAddress>().Where(IsIpv6).ToArray())
+        {
+            if (!held.Contains(address))
+                Invoke(engine.Ledger, "Reserve_NeedsLock", address, new AttachmentKey("planted", $"{address}", "eth0"));
+        }
+    }
+
+    private static Attachment[] DualStackOf(PoolEngine engine) =>
+        [.. engine.Ledger.Attachments().Where(attachment => attachment.Addresses.Count > 1)];
+
+    private static bool IsIpv6(IPAddress address) => address.AddressFamily == IpFamily.V6;
+
+    private static void Invoke(object owner, string method, params object[] arguments) =>
+        owner.GetType().GetMethod(method, BindingFlags.Instance | BindingFlags.NonPublic)!.Invoke(owner, arguments);
+
     private static T Field<T>(object owner, string name) =>
         (T)owner.GetType().GetField(name, BindingFlags.Instance | BindingFlags.NonPublic)!.GetValue(owner)!;
 
@@ -245,6 +355,32 @@ internal static class Bugs
             var document = JsonNode.Parse(content)!;
             foreach (var member in members)
                 (document["vpccni"] as JsonObject)?.Remove(member);
+            return System.Text.Encoding.UTF8.GetBytes(document.ToJsonString());
+        }
+
+        public void Write(ReadOnlySpan<byte> content) => inner.Write(content);
+
+        public string SetAside(DateTimeOffset now) => inner.SetAside(now);
+    }
+
+    /// <summary>Reads the checkpoint without the IPv6 addresses of pods that have two.</summary>
+    private sealed class Ipv4File(ICheckpointFile inner) : ICheckpointFile
+    {
+        public string Name => inner.Name;
+
+        public byte[]? Read()
+        {
+            if (inner.Read() is not { } content)
+                return null;
+            var document = JsonNode.Parse(content)!;
+            foreach (var item in (document["allocations"] as JsonArray) ?? [])
+            {
+                if (item is not JsonObject allocation || allocation["ipv4"] is null || !allocation.Remove("ipv6"))
+                    continue;
+                if (allocation["vpccni"]?["places"] is JsonArray { Count: > 1 } slots)
+                    slots.RemoveAt(1);
+            }
+
             return System.Text.Encoding.UTF8.GetBytes(document.ToJsonString());
         }
 
@@ -380,6 +516,78 @@ internal static class Bugs
         {
             var more = _assigned.GetValueOrDefault(id)?.Except(blocks).Take(1) ?? [];
             return base.UnassignBlocksAsync(id, [.. blocks, .. more], cancellationToken);
+        }
+    }
+
+    /// <summary>Releases the IPv6 prefix of an interface after it has been given IPv4 addresses.</summary>
+    private sealed class GreedyIpv6Cloud(IEc2 inner) : DelegatingCloud(inner)
+    {
+        public override async Task<IReadOnlyList<IPNetwork>> AssignBlocksAsync(
+            NetworkInterfaceId id,
+            BlockRequest request,
+            CancellationToken cancellationToken
+        )
+        {
+            var assigned = await base.AssignBlocksAsync(id, request, cancellationToken);
+            var attached = await base.DescribeAttachedInterfacesAsync(cancellationToken);
+            IPNetwork[] prefixes =
+            [
+                .. attached.SelectMany(item => item.Id == id ? item.Blocks : []).Where(block => block.PrefixLength == 80),
+            ];
+            if (!IsIpv6(assigned[0].BaseAddress) && prefixes.Length > 0)
+                await base.UnassignBlocksAsync(id, prefixes, cancellationToken);
+            return assigned;
+        }
+    }
+
+    /// <summary>Takes the node's own IPv6 address for one of the primary interface's blocks.</summary>
+    private sealed class NodeAddressCloud(IEc2 inner) : DelegatingCloud(inner)
+    {
+        public override async Task<IReadOnlyList<Ec2Interface>> DescribeAttachedInterfacesAsync(CancellationToken cancellationToken)
+        {
+            var node = (await Inner.IdentifyNodeAsync(cancellationToken)).Ipv6Address!;
+            return
+            [
+                .. (await base.DescribeAttachedInterfacesAsync(cancellationToken)).Select(item =>
+                    item.IsPrimary ? item with { Blocks = [.. item.Blocks, new IPNetwork(node, 128)] } : item
+                ),
+            ];
+        }
+    }
+
+    /// <summary>Reports IPv6 addresses that were requested for an existing interface as none.</summary>
+    private sealed class NoIpv6Cloud(IEc2 inner) : DelegatingCloud(inner)
+    {
+        public override Task<IReadOnlyList<IPNetwork>> AssignBlocksAsync(
+            NetworkInterfaceId id,
+            BlockRequest request,
+            CancellationToken cancellationToken
+        ) =>
+            request.Shape.Family == IpFamily.V6
+                ? Task.FromResult<IReadOnlyList<IPNetwork>>([])
+                : base.AssignBlocksAsync(id, request, cancellationToken);
+    }
+
+    /// <summary>Describes the IPv6 addresses of each interface as those of the next one.</summary>
+    private sealed class MixedUpCloud(IEc2 inner) : DelegatingCloud(inner)
+    {
+        public override async Task<IReadOnlyList<Ec2Interface>> DescribeAttachedInterfacesAsync(CancellationToken cancellationToken)
+        {
+            var all = await base.DescribeAttachedInterfacesAsync(cancellationToken);
+            return
+            [
+                .. all.Select(
+                    (item, index) =>
+                        item with
+                        {
+                            Blocks =
+                            [
+                                .. item.Blocks.Where(block => !IsIpv6(block.BaseAddress)),
+                                .. all[(index + 1) % all.Count].Blocks.Where(block => IsIpv6(block.BaseAddress)),
+                            ],
+                        }
+                ),
+            ];
         }
     }
 

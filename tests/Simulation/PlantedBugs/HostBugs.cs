@@ -48,14 +48,35 @@ internal static class HostBugs
                 : base.Routes(family, table);
     }
 
+    internal sealed class NoIpv6DefaultRouteKernel(IHostKernel inner) : DelegatingKernel(inner)
+    {
+        protected override IEnumerable<HostChange> Changed(HostChange change) =>
+            change is HostChange.ReplaceRoute({ Destination: null, Family: IpFamily.V6 }) ? [] : [change];
+    }
+
+    internal sealed class NoIpv6RulesKernel(IHostKernel inner) : DelegatingKernel(inner)
+    {
+        protected override IEnumerable<HostChange> Changed(HostChange change) =>
+            change is HostChange.AddRule({ Family: IpFamily.V6, Priority: ToPod or FromPod }) ? [] : [change];
+    }
+
+    /// <summary>Forwards IPv6 without accepting router advertisements any more.</summary>
+    internal sealed class NoAdvertisementsKernel(IHostKernel inner) : DelegatingKernel(inner)
+    {
+        public override bool Write(string name, string value) =>
+            name.EndsWith("/accept_ra", StringComparison.Ordinal) || base.Write(name, value);
+    }
+
     /// <summary>Removes the route of a pod before it makes it.</summary>
-    internal sealed class HastyKernel(IHostKernel inner) : DelegatingKernel(inner)
+    /// <param name="inner">The kernel.</param>
+    /// <param name="family">The family of the routes.</param>
+    internal sealed class HastyKernel(IHostKernel inner, AddressFamily family = IpFamily.V4) : DelegatingKernel(inner)
     {
         protected override IEnumerable<HostChange> Changed(HostChange change)
         {
-            if (change is HostChange.AddRule({ Destination: { PrefixLength: 32 } pod }))
+            if (change is HostChange.AddRule({ Destination: { } pod } rule) && rule.Family == family)
             {
-                foreach (var route in Inner.Routes(IpFamily.V4, RouteTable.Main).Where(route => route.Destination == pod))
+                foreach (var route in Inner.Routes(family, RouteTable.Main).Where(route => route.Destination == pod))
                     yield return new HostChange.RemoveRoute(route).Tolerating(Errno.ESRCH);
             }
 
