@@ -64,12 +64,19 @@ internal sealed class PairingPlan
         return plan;
     }
 
-    /// <summary>Number of addresses of the other family that the interface has too few; negative when it has too many.</summary>
-    private static int Missing(PoolCapacity capacity, FamilyCapacity other, InterfaceView item) =>
-        Math.Min(Capacity(item, capacity.Lead), BlockShape.MaxSize) - Capacity(item, other);
+    /// <summary>
+    /// Number of addresses of the other family that the interface has too few; negative when it has too many. Counts all addresses, and
+    /// those that no pod has: a pod of an earlier mode, or one that lost an address, has none of one family.
+    /// </summary>
+    private static int Missing(PoolCapacity capacity, FamilyCapacity other, InterfaceView item)
+    {
+        int Difference(Func<BlockView, int> count) =>
+            Math.Min(Sum(item, capacity.Lead, count), BlockShape.MaxSize) - Sum(item, other, count);
+        return Math.Max(Difference(block => block.Capacity), Difference(block => block.Capacity - block.Assigned));
+    }
 
-    private static int Capacity(InterfaceView item, FamilyCapacity family) =>
-        item.Blocks.Where(block => !block.IsReleasing && PoolCounts.Counts(block, family.Shape)).Sum(block => block.Capacity);
+    private static int Sum(InterfaceView item, FamilyCapacity family, Func<BlockView, int> count) =>
+        item.Blocks.Where(block => !block.IsReleasing && PoolCounts.Counts(block, family.Shape)).Sum(count);
 
     /// <summary>
     /// Number of free addresses of the lead family on an interface that no pod can get, because the other family cannot follow: the cloud

@@ -314,6 +314,23 @@ public sealed class DualStackPlanTests
         Assert.Empty(plan.Unservable);
     }
 
+    /// <summary>
+    /// The IPv6 address of a pod whose IPv4 address was taken from the node pairs with no other: a free IPv4 address gets one of its own.
+    /// </summary>
+    [Fact]
+    public void Ipv6_address_of_a_pod_without_ipv4_is_no_pair()
+    {
+        var pool = new PoolFixture(1, 9, new PoolTargets { WarmIpTarget = 1 }, families: PodFamilies.Dual);
+        pool.Observe(["10.0.0.9/32", "2001:db8:0:1::9/128"]);
+        pool.AddPod();
+        pool.Observe(["10.0.0.10/32", "2001:db8:0:1::9/128"]);
+
+        pool.Settle();
+
+        Assert.Equal(1, pool.View.FreeOf(IpFamily.V6));
+        Assert.Equal(2, Assert.Single(pool.AddPod().Interfaces).Addresses.Count);
+    }
+
     [Fact]
     public void Subnet_that_refused_ipv6_gets_no_new_interface()
     {
