@@ -118,13 +118,18 @@ internal sealed class PoolTruth
             : 0;
 
     /// <summary>
-    /// Number of IPv6 addresses that the interface has more than IPv4 ones, all of which count as pairs whether pods have them or not;
-    /// negative when some are missing.
+    /// Number of IPv6 addresses that the interface has more than IPv4 ones, of all and of those that no pod has; negative when some are
+    /// missing.
     /// </summary>
-    private int ExcessIpv6(NetworkInterface eni) =>
-        AddressMath.PodIpv6Addresses(eni).Count()
-        + (_usesPrefixes ? eni.Ipv6Prefixes.Length * AddressMath.Ipv6PrefixSize : 0)
-        - Counted(eni);
+    private int ExcessIpv6(NetworkInterface eni)
+    {
+        var used = _usedOfAny.Count(address => AddressMath.IsIpv6(address) && IsCountedIpv6(eni, address));
+        var all = AddressMath.PodIpv6Addresses(eni).Count() + (_usesPrefixes ? eni.Ipv6Prefixes.Length * AddressMath.Ipv6PrefixSize : 0);
+        return Math.Min(all - Counted(eni), all - used - Counted(eni) + _used.Count(address => IsCounted(eni, address)));
+    }
+
+    private bool IsCountedIpv6(NetworkInterface eni, IPAddress address) =>
+        AddressMath.Carries(eni, address) && (_usesPrefixes || !eni.Ipv6Prefixes.Any(prefix => prefix.Contains(address)));
 
     private bool HasIpv6(SubnetId subnet) => _world.FindSubnet(subnet)!.Ipv6Range is not null;
 
