@@ -59,7 +59,8 @@ format: ## formats the code; make test fails on unformatted code
 SEEDS ?= 100
 sim: ## the daemon in virtual time over SEEDS=n new seeds, or repeats SEED=x; MODE=ipv4|ipv6|dual overrides the families
 	@dotnet build tests/Simulation -c Release --nologo -v quiet
-	@tests/Simulation/bin/Release/net10.0/VpcCni.Simulation.Tests simulate --seeds $(SEEDS) $(if $(SEED),--seed $(SEED)) $(if $(MODE),--mode $(MODE))
+	@tests/Simulation/bin/Release/net10.0/VpcCni.Simulation.Tests simulate --seeds $(SEEDS) $(if $(SEED),--seed $(SEED)) \
+		$(if $(MODE),--mode $(MODE))
 
 bench: build out/vpc-cni-floor ## compares with ptp + host-local, the kernel, and EC2 calls of the AWS VPC CNI; a table and a JSON file
 	@dotnet build bench -c Release --nologo -v quiet

@@ -39,8 +39,8 @@ internal sealed record KernelChange(KernelActor Actor, HostChange? Change, objec
 /// </summary>
 /// <remarks>
 /// Not modelled: packets, neighbours other than permanent entries of pods, the routing table "local" and the routes of a link's own prefix
-/// other than those of <see cref="AddAddress"/>. The kernel selects rules and routes for a removal as fib_rules.c and fib_trie.c do: what the request leaves
-/// out matches anything.
+/// other than those of <see cref="AddAddress"/>. The kernel selects rules and routes for a removal as fib_rules.c and fib_trie.c do: what
+/// the request leaves out matches anything.
 /// </remarks>
 internal sealed class ModelKernel
 {

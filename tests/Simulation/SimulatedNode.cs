@@ -521,7 +521,7 @@ internal sealed class SimulatedNode
             Checker.Fail(conflict);
     }
 
-    /// <summary>Ends a run whose settings are not valid. The supervisor starts it again and again; the operator corrects them soon.</summary>
+    /// <summary>Ends a run whose settings are not valid. Its supervisor starts it again until the operator has corrected them.</summary>
     private void Refuse(DaemonRun run, IReadOnlyList<string> problems)
     {
         Trace.Add($"{run.Name} refuses its settings: {string.Join("; ", problems)}");

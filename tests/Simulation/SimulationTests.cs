@@ -67,6 +67,7 @@ public sealed class SimulationTests(ITestOutputHelper output)
             { 5023, PodMode.Dual },
             { 20_042, PodMode.Dual },
             { 20_068, PodMode.Ipv6 },
+            { 662_775_588, PodMode.Dual },
             { 1_451_197_568, PodMode.Dual },
             { 1_451_198_246, PodMode.Dual },
         };

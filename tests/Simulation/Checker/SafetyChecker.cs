@@ -226,7 +226,14 @@ internal sealed class SafetyChecker
             && CarrierOf(other) is { } otherCarrier
             && carrier.Id != otherCarrier.Id
         )
-            Fail($"{pod} got {one} of {carrier.Id} and {other} of {otherCarrier.Id}: its traffic leaves by one interface only");
+        {
+            // Someone else took one of them, and EC2 has given it to another interface of the node since.
+            IPAddress[] taken = [.. addresses.Where(address => IsDamaged(address, _time.GetUtcNow()))];
+            if (taken.Length == 0)
+                Fail($"{pod} got {one} of {carrier.Id} and {other} of {otherCarrier.Id}: its traffic leaves by one interface only");
+            pod.Lost.UnionWith(taken);
+        }
+
         if (_scenario.CustomNetwork is not null && !MayBeAt(addresses, pod.CreatedAt))
             Fail($"{Text(addresses)} is assigned to {pod}, and no subnet that was configured since {pod.CreatedAt:HH:mm:ss.fff} has it");
         (pod.Addresses, pod.LastAddresses, pod.ReportedAt) = (addresses, addresses, _time.GetUtcNow());
