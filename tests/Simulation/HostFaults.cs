@@ -56,6 +56,13 @@ internal sealed class HostFaults(HostPlan plan, Scenario scenario, SimulatedNode
         _vanished.Clear();
     }
 
+    /// <summary>Called when a daemon run begins to listen.</summary>
+    public void DaemonStarted()
+    {
+        foreach (var eni in node.World.InterfacesOf(node.Instance).Where(eni => _vanished.Contains(eni.Mac)))
+            node.Checker.HasNoLink(eni.AllRanges);
+    }
+
     /// <summary>Before an operation of the reconciler.</summary>
     public void ReconcilerOperation(string operation)
     {

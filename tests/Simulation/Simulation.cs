@@ -84,7 +84,11 @@ internal sealed class Simulation
         _pods = new SimulatedPods(scenario, _node);
         SecurityGroupId[] groups = [.. Enumerable.Range(1, 3).Select(number => _world.CreateSecurityGroup(vpc.Id, $"group-{number}").Id)];
         _cluster = new SimulatedCluster(scenario, _node, _checker, subnets, groups);
-        _node.DaemonStarted = _cluster.DaemonStarted;
+        _node.DaemonStarted = () =>
+        {
+            _cluster.DaemonStarted();
+            _hostFaults?.DaemonStarted();
+        };
         _node.SubnetFound = _cluster.SubnetFound;
         _faults = new FaultInjector(scenario, _node, _cluster, subnets, [group.Id, .. groups]);
         if (scenario.Host is not { } host)

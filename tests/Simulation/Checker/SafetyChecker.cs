@@ -391,6 +391,10 @@ internal sealed class SafetyChecker
         }
     }
 
+    /// <summary>Records ranges that a daemon that has not observed the cloud cannot serve: their interface has no link.</summary>
+    public void HasNoLink(IReadOnlyList<IPNetwork> ranges) =>
+        _knownAtStart.RemoveWhere(unit => ranges.Any(range => AddressMath.Overlap(range, unit)));
+
     /// <summary>
     /// Records ranges that someone else removes from the node. A daemon that has not observed the cloud may not serve from them again, even
     /// when they come back.
