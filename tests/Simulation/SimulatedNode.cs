@@ -178,6 +178,9 @@ internal sealed class SimulatedNode
     public void LeaveNote(PodRecord pod, MissedDel note)
     {
         Trace.Add($"a note of the DEL of {pod} is left");
+        // A slow plugin replaces the note of a later DEL: then only the kernel shows the pod's end.
+        if (Notes.Entries.Any(entry => entry.Del is { } other && other.ContainerId == note.ContainerId && other.SinceBoot > note.SinceBoot))
+            _deleted.Remove(pod.Container);
         Notes.Leave(note);
     }
 

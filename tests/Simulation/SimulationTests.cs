@@ -70,6 +70,7 @@ public sealed class SimulationTests(ITestOutputHelper output)
             { 662_775_588, PodMode.Dual },
             { 1_451_197_568, PodMode.Dual },
             { 1_451_198_246, PodMode.Dual },
+            { 1_692_055_182, PodMode.Dual },
         };
 
     [Theory]
