@@ -108,7 +108,8 @@ internal static partial class AuditComparison
                 Severity.Critical,
                 "pod-table",
                 subject,
-                $"the rule from the pod to table {table} of {place.Id} is missing: the cloud drops packets that leave through another interface",
+                $"the rule from the pod to table {table} of {place.Id} is missing: the cloud drops packets that leave through another "
+                    + "interface",
                 RepairedByDaemon
             );
     }

@@ -20,7 +20,7 @@ internal static class PoolLimits
     /// <summary>Longest time that such a refill is delayed, whether ADDs have paused or not.</summary>
     public static readonly TimeSpan LongestRefillWait = TimeSpan.FromSeconds(1);
 
-    /// <summary>The ADDs of the last window are the forecast for the next of this length: the cloud takes about as long to answer.</summary>
+    /// <summary>The ADDs of the last window are the forecast for the next: the cloud takes about as long to answer.</summary>
     public static readonly TimeSpan RefillWindow = TimeSpan.FromSeconds(1);
 
     /// <summary>

@@ -181,8 +181,7 @@ internal sealed class PodTraffic(VpcLab lab, AddressFamily family, TimeProvider 
     public IPAddress AddressOf(LabNode node) =>
         node.AddressOf(family) ?? throw new CheckFailedException($"{node.Name} has no {IpFamily.Name(family)} address");
 
-    public static AddressFamily OtherThan(AddressFamily family) =>
-        family == IpFamily.V6 ? IpFamily.V4 : IpFamily.V6;
+    public static AddressFamily OtherThan(AddressFamily family) => family == IpFamily.V6 ? IpFamily.V4 : IpFamily.V6;
 
     /// <summary>Name of the link of the ENI that owns the pod's address, according to EC2.</summary>
     public string LinkOf(LabNode node, LabPod pod) =>

@@ -236,8 +236,8 @@ public sealed partial class ArrowTests
 
     /// <summary>Variables, objects and log fields that users know, and the reference's name.</summary>
     [GeneratedRegex(
-        @"AWS VPC CNI|[A-Z_]+_(ENIS?|IMDS|EC2)(_[A-Z_]+)?|ReferenceMetrics\.\w+|ENIConfigs?|[Ee]niConfigs?|EniPage|EniLimitReached|EniConfigUnusable"
-            + @"|WarmEniTarget|OptionTable\.\w+|NetworkInterfaceId eni\b",
+        @"AWS VPC CNI|[A-Z_]+_(ENIS?|IMDS|EC2)(_[A-Z_]+)?|ReferenceMetrics\.\w+|ENIConfigs?|[Ee]niConfigs?|EniPage"
+            + @"|EniLimitReached|EniConfigUnusable|WarmEniTarget|OptionTable\.\w+|NetworkInterfaceId eni\b",
         RegexOptions.ExplicitCapture,
         matchTimeoutMilliseconds: 1000
     )]

@@ -13,7 +13,7 @@ namespace VpcCni.EndToEnd.Tests.Families;
 /// <summary>IPv6 mode with the real binaries, as a runtime and an operator use it.</summary>
 public sealed class Ipv6ModeTests(Ipv6Node node) : FamilyModeTests(node), IClassFixture<Ipv6Node>
 {
-    protected override IReadOnlyList<AddressFamily> Families => [AddressFamily.InterNetworkV6];
+    protected override IReadOnlyList<AddressFamily> Families => [IpFamily.V6];
 }
 
 /// <summary>Dual stack with the real binaries, as a runtime and an operator use it.</summary>
@@ -21,7 +21,7 @@ public sealed class DualStackTests(DualStackNode node) : FamilyModeTests(node), 
 {
     private readonly FamilyNode _node = node;
 
-    protected override IReadOnlyList<AddressFamily> Families => [AddressFamily.InterNetwork, AddressFamily.InterNetworkV6];
+    protected override IReadOnlyList<AddressFamily> Families => [IpFamily.V4, IpFamily.V6];
 
     [Fact]
     public async Task Pods_beyond_the_primary_interface_have_both_addresses_of_the_same_secondary_one()
@@ -80,7 +80,7 @@ public abstract class FamilyModeTests(FamilyNode node)
         var pod = await node.AddAsync("web");
 
         Assert.Equal(Families, pod.Ips.Select(ip => ip.BaseAddress.AddressFamily));
-        Assert.All(pod.Ips, ip => Assert.Equal(ip.BaseAddress.AddressFamily == AddressFamily.InterNetwork ? 32 : 128, ip.PrefixLength));
+        Assert.All(pod.Ips, ip => Assert.Equal(ip.BaseAddress.AddressFamily == IpFamily.V4 ? 32 : 128, ip.PrefixLength));
         Assert.All(pod.Result["ips"]!.AsArray(), ip => Assert.Equal(1, (int)ip!["interface"]!));
         Assert.Equal(
             ("eth0", pod.NamespacePath),
@@ -95,7 +95,7 @@ public abstract class FamilyModeTests(FamilyNode node)
             await FamilyNode.Probe.TcpAsync(node.TheNode.Network, pod.Network, address, Token);
             await FamilyNode.Probe.TcpAsync(pod.Network, node.TheNode.Network, node.TheNode.AddressOf(family)!, Token);
             Assert.Equal(
-                family == AddressFamily.InterNetwork ? node.TheNode.Address : address,
+                family == IpFamily.V4 ? node.TheNode.Address : address,
                 await node.SourceAsync(pod.Network, FabricAddresses.InternetHostOf(family))
             );
         }
@@ -154,7 +154,7 @@ public abstract class FamilyModeTests(FamilyNode node)
 
         var counted = (await node.IpamdJsonAsync("status")).GetProperty("pool").GetProperty("families").EnumerateArray().ToArray();
         Assert.Equal(
-            Families.Select(family => (family == AddressFamily.InterNetwork ? 4 : 6, 1)),
+            Families.Select(family => (family == IpFamily.V4 ? 4 : 6, 1)),
             counted.Select(item => (item.GetProperty("ipVersion").GetInt32(), item.GetProperty("assigned").GetInt32()))
         );
         var text = await node.IpamdAsync("status");

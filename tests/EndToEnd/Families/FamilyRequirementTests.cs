@@ -107,7 +107,7 @@ public sealed class FamilyRequirementTests
         var own = node.Lab.World.With(world => world.AssignIpv6Addresses(primary, AddressRequest.Any(1))).Addresses[0];
         await node.Lab.WaitUntilReadyAsync(Token);
         var pod = await node.AddAsync("served");
-        Assert.NotEqual(own, pod.AddressOf(System.Net.Sockets.AddressFamily.InterNetworkV6));
+        Assert.NotEqual(own, pod.AddressOf(IpFamily.V6));
         Assert.Equal(family == "Dual" ? 2 : 1, pod.Addresses.Count);
 
         // The next daemon does not mistake an address of a pod for the node's.

@@ -4,6 +4,7 @@ using System.Net.Sockets;
 using VpcCni.EndToEnd.Tests.Daemon;
 using VpcCni.Lab.Fabric;
 using VpcCni.Lab.Hosting;
+using VpcCni.Netlink;
 using VpcCni.Tests.Shared;
 using Xunit;
 
@@ -107,9 +108,9 @@ public sealed class FamilySwitchTests
     private static IEnumerable<AddressFamily> FamiliesOf(string mode) =>
         mode switch
         {
-            "ipv4" => [AddressFamily.InterNetwork],
-            "ipv6" => [AddressFamily.InterNetworkV6],
-            _ => [AddressFamily.InterNetwork, AddressFamily.InterNetworkV6],
+            "ipv4" => [IpFamily.V4],
+            "ipv6" => [IpFamily.V6],
+            _ => [IpFamily.V4, IpFamily.V6],
         };
 
     /// <summary>Asserts that a pod has every path that its addresses give it, and the node-local one of an IPv6 pod.</summary>
@@ -122,7 +123,7 @@ public sealed class FamilySwitchTests
         }
 
         Assert.Equal(node.TheNode.Address, await SourceAsync(FabricAddresses.InternetHost));
-        if (pod.AddressOf(AddressFamily.InterNetworkV6) is { } six)
+        if (pod.AddressOf(IpFamily.V6) is { } six)
             Assert.Equal(six, await SourceAsync(FabricAddresses.InternetHost6));
 
         async Task<IPAddress> SourceAsync(IPAddress host) =>

@@ -4,16 +4,17 @@ using System.Net.Sockets;
 using VpcCni.Datapath;
 using VpcCni.Lab.Fabric;
 using VpcCni.Lab.Paths;
+using VpcCni.Netlink;
 using Xunit;
 
 namespace VpcCni.EndToEnd.Tests.Families;
 
 /// <summary>ENABLE_V4_EGRESS, the default, in IPv6 mode.</summary>
-public sealed class Ipv4EgressTests(Ipv6Node node) : NodeLocalEgressTests(node, AddressFamily.InterNetwork), IClassFixture<Ipv6Node>;
+public sealed class Ipv4EgressTests(Ipv6Node node) : NodeLocalEgressTests(node, IpFamily.V4), IClassFixture<Ipv6Node>;
 
 /// <summary>ENABLE_V6_EGRESS in IPv4 mode.</summary>
 public sealed class Ipv6EgressTests(Ipv4NodeWithIpv6Egress node)
-    : NodeLocalEgressTests(node, AddressFamily.InterNetworkV6),
+    : NodeLocalEgressTests(node, IpFamily.V6),
         IClassFixture<Ipv4NodeWithIpv6Egress>;
 
 /// <summary>Pods of one family that reach destinations of the other, with the real binaries and packets.</summary>
@@ -79,7 +80,7 @@ public abstract class NodeLocalEgressTests(FamilyNode node, AddressFamily other)
         var pod = await node.AddAsync("web");
         await node.TheNode.Ipamd!.KillAsync(Token);
         Assert.Equal(node.TheNode.AddressOf(other), await node.SourceAsync(pod.Network, FabricAddresses.InternetHostOf(other)));
-        await node.Node.ExecAsync("nft", "delete", "table", other == AddressFamily.InterNetworkV6 ? "ip6" : "ip", "vpccni");
+        await node.Node.ExecAsync("nft", "delete", "table", other == IpFamily.V6 ? "ip6" : "ip", "vpccni");
 
         node.TheNode.Ipamd.Start();
         await node.Node.Lab.WaitUntilReadyAsync(Token);

@@ -35,7 +35,7 @@ public sealed class EgressCniTakeoverTests
     {
         Requirement.NeedProgram("iptables");
         Requirement.NeedProgram("ip6tables");
-        var other = isIpv6Mode ? AddressFamily.InterNetwork : AddressFamily.InterNetworkV6;
+        var other = isIpv6Mode ? IpFamily.V4 : IpFamily.V6;
         await using var node = await NodeLab.StartAsync(
             isIpv6Mode ? [] : new() { ["ENABLE_IPv6"] = "false", ["ENABLE_V6_EGRESS"] = "true" },
             options => options with { Family = isIpv6Mode ? LabFamily.Ipv6 : LabFamily.Dual }
@@ -108,7 +108,7 @@ public sealed class EgressCniTakeoverTests
             (await FamilyNode.Probe.TcpAsync(pod, internet, FabricAddresses.InternetHostOf(other), Token)).ObservedSource
         );
         await FamilyNode.Probe.TcpAsync(node.TheNode.Network, pod, address, Token);
-        if (address.AddressFamily == AddressFamily.InterNetworkV6)
+        if (address.AddressFamily == IpFamily.V6)
             Assert.Equal(address, (await FamilyNode.Probe.TcpAsync(pod, internet, FabricAddresses.InternetHost6, Token)).ObservedSource);
     }
 
@@ -179,9 +179,9 @@ public sealed class EgressCniTakeoverTests
         {
             ["type"] = "host-local",
             ["ranges"] = new JsonArray(
-                new JsonArray(new JsonObject { ["subnet"] = other == AddressFamily.InterNetwork ? "169.254.172.0/22" : "fd00::ac:0/118" })
+                new JsonArray(new JsonObject { ["subnet"] = other == IpFamily.V4 ? "169.254.172.0/22" : "fd00::ac:0/118" })
             ),
-            ["routes"] = new JsonArray(new JsonObject { ["dst"] = other == AddressFamily.InterNetwork ? "0.0.0.0/0" : "::/0" }),
+            ["routes"] = new JsonArray(new JsonObject { ["dst"] = other == IpFamily.V4 ? "0.0.0.0/0" : "::/0" }),
             // The reference's is below /run/cni of the node, which the nodes of a lab share.
             ["dataDir"] = Path.Combine(node.TheNode.Paths.Folder, "egress-ipam"),
         };
@@ -190,8 +190,7 @@ public sealed class EgressCniTakeoverTests
     {
         // With the prefix of the lab, so that the lab removes it.
         var netns = $"vpclab-{node.Lab.Name}-ref-a";
-        var (ip, gateway, length) =
-            address.AddressFamily == AddressFamily.InterNetwork ? ("-4", "169.254.1.1", 32) : ("-6", "fe80::1", 128);
+        var (ip, gateway, length) = address.AddressFamily == IpFamily.V4 ? ("-4", "169.254.1.1", 32) : ("-6", "fe80::1", 128);
         await RunAsync(
             node,
             $$"""
@@ -210,7 +209,7 @@ public sealed class EgressCniTakeoverTests
             ip {{ip}} rule add to {{address}} lookup main pref 512
             """
         );
-        if (other == AddressFamily.InterNetwork)
+        if (other == IpFamily.V4)
         {
             await RunAsync(
                 node,
@@ -274,7 +273,7 @@ public sealed class EgressCniTakeoverTests
         $$$"""
             {"version":"vpc-cni-ipam/1","allocations":[{"networkName":"aws-cni","containerID":"{{{ContainerId}}}","ifName":"eth0",
             "{{{(
-                address.AddressFamily == AddressFamily.InterNetwork ? "ipv4" : "ipv6"
+                address.AddressFamily == IpFamily.V4 ? "ipv4" : "ipv6"
             )}}}":"{{{address}}}","allocationTimestamp":1700000000000000000,
             "metadata":{"k8sPodNamespace":"default","k8sPodName":"ref-a","interfacesCount":1}}]}
             """;
@@ -322,7 +321,7 @@ public sealed class EgressCniTakeoverTests
     /// <summary>The result of the reference's plugins: egress-cni appends its interfaces and no address.</summary>
     private static JsonObject Result(IPAddress address, AddressFamily other)
     {
-        var (length, name) = other == AddressFamily.InterNetwork ? (128, "v4if0") : (32, "v6if0");
+        var (length, name) = other == IpFamily.V4 ? (128, "v4if0") : (32, "v6if0");
         return JsonNode
             .Parse(
                 $$"""

@@ -86,7 +86,11 @@ public sealed class RepeatedChangeTests
         await pool.AddAsync("a");
         await pool.StepAsync();
         var token = Token(pool);
-        for (var waited = TimeSpan.Zero; waited < IpLedger.ConsistencyWindow + PoolLimits.LongestResume; waited += TimeSpan.FromSeconds(1))
+        for (
+            var waited = TimeSpan.Zero;
+            waited < IpLedger.ConsistencyWindow + PoolLimits.Resumes.Longest;
+            waited += TimeSpan.FromSeconds(1)
+        )
         {
             await pool.StepAsync();
             pool.Time.Advance(TimeSpan.FromSeconds(1));
