@@ -3,6 +3,7 @@ using System.Diagnostics;
 using VpcCni.EndToEnd.Tests.Daemon;
 using VpcCni.Lab.Hosting;
 using VpcCni.Lab.VpcModel;
+using VpcCni.Netlink;
 using VpcCni.Tests.Shared;
 using Xunit;
 
