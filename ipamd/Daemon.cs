@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using VpcCni.Ipamd.Audit;
 using VpcCni.Ipamd.Clouds;
+using VpcCni.Ipamd.Events;
 using VpcCni.Ipamd.History;
 using VpcCni.Ipamd.Hosting;
 using VpcCni.Ipamd.Hosting.Http;
@@ -40,6 +41,9 @@ internal sealed partial class Daemon : IAsyncDisposable
     private readonly ILogger _logger;
     private readonly string _version;
     private ITimer? _startupCleanup;
+
+    /// <summary>Ends the wait for NAT.</summary>
+    private ITimer? _natWait;
 
     public Daemon(BoundOptions bound, string version, TimeProvider time, Random random)
     {
@@ -111,6 +115,8 @@ internal sealed partial class Daemon : IAsyncDisposable
             new NetfilterProgram(ns: null, _time),
             options.HostNetwork
         );
+        state.WasNatTried = () => hostNetwork.WasNatTried;
+        hostNetwork.NatTried = engine.Signal.Raise;
         state.HostNetworkProblem = () =>
             ((string?[])[hostNetwork.Problem, state.Pool?.Sync.Awaited.Problem]).OfType<string>().ToArray() is { Length: > 0 } problems
                 ? string.Join("; ", problems)
@@ -212,7 +218,7 @@ internal sealed partial class Daemon : IAsyncDisposable
             // Only the engine may end the daemon: no pod waits for the other services.
             await RunAllAsync(
                 [
-                    token => engine.RunAsync(outcome => AfterStep(state, metrics, outcome), token),
+                    token => engine.RunAsync(outcome => AfterStep(state, engine.Signal, metrics, outcome), token),
                     .. background.Select(service =>
                         (Func<CancellationToken, Task>)(token => engine.Background.RunAsync(service.Name, service.Run, token))
                     ),
@@ -241,6 +247,7 @@ internal sealed partial class Daemon : IAsyncDisposable
     public ValueTask DisposeAsync()
     {
         _startupCleanup?.Dispose();
+        _natWait?.Dispose();
         _loggers.Dispose();
         return ValueTask.CompletedTask;
     }
@@ -280,10 +287,12 @@ internal sealed partial class Daemon : IAsyncDisposable
         }
     }
 
-    private void AfterStep(DaemonState state, DaemonMetrics metrics, StepOutcome outcome)
+    private void AfterStep(DaemonState state, PoolSignal signal, DaemonMetrics metrics, StepOutcome outcome)
     {
         var isReadyNow = state.Stepped(outcome);
         metrics.Stepped(_time.GetUtcNow(), _bound.Options.Cluster.IsEnabled);
+        if (state.WaitsForNat)
+            _natWait ??= _time.CreateTimer(_ => signal.Raise(), null, DaemonState.NatWait, Timeout.InfiniteTimeSpan);
         if (!isReadyNow)
             return;
         var view = outcome.Ledger;

@@ -99,6 +99,16 @@ internal sealed partial class HostNetworkReconciler : IDisposable
         set => _journal.OnRepaired = value;
     }
 
+    /// <summary>See <see cref="NatReconciler.WasTried"/>.</summary>
+    public bool WasNatTried => _nat.WasTried;
+
+    /// <summary>See <see cref="NatReconciler.Tried"/>.</summary>
+    public Action? NatTried
+    {
+        get => _nat.Tried;
+        set => _nat.Tried = value;
+    }
+
     /// <summary>Why the host's network is not in its desired state, or does not stay in it; null when it is and does.</summary>
     public string? Problem
     {

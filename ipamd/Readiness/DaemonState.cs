@@ -36,10 +36,18 @@ internal sealed class DaemonState
     private volatile PoolReconciler? _reconciler;
     private volatile int _phase;
     private volatile bool _ready;
+    private readonly TimeProvider _time;
+    private DateTimeOffset? _canServeSince;
+
+    /// <summary>
+    /// Longest wait of readiness for the first attempt at the tables of NAT. A pod that is served before they exist would open connections
+    /// that are not translated and hang; without a working nftables the node must still get its pods.
+    /// </summary>
+    public static readonly TimeSpan NatWait = TimeSpan.FromSeconds(10);
 
     public DaemonState(string version, TimeProvider time)
     {
-        (Version, StartedAt) = (version, time.GetUtcNow());
+        (_time, Version, StartedAt) = (time, version, time.GetUtcNow());
         Observed = ObservedAsync();
     }
 
@@ -54,6 +62,9 @@ internal sealed class DaemonState
 
     /// <summary>Returns how the host's network differs from the desired state; null if it does not.</summary>
     public Func<string?> HostNetworkProblem { get; set; } = () => null;
+
+    /// <summary>Returns whether the tables of NAT have been brought into place once, or that has failed.</summary>
+    public Func<bool> WasNatTried { get; set; } = () => true;
 
     /// <summary>Returns the failures at the API server; null if there are none, or if the daemon uses none.</summary>
     public Func<string?> ClusterProblem { get; set; } = () => null;
@@ -95,8 +106,9 @@ internal sealed class DaemonState
     public Task Observed { get; }
 
     /// <summary>
-    /// Whether the daemon can serve ADDs: an address was free at some time since the start, or the node runs pods and is full. A pool that
-    /// is exhausted later stays ready: a node without free addresses must not lose the pods that it runs.
+    /// Whether the daemon can serve ADDs: an address was free at some time since the start, or the node runs pods and is full; and NAT is
+    /// in place, see <see cref="NatWait"/>. A pool that is exhausted later stays ready: a node without free addresses must not lose the
+    /// pods that it runs.
     /// </summary>
     public bool Ready => _ready && Phase == DaemonPhase.Serving;
 
@@ -122,8 +134,14 @@ internal sealed class DaemonState
         if (_ready)
             return false;
         var full = outcome.Plan.Shortage == 0 || (outcome.Ledger.Attachments > 0 && outcome.Plan.Obstacle is { MayEndAnyMoment: false });
-        return _ready = outcome.Ledger.Free > 0 || full;
+        if (outcome.Ledger.Free == 0 && !full)
+            return false;
+        _canServeSince ??= _time.GetUtcNow();
+        return _ready = WasNatTried() || _time.GetUtcNow() - _canServeSince >= NatWait;
     }
+
+    /// <summary>Whether only NAT is missing to be ready.</summary>
+    public bool WaitsForNat => !_ready && _canServeSince is not null;
 
     public void Stopping() => _phase = (int)DaemonPhase.Stopping;
 

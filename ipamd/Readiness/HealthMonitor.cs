@@ -152,6 +152,7 @@ internal sealed partial class HealthMonitor(
             Phase = state.Phase,
             IsReady = state.Ready,
             StartObstacle = state.StartObstacle,
+            WaitsForNat = state.WaitsForNat,
             Ledger = ledger.View(now),
             Plan = state.Pool?.LastPlan,
             MaxPods = state.Pool?.Capacity.MaxPods ?? 0,

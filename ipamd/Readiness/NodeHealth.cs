@@ -14,6 +14,9 @@ internal sealed record HealthFacts
 
     /// <summary>What the start waits for; null after the start.</summary>
     public string? StartObstacle { get; init; }
+
+    /// <summary>See <see cref="DaemonState.WaitsForNat"/>.</summary>
+    public bool WaitsForNat { get; init; }
     public required LedgerView Ledger { get; init; }
 
     /// <summary>The last plan; null before the first.</summary>
@@ -105,6 +108,8 @@ internal static class NodeHealth
 
     private static HealthCause Start(HealthFacts facts) =>
         facts.StartObstacle is { } start ? new HealthCause(HealthLevel.NotReady, HealthReason.Starting, start)
+        : facts.WaitsForNat
+            ? new HealthCause(HealthLevel.NotReady, HealthReason.Starting, "NAT is being set up for the connections of the first pods")
         : facts.Plan?.Obstacle is { } obstacle
             ? new HealthCause(
                 HealthLevel.NotReady,

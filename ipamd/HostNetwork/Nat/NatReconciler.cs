@@ -35,6 +35,7 @@ internal sealed partial class NatReconciler
     private volatile bool _needsCheck;
     private volatile bool _referenceSeen;
     private volatile string? _problem;
+    private volatile bool _wasTried;
 
     public NatReconciler(INetfilterPrograms program, RepairJournal journal, TimeProvider time, Random random, ILogger logger)
     {
@@ -44,6 +45,12 @@ internal sealed partial class NatReconciler
 
     /// <summary>Why the table is not in its desired state, or old rules are left; null when neither is the case.</summary>
     public string? Problem => _problem;
+
+    /// <summary>Whether the table has been brought into place once, or that has failed.</summary>
+    public bool WasTried => _wasTried;
+
+    /// <summary>Called once, when <see cref="WasTried"/> becomes true; must be quick and not throw.</summary>
+    public Action? Tried { get; set; }
 
     /// <summary>Sets the desired table. Until then nothing is changed.</summary>
     public void Declare(NatDeclaration declared)
@@ -93,6 +100,7 @@ internal sealed partial class NatReconciler
             _table.NeedsCheck = true;
         if (_table.IsDue(declared))
             await EnsureTableAsync(declared, cancellationToken);
+        ReportTried();
         // After ours is in place, so that there is no gap.
         if (_tableDue.Failure is null)
             await CleanUpAsync(cancellationToken);
@@ -121,6 +129,14 @@ internal sealed partial class NatReconciler
         {
             _tableDue.Failed(exception, _time.GetUtcNow());
         }
+    }
+
+    private void ReportTried()
+    {
+        if (_wasTried)
+            return;
+        _wasTried = true;
+        Tried?.Invoke();
     }
 
     private async Task CleanUpAsync(CancellationToken cancellationToken)

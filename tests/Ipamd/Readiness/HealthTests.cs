@@ -41,6 +41,28 @@ public sealed class HealthTests
         Assert.Single(_node.Changes);
     }
 
+    /// <summary>
+    /// A pod that is served before would open connections that are not translated; a broken nftables must not keep pods away.
+    /// </summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Readiness_waits_for_NAT_and_not_for_ever(bool isTried)
+    {
+        var wasTried = false;
+        _node.State.WasNatTried = () => wasTried;
+        await _node.ServeAsync();
+        Assert.Equal("NOT READY Starting: NAT is being set up for the connections of the first pods", _node.Health.Report().Headline);
+
+        if (isTried)
+            wasTried = true;
+        else
+            _node.Pool.Time.Advance(DaemonState.NatWait);
+        Assert.True(_node.State.Stepped(await _node.Pool.StepAsync()));
+
+        Assert.Equal("READY", _node.Health.Report().Headline);
+    }
+
     [Fact]
     public async Task Failed_checkpoint_write_makes_the_node_not_ready_until_one_succeeds()
     {

@@ -127,6 +127,10 @@ public sealed class ReferenceCleanupTests
             new Random(1),
             log
         );
+        var tried = 0;
+        keeper.Tried = () => tried++;
+        await keeper.SyncAsync(CancellationToken.None);
+        Assert.Equal((false, 0), (keeper.WasTried, tried));
         keeper.Declare(new NatDeclaration("nothing", HasIpv4: false, HasIpv6: false, Ranges: 0));
         for (var end = time.GetUtcNow().AddHours(1); time.GetUtcNow() < end; time.Advance(TimeSpan.FromSeconds(5)))
         {
@@ -134,6 +138,7 @@ public sealed class ReferenceCleanupTests
             await keeper.SyncAsync(CancellationToken.None);
         }
 
+        Assert.Equal((true, 1), (keeper.WasTried, tried));
         Assert.InRange((await File.ReadAllLinesAsync(removals, TestContext.Current.CancellationToken)).Length, 8, 13);
         Assert.Single(log.Lines, line => line.Contains("does its daemon run on this node?", StringComparison.Ordinal));
     }
