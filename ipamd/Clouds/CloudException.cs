@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+using System.Net.Sockets;
 using VpcCni.Logging;
 
 namespace VpcCni.Ipamd.Clouds;
@@ -87,6 +88,12 @@ internal sealed class CloudException : Exception, IExpectedFailure
     public bool IsWithoutEffect(bool isRepeated) =>
         !IsOutcomeUnknown
         && (!isRepeated || Kind is CloudErrorKind.SubnetExhausted or CloudErrorKind.AddressLimit or CloudErrorKind.InterfaceLimit);
+
+    /// <summary>The address family that the cloud refused, where a call asks for both and only one is the cause; otherwise null.</summary>
+    public AddressFamily? Family { get; set; }
+
+    /// <summary>Whether only a look-up before the change failed, which says nothing about the object of the change.</summary>
+    public bool IsOfLookup { get; set; }
 
     public override string ToString() => Truncate.Of(this, Message);
 }

@@ -16,10 +16,10 @@ internal sealed record CloudPorts(
 /// <param name="Time">Clock for deadlines and pauses.</param>
 /// <param name="Random">Source of jitter.</param>
 /// <param name="Loggers">The log.</param>
-internal sealed record CloudContext(ApiRateLimiter Budget, TimeProvider Time, Random Random, ILoggerFactory Loggers);
+internal sealed record CloudDependencies(ApiRateLimiter Budget, TimeProvider Time, Random Random, ILoggerFactory Loggers);
 
 /// <summary>Builds the ports of one cloud.</summary>
 internal interface ICloudFactory
 {
-    CloudPorts Create(CloudContext context);
+    CloudPorts Create(CloudDependencies dependencies);
 }

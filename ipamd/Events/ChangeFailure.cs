@@ -28,6 +28,6 @@ internal abstract record ChangeFailure(string Reason, Exception? Cause)
     /// <summary>The pool has moved on since the plan was made; the next plan takes that into account.</summary>
     internal sealed record Superseded(string Reason) : ChangeFailure(Reason, Cause: null);
 
-    /// <summary>The daemon stops; the next run resumes the change.</summary>
+    /// <summary>Ended by a stop of the daemon or by a defect; the change is resumed, by this run or the next.</summary>
     internal sealed record Interrupted() : ChangeFailure("interrupted", Cause: null);
 }

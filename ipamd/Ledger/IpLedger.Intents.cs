@@ -70,7 +70,7 @@ internal sealed partial class IpLedger
         )
             return null;
         entry.IsDraining = true;
-        return remove with { Slot = entry.Slot, PrimaryAddress = entry.PrimaryAddress };
+        return remove;
     }
 
     /// <summary>Records a completed stage of an addition or a removal.</summary>
@@ -148,12 +148,12 @@ internal sealed partial class IpLedger
             if (intent.Created is { } created)
                 _recentlyDetached[created] = now;
             if (intent.Change.InterfaceId is { } id && _interfaces.TryGetValue(id, out var entry))
-                Keep_NeedsLock(intent.Change, entry);
+                MakeAssignable_NeedsLock(intent.Change, entry);
         }
     }
 
-    /// <summary>Assigns again what the change was to release.</summary>
-    private static void Keep_NeedsLock(PoolChange change, Interface entry)
+    /// <summary>Makes assignable again what the change was to release.</summary>
+    private static void MakeAssignable_NeedsLock(PoolChange change, Interface entry)
     {
         if (change is PoolChange.RemoveInterface)
             entry.IsDraining = false;

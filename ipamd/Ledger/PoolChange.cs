@@ -27,7 +27,7 @@ internal abstract record PoolChange
     /// <summary>Whether the change adds addresses.</summary>
     public bool IsGrowth => Requests.Count > 0;
 
-    /// <summary>Takes the change apart. A new kind of change does not compile until every caller handles it.</summary>
+    /// <summary>Takes the change apart: a new kind does not compile until every caller handles it.</summary>
     public abstract T Match<T>(
         Func<AssignBlocks, T> assign,
         Func<AddInterface, T> add,

@@ -9,7 +9,7 @@ namespace VpcCni.Ipamd.Observation;
 
 /// <summary>
 /// Observes this node's interfaces in the cloud, configures the links of those that carry pods, and updates the ledger. Keeps the last
-/// description of each interface, for detaching it and creating the next one.
+/// description of each interface, for security groups and later changes.
 /// </summary>
 internal sealed partial class InterfaceInventory(
     CloudPorts cloud,

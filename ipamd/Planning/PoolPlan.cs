@@ -24,7 +24,7 @@ internal sealed record PoolPlan
     /// <summary>Numbers of the pending ADDs that no free, pending, planned or cooling address can serve in time.</summary>
     public required IReadOnlyList<long> Unservable { get; init; }
 
-    /// <summary>Why pending changes and changes do not cover the shortage; null when they do.</summary>
+    /// <summary>Why pending and planned changes do not cover the shortage; null when they do.</summary>
     public GrowthObstacle? Obstacle { get; init; }
 
     /// <summary>When the refill being collected is made at the latest; null when none is.</summary>

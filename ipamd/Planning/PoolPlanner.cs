@@ -32,7 +32,7 @@ internal static class PoolPlanner
             Surplus = shrink.Surplus,
             HasSpareInterface = shrink.HasSpareInterface,
             SurplusReport = shrink.SurplusReport,
-            // Without an obstacle, pending changes and changes cover the whole shortage.
+            // Without an obstacle, pending and planned changes cover the whole shortage.
             Unservable = obstacle is null ? [] : QueueForecast.Unservable(snapshot.Waiting, supply, cooldownEnds),
             Obstacle = obstacle,
             RefillAt = refillAt,

@@ -35,12 +35,11 @@ internal sealed partial class IntentJournal(
     }
 
     /// <summary>Records the next completed stage of a change.</summary>
-    public async Task<Intent> AdvanceAsync(Intent progressed, CancellationToken cancellationToken)
+    public async Task AdvanceAsync(Intent progressed, CancellationToken cancellationToken)
     {
         ledger.Advance(progressed, time.GetUtcNow());
         await PersistAsync(cancellationToken);
         events.Publish(new PoolEvent.ChangeAdvanced(time.GetUtcNow(), progressed));
-        return progressed;
     }
 
     /// <summary>Closes a change that had no effect or was undone.</summary>

@@ -66,11 +66,12 @@ internal sealed partial class InterfaceAddition(
 
     /// <summary>
     /// Whether the failure makes the interface useless. Not when the cloud is busy or forbids the call for the moment: replacing the
-    /// interface would only cost more calls. Nor when it is not found shortly after its creation.
+    /// interface would only cost more calls. Nor when it is not found shortly after its creation, or was not looked at.
     /// </summary>
     private bool IsFinal(CloudException failure, Intent intent) =>
         failure.Kind switch
         {
+            _ when failure.IsOfLookup => false,
             CloudErrorKind.Transient or CloudErrorKind.Throttled or CloudErrorKind.Disabled => false,
             CloudErrorKind.NotFound => time.GetUtcNow() - intent.Since >= IpLedger.ConsistencyWindow,
             _ => true,
@@ -78,7 +79,7 @@ internal sealed partial class InterfaceAddition(
 
     /// <summary>
     /// Whether repeating the creation cannot help: its subnet has no IPv6, say, or is gone. The intent would keep the slot for ever. An
-    /// interface that an unanswered call created after all is unattached and of no intent, so the cleanup deletes it.
+    /// interface that an unanswered call created after all is unattached and of no intent: the next cleanup of leaked interfaces has it.
     /// </summary>
     private bool IsRefusedForGood(CloudException failure, Intent intent) =>
         failure.Kind is CloudErrorKind.Invalid or CloudErrorKind.NotFound && time.GetUtcNow() - intent.Since >= IpLedger.ConsistencyWindow;

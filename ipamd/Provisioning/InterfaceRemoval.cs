@@ -38,10 +38,24 @@ internal sealed partial class InterfaceRemoval(
 
         interfaces.Forget(remove.Interface);
         RemoveRules(remove);
-        await provisioner.DeleteAsync(remove.Interface, progress, cancellationToken);
+        await DeleteAsync(remove, progress, cancellationToken);
         ledger.CompleteRemove(progress.Intent, time.GetUtcNow());
         await journal.PersistAsync(cancellationToken);
         Log.InterfaceRemoved(logger, remove.Interface);
+    }
+
+    private async Task DeleteAsync(PoolChange.RemoveInterface remove, ChangeProgress progress, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await provisioner.DeleteAsync(remove.Interface, progress, cancellationToken);
+        }
+        catch (CloudException exception) when (exception.Kind == CloudErrorKind.Conflict)
+        {
+            // It is attached after all: a late description hid that. The next attempt detaches it again.
+            await progress.RecordAsync(progress.Intent with { Stage = IntentStage.Begun }, cancellationToken);
+            throw;
+        }
     }
 
     private void RemoveRules(PoolChange.RemoveInterface remove)

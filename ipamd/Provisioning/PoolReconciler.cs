@@ -232,7 +232,7 @@ internal sealed partial class PoolReconciler(
             failure = await parts.Changes.RunAsync(change, cancellationToken);
             Report(change.Description, failure);
             if (change.IsGrowth)
-                Remember(change, failure);
+                RecordOutcome(change, failure);
             RequestResync(failure);
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
@@ -242,7 +242,7 @@ internal sealed partial class PoolReconciler(
         finally
         {
             if (!change.IsGrowth)
-                ScheduleNextRelease(failure is not null);
+                ScheduleNextRelease(failed: failure is not (null or ChangeFailure.Superseded));
             parts.Waiting.Serve();
             parts.Signal.Raise();
         }
@@ -257,7 +257,7 @@ internal sealed partial class PoolReconciler(
     }
 
     /// <summary>Has the next plans take the outcome of growth into account.</summary>
-    private void Remember(PoolChange change, ChangeFailure? failure)
+    private void RecordOutcome(PoolChange change, ChangeFailure? failure)
     {
         var (subnet, blocks) = change.Match(
             assign => (assign.SubnetId, assign.Blocks),
@@ -272,14 +272,13 @@ internal sealed partial class PoolReconciler(
     }
 
     /// <summary>
-    /// The request of a new interface that failed. It is created with blocks of both families in dual stack, and the error says which the
-    /// cloud refused: the other family is IPv6.
+    /// The request of a new interface that failed. It is created with blocks of both families in dual stack, and the adapter says which the
+    /// cloud refused.
     /// </summary>
     private static BlockRequest Refused(PoolChange.AddInterface add, ChangeFailure? failure) =>
-        add.Blocks is [_, var other]
-        && failure is ChangeFailure.Cloud
-        && failure.Reason.Contains("ipv6", StringComparison.OrdinalIgnoreCase)
-            ? other
+        failure is ChangeFailure.Cloud { Exception.Family: { } family }
+        && add.Blocks.FirstOrDefault(request => request.Shape.Family == family) is { Count: > 0 } refused
+            ? refused
             : add.Blocks[0];
 
     /// <summary>Resumes idle changes. Returns when the next one is due.</summary>

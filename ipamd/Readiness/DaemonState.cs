@@ -134,7 +134,7 @@ internal sealed class DaemonState
         if (_ready)
             return false;
         var full = outcome.Plan.Shortage == 0 || (outcome.Ledger.Attachments > 0 && outcome.Plan.Obstacle is { MayEndAnyMoment: false });
-        if (outcome.Ledger.Free == 0 && !full)
+        if (_canServeSince is null && outcome.Ledger.Free == 0 && !full)
             return false;
         _canServeSince ??= _time.GetUtcNow();
         return _ready = WasNatTried() || _time.GetUtcNow() - _canServeSince >= NatWait;

@@ -55,7 +55,7 @@ internal sealed class PoolEngine
     {
         (_ports, _options, State) = (ports, options, state);
         Budget = new ApiRateLimiter(ports.Budget, ports.Time, ports.Random) { Access = options.CloudAccess };
-        Cloud = ports.Cloud.Create(new CloudContext(Budget, ports.Time, ports.Random, ports.Loggers));
+        Cloud = ports.Cloud.Create(new CloudDependencies(Budget, ports.Time, ports.Random, ports.Loggers));
         Background = new Supervisor(ports.Time, ports.Loggers.CreateLogger<Supervisor>());
         Ledger = new IpLedger(options.Cooldown, options.Families, options.Targets.UsesPrefixes);
         var loaded = CheckpointLoader.Load(Ledger, ports.Checkpoint, ports.Time, ports.BootId, ports.Loggers.CreateLogger<PoolEngine>());

@@ -7,31 +7,41 @@ namespace VpcCni.Ipamd.Clouds.Aws;
 /// The node's interfaces as EC2 last described them, which calls by attachment need, and their translation to the ports: which of them this
 /// daemon manages, and which lack something. Thread-safe.
 /// </summary>
+/// <param name="ec2">Describes them.</param>
 /// <param name="manageUntagged">See <see cref="InterfacePolicy.ManageUntagged"/>.</param>
-internal sealed class AttachedInterfaces(bool manageUntagged)
+internal sealed class AttachedInterfaces(IEc2 ec2, bool manageUntagged)
 {
     private readonly Lock _lock = new();
     private readonly Dictionary<NetworkInterfaceId, Ec2Interface> _described = [];
-    private NodeIdentity? _node;
-
-    /// <summary>The node's identity, read once.</summary>
-    public async Task<NodeIdentity> NodeAsync(IEc2 ec2, CancellationToken cancellationToken) =>
-        _node ??= await ec2.IdentifyNodeAsync(cancellationToken);
+    private InterfacePolicy? _policy;
+    private long _lastRequested;
+    private long _lastApplied;
 
     /// <summary>Describes the attached interfaces.</summary>
-    public async Task<IReadOnlyList<CloudInterface>> DescribeAsync(IEc2 ec2, CancellationToken cancellationToken)
+    public async Task<IReadOnlyList<CloudInterface>> DescribeAsync(CancellationToken cancellationToken)
     {
-        await NodeAsync(ec2, cancellationToken);
+        long number;
+        lock (_lock)
+            number = ++_lastRequested;
         var attached = await ec2.DescribeAttachedInterfacesAsync(cancellationToken);
         lock (_lock)
         {
-            _described.Clear();
-            foreach (var item in attached)
-                _described[item.Id] = item;
+            // Of two descriptions at the same time, the later request counts.
+            if (number > _lastApplied)
+            {
+                _lastApplied = number;
+                _described.Clear();
+                foreach (var item in attached)
+                    _described[item.Id] = item;
+            }
         }
 
-        return ToCloud(attached);
+        return await ToCloudAsync(attached, cancellationToken);
     }
+
+    /// <summary>The attached interfaces as far as the metadata shows them.</summary>
+    public async Task<IReadOnlyList<CloudInterface>> ReadMetadataAsync(CancellationToken cancellationToken) =>
+        await ToCloudAsync(await ec2.ReadMetadataInterfacesAsync(cancellationToken), cancellationToken);
 
     /// <summary>The last description of an attached interface; null for none.</summary>
     public Ec2Interface? Find(NetworkInterfaceId id)
@@ -41,17 +51,23 @@ internal sealed class AttachedInterfaces(bool manageUntagged)
     }
 
     /// <summary>Records an interface that this daemon attached.</summary>
-    public CloudInterface Add(Ec2Interface attached)
+    public async Task<CloudInterface> AddAsync(Ec2Interface attached, CancellationToken cancellationToken)
     {
         lock (_lock)
             _described[attached.Id] = attached;
-        return ToCloud([attached])[0];
+        return (await ToCloudAsync([attached], cancellationToken))[0];
     }
 
-    /// <summary>Translates the interfaces that are attached; the node's identity has been read.</summary>
-    public IReadOnlyList<CloudInterface> ToCloud(IReadOnlyList<Ec2Interface> interfaces)
+    public async Task<InterfacePolicy> PolicyAsync(CancellationToken cancellationToken) =>
+        _policy ??= new InterfacePolicy((await ec2.IdentifyNodeAsync(cancellationToken)).NodeId, manageUntagged);
+
+    /// <summary>Translates the interfaces that are attached.</summary>
+    private async Task<IReadOnlyList<CloudInterface>> ToCloudAsync(
+        IReadOnlyList<Ec2Interface> interfaces,
+        CancellationToken cancellationToken
+    )
     {
-        var policy = Policy;
+        var policy = await PolicyAsync(cancellationToken);
         return
         [
             .. interfaces
@@ -72,7 +88,4 @@ internal sealed class AttachedInterfaces(bool manageUntagged)
                 }),
         ];
     }
-
-    public InterfacePolicy Policy =>
-        new((_node ?? throw new InvalidOperationException("the node is not identified yet")).NodeId, manageUntagged);
 }

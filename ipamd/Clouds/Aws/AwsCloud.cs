@@ -12,10 +12,10 @@ namespace VpcCni.Ipamd.Clouds.Aws;
 /// <param name="ManageUntagged">MANAGE_UNTAGGED_ENI: also manage interfaces that someone else attached.</param>
 internal sealed record AwsFactory(IEc2 Ec2, bool ManageUntagged) : ICloudFactory
 {
-    public CloudPorts Create(CloudContext context)
+    public CloudPorts Create(CloudDependencies dependencies)
     {
-        var ec2 = new BudgetedEc2(Ec2, context.Budget);
-        var interfaces = new AttachedInterfaces(ManageUntagged);
+        var ec2 = new BudgetedEc2(Ec2, dependencies.Budget);
+        var interfaces = new AttachedInterfaces(ec2, ManageUntagged);
         var cloud = new AwsCloud(ec2, interfaces);
         return new CloudPorts(
             cloud,
@@ -26,12 +26,12 @@ internal sealed record AwsFactory(IEc2 Ec2, bool ManageUntagged) : ICloudFactory
                 new LeakedInterfaces(
                     ec2,
                     ec2.For(CallPriority.CleanUp),
-                    context.Time,
-                    context.Random,
-                    context.Loggers.CreateLogger<LeakedInterfaces>()
+                    dependencies.Time,
+                    dependencies.Random,
+                    dependencies.Loggers.CreateLogger<LeakedInterfaces>()
                 ),
-                context.Time,
-                context.Loggers.CreateLogger<InterfaceProvisioner>()
+                dependencies.Time,
+                dependencies.Loggers.CreateLogger<InterfaceProvisioner>()
             ),
             cloud,
             cloud
@@ -39,10 +39,10 @@ internal sealed record AwsFactory(IEc2 Ec2, bool ManageUntagged) : ICloudFactory
     }
 }
 
-/// <summary>The ports that take one call of EC2 each.</summary>
+/// <summary>The ports whose methods take at most one call of EC2 or some reads of the metadata.</summary>
 internal sealed class AwsCloud(IEc2 ec2, AttachedInterfaces interfaces) : INodeCloud, IBlockProvider, ISecurityGroups, ISubnetCatalog
 {
-    public Task<NodeIdentity> IdentifyNodeAsync(CancellationToken cancellationToken) => interfaces.NodeAsync(ec2, cancellationToken);
+    public Task<NodeIdentity> IdentifyNodeAsync(CancellationToken cancellationToken) => ec2.IdentifyNodeAsync(cancellationToken);
 
     public NodeLimits? KnownLimits(string nodeType) => ec2.KnownLimits(nodeType);
 
@@ -52,16 +52,13 @@ internal sealed class AwsCloud(IEc2 ec2, AttachedInterfaces interfaces) : INodeC
     public BlockShape? PrefixOf(AddressFamily family) => family == IpFamily.V6 ? Ec2Limits.Ipv6Prefix : Ec2Limits.Ipv4Prefix;
 
     public Task<IReadOnlyList<CloudInterface>> DescribeAttachedInterfacesAsync(CancellationToken cancellationToken) =>
-        interfaces.DescribeAsync(ec2, cancellationToken);
+        interfaces.DescribeAsync(cancellationToken);
 
     public Task<IReadOnlyList<InterfaceHint>> HintAttachedInterfacesAsync(CancellationToken cancellationToken) =>
         ec2.HintAttachedInterfacesAsync(cancellationToken);
 
-    public async Task<IReadOnlyList<CloudInterface>> ReadMetadataInterfacesAsync(CancellationToken cancellationToken)
-    {
-        await interfaces.NodeAsync(ec2, cancellationToken);
-        return interfaces.ToCloud(await ec2.ReadMetadataInterfacesAsync(cancellationToken));
-    }
+    public Task<IReadOnlyList<CloudInterface>> ReadMetadataInterfacesAsync(CancellationToken cancellationToken) =>
+        interfaces.ReadMetadataAsync(cancellationToken);
 
     public Task<IReadOnlyList<IPNetwork>> DescribeNetworkRangesAsync(CancellationToken cancellationToken) =>
         ec2.DescribeNetworkRangesAsync(cancellationToken);

@@ -6,7 +6,7 @@ using VpcCni.Ipamd.Ledger;
 namespace VpcCni.Ipamd.Clouds.Aws;
 
 /// <summary>
-/// Charges the control-plane calls of a cloud to an <see cref="ApiRateLimiter"/>. One call of the port counts as one call of the cloud;
+/// Charges the control-plane calls of EC2 to an <see cref="ApiRateLimiter"/>. One method counts as one call of EC2;
 /// repetitions after a lost answer and calls made once per daemon run are not charged. Instance metadata is free.
 /// <para>The priority follows from the call: releases have <see cref="CallPriority.Release"/>, searches for leaked interfaces <see
 /// cref="CallPriority.CleanUp"/>, all others <see cref="CallPriority.Growth"/>. Where that is wrong (undoing an addition, deleting a leaked

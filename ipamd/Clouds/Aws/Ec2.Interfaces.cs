@@ -66,7 +66,7 @@ internal sealed partial class Ec2
             .. (await DescribeAsync(node, filters, cancellationToken))
                 .Where(eni => eni.Description?.StartsWith(EniTags.DescriptionPrefix, StringComparison.Ordinal) == true)
                 .Select(eni =>
-                    InterfaceMapping.ToCloudInterface(
+                    InterfaceMapping.ToEc2Interface(
                         eni,
                         InterfaceMapping.PrimaryAlone(eni, DescribeOperation),
                         node.Identity.Ipv6Address,
@@ -268,7 +268,7 @@ internal sealed partial class Ec2
         return
         [
             .. described.Select(eni =>
-                InterfaceMapping.ToCloudInterface(eni, _subnets.Get(eni.SubnetId), node.Identity.Ipv6Address, operation)
+                InterfaceMapping.ToEc2Interface(eni, _subnets.Get(eni.SubnetId), node.Identity.Ipv6Address, operation)
             ),
         ];
     }

@@ -9,9 +9,10 @@ using VpcCni.Ipamd.Ledger;
 namespace VpcCni.Ipamd.Clouds.Aws;
 
 /// <summary>
-/// The cloud port on EC2. Logs nothing: outcomes are results, failures are <see cref="CloudException"/>s with EC2's code and request id.
-/// Thread-safe, except that assign and unassign must not run concurrently on one interface (see <see cref="UnassignBlocksAsync"/>). Reads
-/// the node's identity once from the instance metadata, which also names the region; everything else comes from EC2.
+/// EC2 by its API and the instance metadata. Logs nothing: outcomes are results, failures are <see cref="CloudException"/>s with EC2's code
+/// and request id. Thread-safe, except that assign and unassign must not run concurrently on one interface (see <see
+/// cref="UnassignBlocksAsync"/>). Reads the node's identity once from the instance metadata, which also names the region; everything else
+/// comes from EC2.
 /// </summary>
 internal sealed partial class Ec2 : IEc2, IDisposable
 {

@@ -26,7 +26,7 @@ internal static class InterfaceMapping
     /// <param name="subnet">The ranges of its subnet.</param>
     /// <param name="nodeIpv6">The node's own IPv6 address, which is no block.</param>
     /// <param name="operation">Name of the call, for errors.</param>
-    public static Ec2Interface ToCloudInterface(NetworkInterface eni, SubnetRanges.Ranges subnet, IPAddress? nodeIpv6, string operation)
+    public static Ec2Interface ToEc2Interface(NetworkInterface eni, SubnetRanges.Ranges subnet, IPAddress? nodeIpv6, string operation)
     {
         var id = Word(eni.NetworkInterfaceId, "networkInterfaceId", "an interface", operation);
         var primary = Primary(eni, id, operation);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Timing;
+using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.Clouds.Aws;
 
@@ -28,7 +29,6 @@ internal sealed partial class InterfaceProvisioner(
 
     public async Task<CloudInterface?> AddAsync(PoolChange.AddInterface add, ChangeProgress progress, CancellationToken cancellationToken)
     {
-        await interfaces.NodeAsync(ec2, cancellationToken);
         var created = progress.Intent.Created is { } known
             ? await FindCreatedAsync(known, progress.Intent, cancellationToken)
             : await CreateAsync(add, progress, cancellationToken);
@@ -43,7 +43,7 @@ internal sealed partial class InterfaceProvisioner(
             },
             cancellationToken
         );
-        return interfaces.Add(await SetDeleteOnTerminationAsync(attached, cancellationToken));
+        return await interfaces.AddAsync(await SetDeleteOnTerminationAsync(attached, cancellationToken), cancellationToken);
     }
 
     public async Task DetachAsync(NetworkInterfaceId id, ChangeProgress progress, CancellationToken cancellationToken)
@@ -55,7 +55,18 @@ internal sealed partial class InterfaceProvisioner(
             ?? interfaces.Find(id)?.AttachmentId
             ?? (await calls.DescribeAttachedInterfacesAsync(cancellationToken)).FirstOrDefault(item => item.Id == id)?.AttachmentId;
         if (attachment is null)
-            return;
+        {
+            // Only an earlier attempt can have detached it: otherwise the description is late.
+            if (progress.IsRepeated)
+                return;
+            throw new CloudException(
+                CloudErrorKind.Transient,
+                "DescribeNetworkInterfaces",
+                "NotDescribed",
+                $"the attachment of {id} is not described, so it cannot be detached yet"
+            );
+        }
+
         try
         {
             await calls.DetachInterfaceAsync(id, attachment, cancellationToken);
@@ -88,9 +99,15 @@ internal sealed partial class InterfaceProvisioner(
 
     public async Task RepairAsync(CloudInterface item, CancellationToken cancellationToken)
     {
-        if (interfaces.Find(item.Id) is not { } described)
-            return;
-        var policy = interfaces.Policy;
+        var described =
+            interfaces.Find(item.Id)
+            ?? throw new CloudException(
+                CloudErrorKind.Transient,
+                "DescribeNetworkInterfaces",
+                "NotDescribed",
+                $"{item.Id} is not in the last description, so it cannot be repaired yet"
+            );
+        var policy = await interfaces.PolicyAsync(cancellationToken);
         if (policy.OutlivesInstance(described))
             await ec2.SetDeleteOnTerminationAsync(item.Id, described.AttachmentId!, cancellationToken);
         if (policy.LacksOwner(described))
@@ -105,12 +122,21 @@ internal sealed partial class InterfaceProvisioner(
     private async Task<Ec2Interface> CreateAsync(PoolChange.AddInterface add, ChangeProgress progress, CancellationToken cancellationToken)
     {
         var intent = progress.Intent;
-        var created = await _growing.CreateInterfaceAsync(
-            new CreateInterfaceRequest(intent.Token, intent.At, add.SubnetId, add.SecurityGroupIds, add.Blocks),
-            cancellationToken
-        );
-        await progress.RecordAsync(intent with { Created = created.Id, Stage = IntentStage.Created }, cancellationToken);
-        return created;
+        try
+        {
+            var created = await _growing.CreateInterfaceAsync(
+                new CreateInterfaceRequest(intent.Token, intent.At, add.SubnetId, add.SecurityGroupIds, add.Blocks),
+                cancellationToken
+            );
+            await progress.RecordAsync(intent with { Created = created.Id, Stage = IntentStage.Created }, cancellationToken);
+            return created;
+        }
+        catch (CloudException exception) when (exception.Message.Contains("ipv6", StringComparison.OrdinalIgnoreCase))
+        {
+            // EC2 has no code for it: its messages name the family only where that is IPv6.
+            exception.Family = IpFamily.V6;
+            throw;
+        }
     }
 
     /// <summary>Returns the interface of an earlier attempt; null when it no longer exists.</summary>
@@ -132,17 +158,10 @@ internal sealed partial class InterfaceProvisioner(
             return found;
         }
         catch (CloudException exception)
-            when (exception.Kind is not (CloudErrorKind.Transient or CloudErrorKind.Throttled or CloudErrorKind.Disabled))
         {
-            // A refused description says nothing about the interface, which must not be undone for it.
-            throw new CloudException(
-                CloudErrorKind.Transient,
-                exception.Operation,
-                exception.Code,
-                exception.Message,
-                exception.RequestId,
-                exception
-            );
+            // The interface must not be undone for it.
+            exception.IsOfLookup = true;
+            throw;
         }
     }
 

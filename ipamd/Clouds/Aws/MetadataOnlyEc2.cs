@@ -8,7 +8,7 @@ using VpcCni.Ipamd.Ledger;
 namespace VpcCni.Ipamd.Clouds.Aws;
 
 /// <summary>
-/// The cloud port on the instance metadata alone (ENABLE_IMDS_ONLY_MODE), for nodes that may not or cannot reach EC2 and whose interfaces
+/// The instance metadata alone (ENABLE_IMDS_ONLY_MODE), for nodes that may not or cannot reach EC2 and whose interfaces
 /// and addresses someone else provides. Creates no EC2 client. The attached interfaces are those of the metadata, without tags; nothing is
 /// created, changed, released or cleaned up, and every attempt fails with <see cref="CloudErrorKind.Disabled"/>.
 /// </summary>

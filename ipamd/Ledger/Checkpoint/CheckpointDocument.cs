@@ -228,7 +228,11 @@ internal sealed class CheckpointDocument
         [JsonPropertyName("primaryAddress")]
         public string? PrimaryAddress { get; set; }
 
-        /// <summary>Whether an addition is being undone, or a removal is detached.</summary>
+        /// <summary>created, attached, undoing or detached; absent before any of them, and in files of earlier versions.</summary>
+        [JsonPropertyName("stage")]
+        public string? Stage { get; set; }
+
+        /// <summary>Whether an addition is being undone, or a removal is detached; from which earlier versions take the stage.</summary>
         [JsonPropertyName("lastStage")]
         public bool LastStage { get; set; }
     }

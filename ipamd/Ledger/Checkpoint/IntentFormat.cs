@@ -12,6 +12,14 @@ internal static class IntentFormat
     private const string ReleaseBlocks = "releaseBlocks";
     private const string RemoveInterface = "removeInterface";
 
+    private static readonly (IntentStage Stage, string Name)[] StageNames =
+    [
+        (IntentStage.Created, "created"),
+        (IntentStage.Attached, "attached"),
+        (IntentStage.Undoing, "undoing"),
+        (IntentStage.Detached, "detached"),
+    ];
+
     public static CheckpointDocument.PendingIntent Write(Intent intent)
     {
         var entry = new CheckpointDocument.PendingIntent
@@ -21,6 +29,7 @@ internal static class IntentFormat
             Token = intent.Token.Length > 0 ? intent.Token : null,
             Interface = intent.InterfaceId?.Value,
             Progress = intent.Progress,
+            Stage = StageNames.FirstOrDefault(pair => pair.Stage == intent.Stage).Name,
             LastStage = intent.Stage is IntentStage.Undoing or IntentStage.Detached,
             Requests = intent.Change.Requests.Count > 0 ? [.. intent.Change.Requests.Select(ToEntry)] : null,
             Blocks = intent.Change.Releases.Count > 0 ? [.. intent.Change.Releases.Select(range => range.ToString())] : null,
@@ -59,17 +68,31 @@ internal static class IntentFormat
         return new Intent(entry.Number, at, isAddition ? Required(entry.Token, where, "token") : entry.Token ?? "", change)
         {
             Since = entry.Since is { } since ? CheckpointFormat.FromNanoseconds(since) : at,
-            Stage =
-                change is PoolChange.RemoveInterface ? (entry.LastStage ? IntentStage.Detached : IntentStage.Begun)
-                : !isAddition ? IntentStage.Begun
-                : entry.LastStage ? IntentStage.Undoing
-                : string.IsNullOrEmpty(entry.Interface) ? IntentStage.Begun
-                : entry.Progress is null ? IntentStage.Created
-                : IntentStage.Attached,
+            Stage = entry.Stage is { } stage ? ReadStage(stage, where) : EarlierStage(entry, change),
             Created = isAddition && entry.Interface is { Length: > 0 } created ? new NetworkInterfaceId(created) : null,
             Progress = entry.Progress,
         };
     }
+
+    private static IntentStage ReadStage(string name, string where) =>
+        StageNames.FirstOrDefault(pair => pair.Name == name) is { Name: not null } known
+            ? known.Stage
+            : throw new CheckpointFormatException(
+                $"{where}.stage is '{name}', expected {string.Join(", ", StageNames.Select(pair => pair.Name))}"
+            );
+
+    /// <summary>The stage of an entry that an earlier version wrote: an addition was attached when it had an attachment.</summary>
+    private static IntentStage EarlierStage(CheckpointDocument.PendingIntent entry, PoolChange change) =>
+        change.Match(
+            assign => IntentStage.Begun,
+            add =>
+                entry.LastStage ? IntentStage.Undoing
+                : string.IsNullOrEmpty(entry.Interface) ? IntentStage.Begun
+                : entry.Progress is null ? IntentStage.Created
+                : IntentStage.Attached,
+            release => IntentStage.Begun,
+            remove => entry.LastStage ? IntentStage.Detached : IntentStage.Begun
+        );
 
     private static PoolChange ReadChange(CheckpointDocument.PendingIntent entry, string where) =>
         entry.Kind switch

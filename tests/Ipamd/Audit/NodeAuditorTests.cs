@@ -56,7 +56,7 @@ public sealed class NodeAuditorTests : IDisposable
         var result = await RunAsync(asksCloud: true);
         Assert.Contains(result.Findings, finding => finding.Kind == "interface-link");
         Assert.Contains(result.Findings, finding => finding.Kind == "cloud-interface");
-        Assert.Equal(["IdentifyNode", "DescribeAttachedInterfaces"], _cloud.Calls);
+        Assert.Equal(["DescribeAttachedInterfaces", "IdentifyNode"], _cloud.Calls);
         Assert.True(_observesSoon);
     }
 

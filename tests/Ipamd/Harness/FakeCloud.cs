@@ -44,7 +44,7 @@ internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface
     public TaskCompletionSource? Gate { get; set; }
 
     /// <summary>The ports on this cloud, without budget.</summary>
-    public AwsCloud Ports => field ??= new AwsCloud(this, new AttachedInterfaces(manageUntagged: true));
+    public AwsCloud Ports => field ??= new AwsCloud(this, new AttachedInterfaces(this, manageUntagged: true));
 
     /// <summary>An interface as the ports show it; detached ones are not shown.</summary>
     public static CloudInterface ToPort(Ec2Interface item) =>
@@ -226,7 +226,10 @@ internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface
     public Task DetachInterfaceAsync(NetworkInterfaceId id, string attachmentId, CancellationToken cancellationToken) =>
         CallAsync(
             "DetachInterface",
-            () => Replace(id, item => item with { AttachmentId = null, Slot = null, State = Ec2InterfaceState.Available })
+            () =>
+                _interfaces.Any(item => item.Id == id && item.AttachmentId == attachmentId)
+                    ? Replace(id, item => item with { AttachmentId = null, Slot = null, State = Ec2InterfaceState.Available })
+                    : throw new CloudException(CloudErrorKind.NotFound, "DetachInterface", "InvalidAttachmentID.NotFound", attachmentId)
         );
 
     public Task DeleteInterfaceAsync(NetworkInterfaceId id, CancellationToken cancellationToken) =>

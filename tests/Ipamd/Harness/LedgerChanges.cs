@@ -19,7 +19,9 @@ internal static class LedgerChanges
     public static Intent? BeginRelease(this IpLedger ledger, NetworkInterfaceId id, IReadOnlyList<IPNetwork> blocks, DateTimeOffset now) =>
         ledger.Begin(new PoolChange.ReleaseBlocks(id, blocks), Token, now);
 
-    /// <summary>The ledger knows the interface's slot and address, and takes them from nowhere else.</summary>
-    public static Intent? BeginRemove(this IpLedger ledger, NetworkInterfaceId id, DateTimeOffset now) =>
-        ledger.Begin(new PoolChange.RemoveInterface(id, Slot.Primary, IPAddress.Any), Token, now);
+    public static Intent? BeginRemove(this IpLedger ledger, NetworkInterfaceId id, DateTimeOffset now)
+    {
+        var item = ledger.View(now).Interfaces.Single(item => item.Id == id);
+        return ledger.Begin(new PoolChange.RemoveInterface(id, item.Slot, item.PrimaryAddress), Token, now);
+    }
 }

@@ -95,7 +95,16 @@ public sealed class CheckpointTests
              "vpccni":{"intents":[
                {"number":1,"kind":"addInterface","at":5,"token":"t","subnet":"subnet-1","deviceIndex":2,"blockKind":"Ipv4Prefix","count":3},
                {"number":2,"kind":"assignBlocks","at":5,"interface":"eni-1","blockKind":"Ipv6Address","count":4},
-               {"number":3,"kind":"assignBlocks","at":5,"interface":"eni-1","blockKind":"Ipv9","count":4}]}}
+               {"number":3,"kind":"assignBlocks","at":5,"interface":"eni-1","blockKind":"Ipv9","count":4},
+               {"number":4,"kind":"addInterface","at":5,"token":"t","subnet":"s","interface":"eni-4","blockKind":"Ipv4Prefix","count":3},
+               {"number":5,"kind":"addInterface","at":5,"token":"t","subnet":"s","interface":"eni-5","attachment":"a-5",
+                "blockKind":"Ipv4Prefix","count":3},
+               {"number":6,"kind":"addInterface","at":5,"token":"t","subnet":"s","interface":"eni-6","attachment":"a-6","lastStage":true,
+                "blockKind":"Ipv4Prefix","count":3},
+               {"number":7,"kind":"removeInterface","at":5,"interface":"eni-7","attachment":"a-7","deviceIndex":2,
+                "primaryAddress":"10.0.1.4"},
+               {"number":8,"kind":"removeInterface","at":5,"interface":"eni-8","attachment":"a-8","deviceIndex":2,
+                "primaryAddress":"10.0.1.4","lastStage":true}]}}
             """;
 
         var record = CheckpointFormat.Read(Encoding.UTF8.GetBytes(earlier));
@@ -105,6 +114,18 @@ public sealed class CheckpointTests
         Assert.Equal([new BlockRequest(Shapes.Ipv4Prefix, 3)], add.Blocks);
         Assert.Equal(new BlockRequest(Shapes.Ipv6Address, 4), Assert.Single(record.Intents[1].Change.Requests));
         Assert.Contains("Ipv9", Assert.Single(record.UnreadableIntents));
+        Assert.Equal(
+            [
+                (1, IntentStage.Begun, null),
+                (2, IntentStage.Begun, null),
+                (4, IntentStage.Created, null),
+                (5, IntentStage.Attached, "a-5"),
+                (6, IntentStage.Undoing, "a-6"),
+                (7, IntentStage.Begun, "a-7"),
+                (8, IntentStage.Detached, "a-8"),
+            ],
+            record.Intents.Select(intent => (intent.Number, intent.Stage, intent.Progress))
+        );
         Assert.Equal(new Slot(0, 1), Assert.Single(record.Attachments).Interfaces[0].Slot!.Value.Slot);
     }
 

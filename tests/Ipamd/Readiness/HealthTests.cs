@@ -54,13 +54,19 @@ public sealed class HealthTests
         await _node.ServeAsync();
         Assert.Equal("NOT READY Starting: NAT is being set up for the connections of the first pods", _node.Health.Report().Headline);
 
+        // An address was free once: a pod that takes it does not take that back.
+        _node.Pool.Cloud.FailNext("AssignBlocks", CloudErrorKind.Throttled, 9);
+        _node.Pool.Cloud.FailNext("CreateInterface", CloudErrorKind.Throttled, 9);
+        for (var index = 0; _node.Pool.View.Free > 0; index++)
+            await _node.Pool.AddAsync($"p{index}");
         if (isTried)
             wasTried = true;
         else
             _node.Pool.Time.Advance(DaemonState.NatWait);
         Assert.True(_node.State.Stepped(await _node.Pool.StepAsync()));
 
-        Assert.Equal("READY", _node.Health.Report().Headline);
+        Assert.True(_node.State.Ready);
+        Assert.DoesNotContain("NAT", _node.Health.Report().Headline, StringComparison.Ordinal);
     }
 
     [Fact]
