@@ -13,13 +13,13 @@ internal static class FabricAddresses
     /// <summary>MTU of every link, in octets: jumbo frames, as within a VPC.</summary>
     public const int Mtu = 9001;
 
-    /// <summary>Address of the instance metadata service (EC2 user guide, "Retrieve instance metadata").</summary>
+    /// <summary>Address of the instance metadata service, the same on EC2, GCE and Azure.</summary>
     public static readonly IPAddress Imds = IPAddress.Parse("169.254.169.254");
 
     /// <summary>
-    /// Address at which nodes reach the EC2 API. It is link-local, so that no VPC range can contain it.
+    /// Address at which nodes reach the cloud's API. It is link-local, so that no VPC range can contain it.
     /// </summary>
-    public static readonly IPAddress Ec2Api = IPAddress.Parse("169.254.169.252");
+    public static readonly IPAddress CloudApi = IPAddress.Parse("169.254.169.252");
 
     /// <summary>Address at which nodes reach the Kubernetes API; link-local for the same reason.</summary>
     public static readonly IPAddress KubernetesApi = IPAddress.Parse("169.254.169.251");

@@ -47,21 +47,24 @@ internal sealed class FabricNames
             : $"invalid lab name '{lab}': expected 1 to {MaxLabNameLength} lower-case letters and digits";
 
     /// <summary>
-    /// Name of the router's end of an ENI's link: <c>v</c> and the last 14 of the 17 random digits of the ENI's id, to fit a link name.
+    /// Name of the router's end of an interface's link: <c>v</c> and the last 14 digits of the interface's id, to fit a link name. An id
+    /// ends with random digits, 17 on EC2.
     /// </summary>
-    public static string RouterLink(string eniId)
+    public static string RouterLink(string interfaceId)
     {
-        var digits = eniId.AsSpan(eniId.LastIndexOf('-') + 1);
+        var digits = interfaceId.AsSpan(interfaceId.LastIndexOf('-') + 1);
         var name = new StringBuilder("v", MaxLinkNameLength)
             .Append(digits.Length <= MaxLinkNameLength - 1 ? digits : digits[^(MaxLinkNameLength - 1)..])
             .ToString();
         if (name.Length < 2 || !name.All(char.IsAsciiLetterOrDigit))
-            throw new FabricException($"cannot derive a link name from ENI id '{eniId}': expected eni- and hexadecimal digits");
+            throw new FabricException(
+                $"cannot derive a link name from interface id '{interfaceId}': expected hexadecimal digits after the last hyphen"
+            );
         return name;
     }
 
     /// <summary>
-    /// Name of the node's end of an ENI's link: <c>eth0</c> for the slot (0, 0), otherwise a PCI slot name as on Amazon Linux 2023.
+    /// Name of the node's end of an interface's link: <c>eth0</c> for the slot (0, 0), otherwise a PCI slot name as on Amazon Linux 2023.
     /// </summary>
     public static string NodeLink(int deviceIndex, int networkCard) =>
         (deviceIndex, networkCard) switch

@@ -10,8 +10,8 @@ internal sealed record FabricOptions
     public required string LabName { get; init; }
 
     /// <summary>
-    /// The VPC's address ranges. The router drops and counts packets for addresses in them that no ENI owns. The fabric carries IPv6 only
-    /// if one of these is an IPv6 range.
+    /// The VPC's address ranges. The router drops and counts packets for addresses in them that no interface owns. The fabric carries IPv6
+    /// only if one of these is an IPv6 range.
     /// </summary>
     public required IReadOnlyList<IPNetwork> VpcRanges { get; init; }
 
@@ -21,10 +21,10 @@ internal sealed record FabricOptions
     public bool HasIpv6 => VpcRanges.Any(FabricAddresses.IsIpv6);
 }
 
-/// <summary>An ENI attached to a node, as the fabric needs it to create the link.</summary>
-internal sealed record EniAttachment
+/// <summary>An interface attached to a node, as the fabric needs it to create the link.</summary>
+internal sealed record FabricInterface
 {
-    public required string EniId { get; init; }
+    public required string InterfaceId { get; init; }
 
     public required string Node { get; init; }
 
@@ -42,12 +42,12 @@ internal sealed record EniAttachment
     public required IPAddress PrimaryAddress { get; init; }
 
     /// <summary>
-    /// Everything that the ENI owns: primary and secondary addresses (/32, /128) and prefixes (/28, /80). IPv6 only if
+    /// Everything that the interface owns: primary and secondary addresses (/32, /128) and prefixes (/28, /80). IPv6 only if
     /// <see cref="Ipv6Subnet"/> is set.
     /// </summary>
     public required IReadOnlyList<IPNetwork> Addresses { get; init; }
 
-    /// <summary>The ENI's first IPv6 address, which DHCPv6 would configure; null if it owns none.</summary>
+    /// <summary>The interface's first IPv6 address, which DHCPv6 would configure; null if it owns none.</summary>
     public IPAddress? Ipv6Address =>
         Addresses
             .Where(address => FabricAddresses.IsIpv6(address) && address.PrefixLength == 128)
@@ -55,8 +55,8 @@ internal sealed record EniAttachment
             .FirstOrDefault();
 
     /// <summary>
-    /// Whether this is the instance's primary ENI. The lab configures its link as DHCP does, and only it has a public address. By default,
-    /// the ENI in the slot (0, 0) is primary.
+    /// Whether this is the instance's primary interface. The lab configures its link as DHCP does, and only it has a public address. By
+    /// default, the interface in the slot (0, 0) is primary.
     /// </summary>
     public bool IsPrimary
     {

@@ -9,16 +9,17 @@ namespace VpcCni.Lab.Fabric;
 /// </summary>
 internal interface IVpcFabric
 {
-    /// <summary>Adds the link of this ENI to its node.</summary>
-    void Attach(EniAttachment eni);
+    /// <summary>Adds the link of this interface to its node.</summary>
+    void Attach(FabricInterface nic);
 
-    /// <summary>Removes the link of this ENI.</summary>
-    void Detach(string eniId);
+    /// <summary>Removes the link of this interface.</summary>
+    void Detach(string interfaceId);
 
     /// <summary>
-    /// Sets the addresses and prefixes that the ENI owns. Ignored if the ENI is not attached, because <see cref="Attach"/> sets them.
+    /// Sets the addresses and prefixes that the interface owns. Ignored if the interface is not attached, because <see cref="Attach"/> sets
+    /// them.
     /// </summary>
-    void SetAddresses(string eniId, IReadOnlyList<IPNetwork> addresses);
+    void SetAddresses(string interfaceId, IReadOnlyList<IPNetwork> addresses);
 
     /// <summary>Sets the VPC's address ranges.</summary>
     void SetRanges(IReadOnlyList<IPNetwork> ranges);

@@ -14,14 +14,14 @@ internal readonly record struct DropCount(long Packets, long Bytes)
 /// <summary>Packets of both families that the router dropped, by reason.</summary>
 internal sealed record RouterDrops
 {
-    /// <summary>Packets that left an ENI with a source that it does not own, by ENI id.</summary>
-    public required IReadOnlyDictionary<string, DropCount> SpoofedByEni { get; init; }
+    /// <summary>Packets that left an interface with a source that it does not own, by interface id.</summary>
+    public required IReadOnlyDictionary<string, DropCount> SpoofedByInterface { get; init; }
 
-    /// <summary>Packets for an address of the VPC that no ENI owns.</summary>
+    /// <summary>Packets for an address of the VPC that no interface owns.</summary>
     public required DropCount Unowned { get; init; }
 
     /// <summary>
-    /// IPv4 packets to the internet from any source other than a primary ENI's primary address; in the lab only those have a public
+    /// IPv4 packets to the internet from any source other than a primary interface's primary address; in the lab only those have a public
     /// address.
     /// </summary>
     public required DropCount InternetOutbound { get; init; }
@@ -33,8 +33,8 @@ internal sealed record RouterDrops
 }
 
 /// <summary>
-/// Text of the router's nftables tables, one for each family, which have a set of allowed sources, a chain and a counter for each ENI, and
-/// the rules of the internet gateway. This class generates statements and parses counters; it has no state and runs nothing.
+/// Text of the router's nftables tables, one for each family, which have a set of allowed sources, a chain and a counter for each
+/// interface, and the rules of the internet gateway. This class generates statements and parses counters; it has no state and runs nothing.
 /// </summary>
 internal static class RouterFirewall
 {
@@ -49,8 +49,8 @@ internal static class RouterFirewall
     public static IReadOnlyList<string> Families(bool hasIpv6) => hasIpv6 ? ["ip", "ip6"] : ["ip"];
 
     /// <summary>
-    /// The IPv4 table without ENIs. It checks sources in <c>prerouting</c> at priority raw, before connection tracking and routing. Packets
-    /// for an address that no ENI owns follow the VPC range's route to <c>lo</c>, where it drops them.
+    /// The IPv4 table without interfaces. It checks sources in <c>prerouting</c> at priority raw, before connection tracking and routing.
+    /// Packets for an address that no interface owns follow the VPC range's route to <c>lo</c>, where it drops them.
     /// </summary>
     public static string Base() =>
         $$"""
@@ -75,9 +75,9 @@ internal static class RouterFirewall
             """;
 
     /// <summary>
-    /// The IPv6 table without ENIs. The gateway is an egress-only internet gateway: addresses are public, connections from the VPC and
-    /// their replies pass, and connections from the internet do not. The kernel rejects routes to <c>lo</c> in this family, so packets for
-    /// an address that no ENI owns follow the default route, where the table drops them.
+    /// The IPv6 table without interfaces. The gateway is an egress-only internet gateway: addresses are public, connections from the VPC
+    /// and their replies pass, and connections from the internet do not. The kernel rejects routes to <c>lo</c> in this family, so packets
+    /// for an address that no interface owns follow the default route, where the table drops them.
     /// </summary>
     public static string BaseIpv6() =>
         $$"""
@@ -107,54 +107,54 @@ internal static class RouterFirewall
         $"flush set ip6 {Table} ranges\n" + (ranges.Count > 0 ? $"add element ip6 {Table} ranges {{ {string.Join(", ", ranges)} }}\n" : "");
 
     /// <summary>Appends statements that create or update the guard of a link; an existing counter keeps its value.</summary>
-    public static void AppendGuard(StringBuilder script, EniAttachment eni, bool hasIpv6)
+    public static void AppendGuard(StringBuilder script, FabricInterface nic, bool hasIpv6)
     {
-        var link = FabricNames.RouterLink(eni.EniId);
+        var link = FabricNames.RouterLink(nic.InterfaceId);
         foreach (var family in Families(hasIpv6))
         {
-            IPNetwork[] owned = [.. eni.Addresses.Where(address => FabricAddresses.IsIpv6(address) == (family == "ip6"))];
+            IPNetwork[] owned = [.. nic.Addresses.Where(address => FabricAddresses.IsIpv6(address) == (family == "ip6"))];
             var type = family == "ip6" ? "ipv6_addr" : "ipv4_addr";
             script
                 .Append($"add set {family} {Table} own_{link} {{ type {type}; flags interval; auto-merge; }}\n")
                 .Append($"add counter {family} {Table} {SpoofPrefix}{link}\n")
-                .Append($"add chain {family} {Table} eni_{link}\n")
+                .Append($"add chain {family} {Table} nic_{link}\n")
                 .Append($"flush set {family} {Table} own_{link}\n")
-                .Append($"flush chain {family} {Table} eni_{link}\n");
+                .Append($"flush chain {family} {Table} nic_{link}\n");
             if (owned.Length > 0)
                 script.Append($"add element {family} {Table} own_{link} {{ {string.Join(", ", owned.Select(Element))} }}\n");
-            script.Append($"add rule {family} {Table} eni_{link} {family} saddr @own_{link} return\n");
+            script.Append($"add rule {family} {Table} nic_{link} {family} saddr @own_{link} return\n");
             // Neighbour discovery. The kernel does not forward packets with these sources.
             if (family == "ip6")
-                script.Append($"add rule {family} {Table} eni_{link} ip6 saddr {{ ::, fe80::/10 }} return\n");
+                script.Append($"add rule {family} {Table} nic_{link} ip6 saddr {{ ::, fe80::/10 }} return\n");
             script
-                .Append($"add rule {family} {Table} eni_{link} counter name {SpoofPrefix}{link} drop\n")
-                .Append($"add element {family} {Table} guard {{ {link} : jump eni_{link} }}\n");
+                .Append($"add rule {family} {Table} nic_{link} counter name {SpoofPrefix}{link} drop\n")
+                .Append($"add element {family} {Table} guard {{ {link} : jump nic_{link} }}\n");
         }
 
-        if (eni.IsPrimary)
-            script.Append($"add element ip {Table} public {{ {eni.PrimaryAddress} }}\n");
+        if (nic.IsPrimary)
+            script.Append($"add element ip {Table} public {{ {nic.PrimaryAddress} }}\n");
     }
 
     /// <summary>Appends statements that remove a guard and everything that belongs to it. The guard must exist.</summary>
-    public static void AppendRemoval(StringBuilder script, EniAttachment eni, bool hasIpv6)
+    public static void AppendRemoval(StringBuilder script, FabricInterface nic, bool hasIpv6)
     {
-        var link = FabricNames.RouterLink(eni.EniId);
+        var link = FabricNames.RouterLink(nic.InterfaceId);
         foreach (var family in Families(hasIpv6))
         {
             script
                 .Append($"delete element {family} {Table} guard {{ {link} }}\n")
-                .Append($"flush chain {family} {Table} eni_{link}\n")
-                .Append($"delete chain {family} {Table} eni_{link}\n")
+                .Append($"flush chain {family} {Table} nic_{link}\n")
+                .Append($"delete chain {family} {Table} nic_{link}\n")
                 .Append($"delete counter {family} {Table} {SpoofPrefix}{link}\n")
                 .Append($"delete set {family} {Table} own_{link}\n");
         }
 
-        if (eni.IsPrimary)
-            script.Append($"delete element ip {Table} public {{ {eni.PrimaryAddress} }}\n");
+        if (nic.IsPrimary)
+            script.Append($"delete element ip {Table} public {{ {nic.PrimaryAddress} }}\n");
     }
 
     /// <summary>Parses the outputs of <c>nft -j list counters</c>, one for each family, and adds them up.</summary>
-    public static RouterDrops ParseCounters(IEnumerable<string> outputs, IEnumerable<string> eniIds)
+    public static RouterDrops ParseCounters(IEnumerable<string> outputs, IEnumerable<string> interfaceIds)
     {
         var byName = new Dictionary<string, DropCount>();
         foreach (var output in outputs)
@@ -172,15 +172,15 @@ internal static class RouterFirewall
         }
 
         var spoofed = new SortedDictionary<string, DropCount>(StringComparer.Ordinal);
-        foreach (var eni in eniIds)
+        foreach (var nic in interfaceIds)
         {
-            if (byName.TryGetValue(SpoofPrefix + FabricNames.RouterLink(eni), out var count))
-                spoofed[eni] = count;
+            if (byName.TryGetValue(SpoofPrefix + FabricNames.RouterLink(nic), out var count))
+                spoofed[nic] = count;
         }
 
         return new RouterDrops
         {
-            SpoofedByEni = spoofed,
+            SpoofedByInterface = spoofed,
             Unowned = byName["unowned"],
             InternetOutbound = byName["internet_out"],
             InternetInbound = byName["internet_in"],

@@ -5,9 +5,9 @@ using VpcCni.Netlink;
 namespace VpcCni.Lab.Fabric;
 
 /// <summary>
-/// The VPC's router: a namespace that answers ARP for every address of the VPC, forwards between ENIs, owns the subnets' gateway addresses
-/// and the service addresses, and has links to the outside hosts. Routes to <c>lo</c> make proxy-ARP answer for addresses that no ENI owns;
-/// the firewall drops packets for them. With IPv6, it is the default router of every ENI's link.
+/// The VPC's router: a namespace that answers ARP for every address of the VPC, forwards between interfaces, owns the subnets' gateway
+/// addresses and the service addresses, and has links to the outside hosts. Routes to <c>lo</c> make proxy-ARP answer for addresses that no
+/// interface owns; the firewall drops packets for them. With IPv6, it is the default router of every interface's link.
 /// </summary>
 internal sealed class RouterNamespace : IAsyncDisposable
 {
@@ -51,8 +51,8 @@ internal sealed class RouterNamespace : IAsyncDisposable
         RouterAdvertiser? advertiser = null;
         try
         {
-            // Paths in a VPC may be asymmetric (a pod's reply may leave by another ENI), so the reverse path filter is off; the firewall
-            // checks sources.
+            // Paths in a VPC may be asymmetric (a pod's reply may leave by another interface), so the reverse path filter is off; the
+            // firewall checks sources.
             Sysctl.Write(
                 network,
                 ("ipv4/ip_forward", "1"),
@@ -71,7 +71,7 @@ internal sealed class RouterNamespace : IAsyncDisposable
             var addresses = options
                 .Subnets.Select(FabricAddresses.Gateway)
                 .Append(FabricAddresses.Imds)
-                .Append(FabricAddresses.Ec2Api)
+                .Append(FabricAddresses.CloudApi)
                 .Append(FabricAddresses.KubernetesApi);
             netlink.Execute([
                 .. addresses.Select(address =>
@@ -170,7 +170,7 @@ internal sealed class RouterNamespace : IAsyncDisposable
 
     /// <summary>
     /// Enables IPv6 forwarding, without duplicate address detection. Its links get no link-local address from the kernel, because
-    /// <see cref="EniLink"/> adds those of the subnet.
+    /// <see cref="InterfaceLink"/> adds those of the subnet.
     /// </summary>
     private static void EnableIpv6(NetworkNamespace network) =>
         Sysctl.Write(

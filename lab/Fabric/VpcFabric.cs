@@ -7,8 +7,8 @@ using VpcCni.Netlink;
 namespace VpcCni.Lab.Fabric;
 
 /// <summary>
-/// A VPC's network on one machine. Callers set which ENIs are attached and which addresses each owns (<see cref="IVpcFabric"/>); a worker
-/// applies that state to the kernel within milliseconds. It applies changes that arrive together in one pass. Thread-safe.
+/// A VPC's network on one machine. Callers set which interfaces are attached and which addresses each owns (<see cref="IVpcFabric"/>); a
+/// worker applies that state to the kernel within milliseconds. It applies changes that arrive together in one pass. Thread-safe.
 /// </summary>
 internal sealed partial class VpcFabric : IVpcFabric, IAsyncDisposable
 {
@@ -31,7 +31,7 @@ internal sealed partial class VpcFabric : IVpcFabric, IAsyncDisposable
 
     private readonly Lock _lock = new();
     private readonly Dictionary<string, HostNamespace> _nodes = [];
-    private ImmutableDictionary<string, EniAttachment> _desired = ImmutableDictionary<string, EniAttachment>.Empty;
+    private ImmutableDictionary<string, FabricInterface> _desired = ImmutableDictionary<string, FabricInterface>.Empty;
     private ImmutableList<IPNetwork> _ranges;
     private long _desiredVersion;
     private long _appliedVersion;
@@ -39,8 +39,8 @@ internal sealed partial class VpcFabric : IVpcFabric, IAsyncDisposable
     private TaskCompletionSource _stateChanged = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     // Used by the worker only.
-    private readonly Dictionary<string, (EniAttachment Eni, EniLink Link)> _links = [];
-    private readonly Dictionary<string, EniAttachment> _guards = [];
+    private readonly Dictionary<string, (FabricInterface Nic, InterfaceLink Link)> _links = [];
+    private readonly Dictionary<string, FabricInterface> _guards = [];
 
     private VpcFabric(
         FabricNames names,
@@ -115,7 +115,7 @@ internal sealed partial class VpcFabric : IVpcFabric, IAsyncDisposable
         }
     }
 
-    /// <summary>Creates the namespace of a node. <see cref="Attach"/> adds its ENIs.</summary>
+    /// <summary>Creates the namespace of a node. <see cref="Attach"/> adds its interfaces.</summary>
     public NetworkNamespace AddNode(string node)
     {
         var host = HostNamespace.Create(_names.Node(node));
@@ -125,24 +125,24 @@ internal sealed partial class VpcFabric : IVpcFabric, IAsyncDisposable
         return host.Network;
     }
 
-    public void Attach(EniAttachment eni)
+    public void Attach(FabricInterface nic)
     {
         lock (_lock)
-            Change(_desired.SetItem(eni.EniId, Supported(eni)));
+            Change(_desired.SetItem(nic.InterfaceId, Supported(nic)));
     }
 
-    public void Detach(string eniId)
+    public void Detach(string interfaceId)
     {
         lock (_lock)
-            Change(_desired.Remove(eniId));
+            Change(_desired.Remove(interfaceId));
     }
 
-    public void SetAddresses(string eniId, IReadOnlyList<IPNetwork> addresses)
+    public void SetAddresses(string interfaceId, IReadOnlyList<IPNetwork> addresses)
     {
         lock (_lock)
         {
-            if (_desired.TryGetValue(eniId, out var eni))
-                Change(_desired.SetItem(eniId, Supported(eni with { Addresses = addresses })));
+            if (_desired.TryGetValue(interfaceId, out var nic))
+                Change(_desired.SetItem(interfaceId, Supported(nic with { Addresses = addresses })));
         }
     }
 
@@ -180,16 +180,18 @@ internal sealed partial class VpcFabric : IVpcFabric, IAsyncDisposable
         }
     }
 
-    /// <summary>Reads the router's drop counters. An ENI's counter starts when it is attached, the others when the lab starts.</summary>
+    /// <summary>
+    /// Reads the router's drop counters. An interface's counter starts when it is attached, the others when the lab starts.
+    /// </summary>
     public async Task<RouterDrops> ReadDropsAsync(CancellationToken cancellationToken)
     {
-        string[] enis;
+        string[] nics;
         lock (_lock)
-            enis = [.. _desired.Keys];
+            nics = [.. _desired.Keys];
         List<string> counters = [];
         foreach (var family in RouterFirewall.Families(_router.HasIpv6))
             counters.Add(await _router.Nft.ListCountersAsync(family, RouterFirewall.Table, cancellationToken));
-        return RouterFirewall.ParseCounters(counters, enis);
+        return RouterFirewall.ParseCounters(counters, nics);
     }
 
     public async ValueTask DisposeAsync()
@@ -207,7 +209,7 @@ internal sealed partial class VpcFabric : IVpcFabric, IAsyncDisposable
     }
 
     /// <summary>Sets the desired state and wakes the worker. The caller holds the lock.</summary>
-    private void Change(ImmutableDictionary<string, EniAttachment> desired)
+    private void Change(ImmutableDictionary<string, FabricInterface> desired)
     {
         _desired = desired;
         _desiredVersion++;
@@ -217,13 +219,13 @@ internal sealed partial class VpcFabric : IVpcFabric, IAsyncDisposable
     }
 
     /// <summary>Removes what the fabric does not carry: IPv6 if the VPC has no IPv6 range, or the subnet has none.</summary>
-    private EniAttachment Supported(EniAttachment eni)
+    private FabricInterface Supported(FabricInterface nic)
     {
-        var subnet = _router.HasIpv6 ? eni.Ipv6Subnet : null;
-        return eni with
+        var subnet = _router.HasIpv6 ? nic.Ipv6Subnet : null;
+        return nic with
         {
             Ipv6Subnet = subnet,
-            Addresses = [.. eni.Addresses.Where(address => subnet is not null || !FabricAddresses.IsIpv6(address))],
+            Addresses = [.. nic.Addresses.Where(address => subnet is not null || !FabricAddresses.IsIpv6(address))],
         };
     }
 
@@ -260,7 +262,7 @@ internal sealed partial class VpcFabric : IVpcFabric, IAsyncDisposable
 
     private async Task ApplyAsync(CancellationToken cancellationToken)
     {
-        ImmutableDictionary<string, EniAttachment> desired;
+        ImmutableDictionary<string, FabricInterface> desired;
         ImmutableList<IPNetwork> ranges;
         Dictionary<string, HostNamespace> nodes;
         long version;
@@ -271,26 +273,26 @@ internal sealed partial class VpcFabric : IVpcFabric, IAsyncDisposable
         // Remove links before their guards, and add guards before links, so that a link never carries unchecked traffic.
         foreach (var (id, link) in _links.ToArray())
         {
-            if (desired.TryGetValue(id, out var now) && SameLink(link.Eni, now))
+            if (desired.TryGetValue(id, out var now) && SameLink(link.Nic, now))
                 continue;
             link.Link.Unplug();
             _links.Remove(id);
         }
 
         await ApplyGuardsAsync(desired, cancellationToken);
-        foreach (var (id, eni) in desired)
+        foreach (var (id, nic) in desired)
         {
             if (_links.TryGetValue(id, out var link))
             {
-                if (!link.Eni.Addresses.SequenceEqual(eni.Addresses))
-                    link.Link.SetAddresses(eni);
-                _links[id] = (eni, link.Link);
+                if (!link.Nic.Addresses.SequenceEqual(nic.Addresses))
+                    link.Link.SetAddresses(nic);
+                _links[id] = (nic, link.Link);
             }
             else
             {
-                if (!nodes.TryGetValue(eni.Node, out var node))
-                    throw new FabricException($"ENI {id} is attached to node '{eni.Node}', which the fabric does not have");
-                _links[id] = (eni, EniLink.Plug(_router, node, eni));
+                if (!nodes.TryGetValue(nic.Node, out var node))
+                    throw new FabricException($"interface {id} is attached to node '{nic.Node}', which the fabric does not have");
+                _links[id] = (nic, InterfaceLink.Plug(_router, node, nic));
             }
         }
 
@@ -300,30 +302,30 @@ internal sealed partial class VpcFabric : IVpcFabric, IAsyncDisposable
     }
 
     /// <summary>Updates all guards to the desired state in one nft transaction.</summary>
-    private async Task ApplyGuardsAsync(ImmutableDictionary<string, EniAttachment> desired, CancellationToken cancellationToken)
+    private async Task ApplyGuardsAsync(ImmutableDictionary<string, FabricInterface> desired, CancellationToken cancellationToken)
     {
         var script = new StringBuilder();
-        foreach (var (id, eni) in _guards)
+        foreach (var (id, nic) in _guards)
         {
-            if (!desired.TryGetValue(id, out var now) || !SameLink(eni, now))
-                RouterFirewall.AppendRemoval(script, eni, _router.HasIpv6);
+            if (!desired.TryGetValue(id, out var now) || !SameLink(nic, now))
+                RouterFirewall.AppendRemoval(script, nic, _router.HasIpv6);
         }
 
-        foreach (var (id, eni) in desired)
+        foreach (var (id, nic) in desired)
         {
-            if (!_guards.TryGetValue(id, out var before) || !SameLink(before, eni) || !before.Addresses.SequenceEqual(eni.Addresses))
-                RouterFirewall.AppendGuard(script, eni, _router.HasIpv6);
+            if (!_guards.TryGetValue(id, out var before) || !SameLink(before, nic) || !before.Addresses.SequenceEqual(nic.Addresses))
+                RouterFirewall.AppendGuard(script, nic, _router.HasIpv6);
         }
 
         if (script.Length > 0)
             await _router.Nft.ApplyAsync(script.ToString(), cancellationToken);
         _guards.Clear();
-        foreach (var (id, eni) in desired)
-            _guards[id] = eni;
+        foreach (var (id, nic) in desired)
+            _guards[id] = nic;
     }
 
     /// <summary>Whether two attachments are equal except for their addresses.</summary>
-    private static bool SameLink(EniAttachment one, EniAttachment other) => one with { Addresses = other.Addresses } == other;
+    private static bool SameLink(FabricInterface one, FabricInterface other) => one with { Addresses = other.Addresses } == other;
 
     private void NotifyWaiters()
     {

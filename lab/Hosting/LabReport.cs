@@ -110,7 +110,7 @@ internal static class LabReport
             Ipv6Addresses = [.. eni.Ipv6Addresses.Select(address => address.ToString())],
             Ipv6Prefixes = [.. eni.Ipv6Prefixes.Select(prefix => prefix.ToString())],
             Pods = pods.Count(pod => pod.Addresses.Any(address => Owns(eni, address))),
-            Spoofed = drops.SpoofedByEni.GetValueOrDefault(eni.Id.Value),
+            Spoofed = drops.SpoofedByInterface.GetValueOrDefault(eni.Id.Value),
         };
 
     private static bool Owns(NetworkInterface eni, IPAddress address) => eni.AllRanges.Any(range => range.Contains(address));

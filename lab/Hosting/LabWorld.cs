@@ -235,9 +235,9 @@ internal sealed partial class LabWorld : IDisposable
                     _world.FindInterface(attached.Interface)
                     ?? throw new InvalidOperationException($"{attached.Interface} was attached but does not exist");
                 _fabric.Attach(
-                    new EniAttachment
+                    new FabricInterface
                     {
-                        EniId = attached.Interface.Value,
+                        InterfaceId = attached.Interface.Value,
                         Node = _world.FindInstance(attached.Instance)!.Tags[NameTag],
                         DeviceIndex = attached.DeviceIndex,
                         NetworkCard = attached.NetworkCard,

@@ -41,7 +41,7 @@ internal sealed class VpcLab : IAsyncDisposable
     }
 
     /// <summary>URL at which nodes reach the EC2 API.</summary>
-    public static string Ec2Endpoint { get; } = $"http://{FabricAddresses.Ec2Api}";
+    public static string Ec2Endpoint { get; } = $"http://{FabricAddresses.CloudApi}";
 
     public string Name => _options.Name;
 
@@ -306,7 +306,7 @@ internal sealed class VpcLab : IAsyncDisposable
         );
         _servers.Push(
             await NamespaceServer.StartAsync(
-                [new ListenPoint(Fabric.Router, new IPEndPoint(FabricAddresses.Ec2Api, 80))],
+                [new ListenPoint(Fabric.Router, new IPEndPoint(FabricAddresses.CloudApi, 80))],
                 services.Ec2Api,
                 logging,
                 cancellationToken

@@ -63,10 +63,10 @@ internal sealed class FabricBench : IAsyncDisposable
             Subnets = [SubnetA, SubnetB],
         };
 
-    public static EniAttachment Eni(string id, string node, int device, string primary, params string[] others) =>
+    public static FabricInterface Eni(string id, string node, int device, string primary, params string[] others) =>
         new()
         {
-            EniId = "eni-" + id,
+            InterfaceId = "eni-" + id,
             Node = node,
             DeviceIndex = device,
             Mac = MacAddress.Parse($"02:00:00:00:{device:x2}:{IPAddress.Parse(primary).GetAddressBytes()[3]:x2}"),
@@ -76,7 +76,7 @@ internal sealed class FabricBench : IAsyncDisposable
         };
 
     /// <summary>The ENI with an IPv6 subnet and these IPv6 addresses and prefixes.</summary>
-    public static EniAttachment Dual(EniAttachment eni, params string[] ipv6) =>
+    public static FabricInterface Dual(FabricInterface eni, params string[] ipv6) =>
         eni with
         {
             Ipv6Subnet = eni.Subnet == SubnetB ? SubnetB6 : SubnetA6,
@@ -91,7 +91,7 @@ internal sealed class FabricBench : IAsyncDisposable
         ];
 
     /// <summary>Adds a node with its primary ENI and waits until the fabric has applied it.</summary>
-    public async Task<NetworkNamespace> AddNodeAsync(string node, EniAttachment primary)
+    public async Task<NetworkNamespace> AddNodeAsync(string node, FabricInterface primary)
     {
         Nodes[node] = Fabric.AddNode(node);
         Fabric.Attach(primary);

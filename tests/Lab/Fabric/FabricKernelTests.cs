@@ -46,10 +46,10 @@ public sealed class FabricKernelTests
         Assert.False(link.IsUp);
         Assert.Empty(netlink.GetAddresses(IpFamily.V4, link.Index));
 
-        bench.Fabric.Detach(eni.EniId);
+        bench.Fabric.Detach(eni.InterfaceId);
         await bench.Fabric.WaitUntilAppliedAsync(Cancellation);
         Assert.Null(netlink.FindLink("ens6"));
-        Assert.DoesNotContain(eni.EniId, (await bench.Fabric.ReadDropsAsync(Cancellation)).SpoofedByEni.Keys);
+        Assert.DoesNotContain(eni.InterfaceId, (await bench.Fabric.ReadDropsAsync(Cancellation)).SpoofedByInterface.Keys);
     }
 
     [Fact]
@@ -96,8 +96,8 @@ public sealed class FabricKernelTests
         Assert.False(await bench.Probe.IsForgedSourceDeliveredAsync(one, IPAddress.Parse("10.0.1.12"), two, target, Cancellation));
         Assert.True(await bench.Probe.IsForgedSourceDeliveredAsync(one, IPAddress.Parse("10.0.1.40"), two, target, Cancellation));
         var drops = await bench.Fabric.ReadDropsAsync(Cancellation);
-        Assert.Equal(2, drops.SpoofedByEni["eni-0a"].Packets);
-        Assert.Equal(0, drops.SpoofedByEni["eni-0b"].Packets);
+        Assert.Equal(2, drops.SpoofedByInterface["eni-0a"].Packets);
+        Assert.Equal(0, drops.SpoofedByInterface["eni-0b"].Packets);
     }
 
     [Fact]
@@ -123,7 +123,7 @@ public sealed class FabricKernelTests
         Assert.True(await bench.Probe.IsForgedSourceDeliveredAsync(two, moved, observer, IPAddress.Parse("10.0.2.10"), Cancellation));
         Assert.False(await bench.Probe.IsForgedSourceDeliveredAsync(one, moved, observer, IPAddress.Parse("10.0.2.10"), Cancellation));
         var drops = await bench.Fabric.ReadDropsAsync(Cancellation);
-        Assert.Equal((1, 1), (drops.SpoofedByEni["eni-0a"].Packets, drops.SpoofedByEni["eni-0b"].Packets));
+        Assert.Equal((1, 1), (drops.SpoofedByInterface["eni-0a"].Packets, drops.SpoofedByInterface["eni-0b"].Packets));
     }
 
     [Fact]
@@ -161,7 +161,7 @@ public sealed class FabricKernelTests
 
         var drops = await fabric.ReadDropsAsync(Cancellation);
         Assert.Equal((1, 1), (drops.InternetOutbound.Packets, drops.InternetInbound.Packets));
-        Assert.Equal(0, drops.SpoofedByEni["eni-0a"].Packets);
+        Assert.Equal(0, drops.SpoofedByInterface["eni-0a"].Packets);
     }
 
     [Fact]

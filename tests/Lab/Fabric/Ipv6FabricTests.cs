@@ -126,7 +126,7 @@ public sealed class Ipv6FabricTests
         Assert.False(await ForgedAsync(bench, one, "fd00::1", two, Two));
         Assert.True(await ForgedAsync(bench, one, "2001:db8:0:101:9::77", two, Two));
         var drops = await bench.Fabric.ReadDropsAsync(Cancellation);
-        Assert.Equal((3, 0), (drops.SpoofedByEni["eni-0a"].Packets, drops.SpoofedByEni["eni-0b"].Packets));
+        Assert.Equal((3, 0), (drops.SpoofedByInterface["eni-0a"].Packets, drops.SpoofedByInterface["eni-0b"].Packets));
     }
 
     [Fact]
@@ -208,7 +208,7 @@ public sealed class Ipv6FabricTests
 
         var drops = await fabric.ReadDropsAsync(Cancellation);
         Assert.True(drops.InternetInbound.Packets >= 4, $"{drops.InternetInbound.Packets}");
-        Assert.Equal(0, drops.SpoofedByEni["eni-0a"].Packets);
+        Assert.Equal(0, drops.SpoofedByInterface["eni-0a"].Packets);
     }
 
     [Fact]
@@ -228,7 +228,7 @@ public sealed class Ipv6FabricTests
         bench.Fabric.Detach("eni-0c");
         await bench.Fabric.WaitUntilAppliedAsync(Cancellation);
         Assert.Equal(1, Routes());
-        Assert.Equal(["eni-0a"], (await bench.Fabric.ReadDropsAsync(Cancellation)).SpoofedByEni.Keys);
+        Assert.Equal(["eni-0a"], (await bench.Fabric.ReadDropsAsync(Cancellation)).SpoofedByInterface.Keys);
         Assert.Null(bench.Fabric.Failure);
     }
 
@@ -267,7 +267,7 @@ public sealed class Ipv6FabricTests
         Assert.Equal(IPAddress.Parse("fe80::ff:fe00:10a"), FabricAddresses.LinkLocal(MacAddress.Parse("02:00:00:00:01:0a")));
 
     /// <summary>Adds a node with its primary ENI and waits for its default route.</summary>
-    private static async Task<NetworkNamespace> AddNodeAsync(FabricBench bench, string name, EniAttachment primary)
+    private static async Task<NetworkNamespace> AddNodeAsync(FabricBench bench, string name, FabricInterface primary)
     {
         var node = await bench.AddNodeAsync(name, primary);
         using var netlink = node.OpenRouteNetlink();

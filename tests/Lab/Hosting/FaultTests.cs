@@ -88,7 +88,7 @@ public sealed partial class FaultTests : IDisposable
 
     private sealed class NoFabric : IVpcFabric
     {
-        public void Attach(EniAttachment attachment) => throw new InvalidOperationException("this test attaches nothing");
+        public void Attach(FabricInterface attachment) => throw new InvalidOperationException("this test attaches nothing");
 
         public void Detach(string eniId) => throw new InvalidOperationException("this test attaches nothing");
 

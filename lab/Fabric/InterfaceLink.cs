@@ -5,35 +5,35 @@ using VpcCni.Netlink;
 namespace VpcCni.Lab.Fabric;
 
 /// <summary>
-/// An attached ENI in the kernel: a veth pair between the router and the node. The node's end has the ENI's MAC; except for the primary
-/// ENI's, it is down and unconfigured, like a hot-plugged ENI. The router has a permanent neighbour entry for the ENI and a route for each
-/// address or prefix, so that packets for them reach only this ENI. In an IPv6 subnet the router has its link-local addresses on the link
-/// and advertises itself.
+/// An attached interface in the kernel: a veth pair between the router and the node. The node's end has the interface's MAC; except for the
+/// primary interface's, it is down and unconfigured, like a hot-plugged interface. The router has a permanent neighbour entry for the
+/// interface and a route for each address or prefix, so that packets for them reach only this interface. In an IPv6 subnet the router has
+/// its link-local addresses on the link and advertises itself.
 /// </summary>
-internal sealed class EniLink
+internal sealed class InterfaceLink
 {
     private readonly RouterNamespace _router;
     private readonly HostNamespace _node;
-    private readonly EniAttachment _eni;
+    private readonly FabricInterface _nic;
     private readonly int _index;
     private HashSet<IPNetwork> _routed = [];
     private IPAddress? _configured;
 
-    private EniLink(RouterNamespace router, HostNamespace node, EniAttachment eni, int index)
+    private InterfaceLink(RouterNamespace router, HostNamespace node, FabricInterface nic, int index)
     {
         _router = router;
         _node = node;
-        _eni = eni;
+        _nic = nic;
         _index = index;
     }
 
     /// <summary>
-    /// Creates the ENI's link, which carries traffic at once, so its source guard must exist already. Replaces a link that an earlier
+    /// Creates the interface's link, which carries traffic at once, so its source guard must exist already. Replaces a link that an earlier
     /// attempt left.
     /// </summary>
-    public static EniLink Plug(RouterNamespace router, HostNamespace node, EniAttachment eni)
+    public static InterfaceLink Plug(RouterNamespace router, HostNamespace node, FabricInterface nic)
     {
-        var name = FabricNames.RouterLink(eni.EniId);
+        var name = FabricNames.RouterLink(nic.InterfaceId);
         router.Netlink.Execute([
             LinkRequests.Delete(name).Tolerating(Errno.ENODEV),
             LinkRequests.CreateVeth(
@@ -42,9 +42,9 @@ internal sealed class EniLink
                     Name = name,
                     Mtu = FabricAddresses.Mtu,
                     Up = true,
-                    PeerName = FabricNames.NodeLink(eni.DeviceIndex, eni.NetworkCard),
+                    PeerName = FabricNames.NodeLink(nic.DeviceIndex, nic.NetworkCard),
                     PeerNamespace = node.Network,
-                    PeerMac = eni.Mac,
+                    PeerMac = nic.Mac,
                     PeerMtu = FabricAddresses.Mtu,
                 }
             ),
@@ -52,48 +52,48 @@ internal sealed class EniLink
 
         // By default the kernel delays proxy-ARP replies by up to 0.8 s; a VPC does not.
         Sysctl.Write(router.Network, ($"ipv4/neigh/{name}/proxy_delay", "0"));
-        var link = new EniLink(router, node, eni, router.IndexOf(name));
-        router.Netlink.Execute(link.Neighbour(eni.PrimaryAddress));
-        if (eni.Ipv6Subnet is { } subnet)
+        var link = new InterfaceLink(router, node, nic, router.IndexOf(name));
+        router.Netlink.Execute(link.Neighbour(nic.PrimaryAddress));
+        if (nic.Ipv6Subnet is { } subnet)
         {
             router.Netlink.Execute([
                 RouterNamespace.LinkLocalAddress(link._index, FabricAddresses.LinkLocalGateway(subnet), 64),
                 RouterNamespace.LinkLocalAddress(link._index, FabricAddresses.LinkLocalRouter, 128),
-                link.Neighbour(FabricAddresses.LinkLocal(eni.Mac)),
+                link.Neighbour(FabricAddresses.LinkLocal(nic.Mac)),
             ]);
         }
 
-        if (eni.IsPrimary)
+        if (nic.IsPrimary)
             node.Configure(
-                eni.PrimaryAddress,
-                eni.Subnet.PrefixLength,
-                FabricAddresses.Gateway(eni.Subnet),
-                acceptRouters: eni.Ipv6Subnet is not null
+                nic.PrimaryAddress,
+                nic.Subnet.PrefixLength,
+                FabricAddresses.Gateway(nic.Subnet),
+                acceptRouters: nic.Ipv6Subnet is not null
             );
-        link.SetAddresses(eni);
-        if (eni.Ipv6Subnet is { } advertised)
+        link.SetAddresses(nic);
+        if (nic.Ipv6Subnet is { } advertised)
             router.Advertiser!.Add(link._index, FabricAddresses.LinkLocalGateway(advertised), router.MacOf(name));
         return link;
     }
 
     /// <summary>
-    /// Routes exactly the addresses and prefixes of this state of the ENI to it. Replaces routes of other ENIs for the same addresses.
-    /// Configures the primary ENI's first IPv6 address on its node, as DHCPv6 does.
+    /// Routes exactly the addresses and prefixes of this state of the interface to it. Replaces routes of other interfaces for the same
+    /// addresses. Configures the primary interface's first IPv6 address on its node, as DHCPv6 does.
     /// </summary>
-    public void SetAddresses(EniAttachment eni)
+    public void SetAddresses(FabricInterface nic)
     {
-        HashSet<IPNetwork> desired = [.. eni.Addresses];
+        HashSet<IPNetwork> desired = [.. nic.Addresses];
         var requests = new List<NetlinkRequest>();
-        // The request names this ENI's link, so it does not remove a route that another ENI has taken over.
+        // The request names this interface's link, so it does not remove a route that another interface has taken over.
         requests.AddRange(_routed.Except(desired).Select(address => RouteRequests.Remove(RouteTo(address)).Tolerating(Errno.ESRCH)));
         requests.AddRange(desired.Except(_routed).Select(address => RouteRequests.Replace(RouteTo(address))));
         if (requests.Count > 0)
             _router.Netlink.Execute(requests);
         _routed = desired;
-        if (!_eni.IsPrimary || Equals(eni.Ipv6Address, _configured))
+        if (!_nic.IsPrimary || Equals(nic.Ipv6Address, _configured))
             return;
-        _node.ReplaceIpv6Address(_configured, eni.Ipv6Address);
-        _configured = eni.Ipv6Address;
+        _node.ReplaceIpv6Address(_configured, nic.Ipv6Address);
+        _configured = nic.Ipv6Address;
     }
 
     /// <summary>Deletes the link; the kernel removes both ends and their routes.</summary>
@@ -109,7 +109,7 @@ internal sealed class EniLink
             {
                 LinkIndex = _index,
                 Address = address,
-                Mac = _eni.Mac,
+                Mac = _nic.Mac,
                 State = NeighbourState.Permanent,
             }
         );
@@ -124,12 +124,12 @@ internal sealed class EniLink
             Protocol = RouteProtocol.Static,
             Type = RouteType.Unicast,
             Gateway =
-                FabricAddresses.IsIpv6(address) ? FabricAddresses.LinkLocal(_eni.Mac)
+                FabricAddresses.IsIpv6(address) ? FabricAddresses.LinkLocal(_nic.Mac)
                 : IsPrimary(address) ? null
-                : _eni.PrimaryAddress,
+                : _nic.PrimaryAddress,
             OnLink = !IsPrimary(address) && !FabricAddresses.IsIpv6(address),
             Scope = IsPrimary(address) ? RouteScope.Link : RouteScope.Global,
         };
 
-    private bool IsPrimary(IPNetwork address) => address.PrefixLength == 32 && address.BaseAddress.Equals(_eni.PrimaryAddress);
+    private bool IsPrimary(IPNetwork address) => address.PrefixLength == 32 && address.BaseAddress.Equals(_nic.PrimaryAddress);
 }
