@@ -44,6 +44,9 @@ internal static class FabricAddresses
 
     public static readonly IPAddress OnPremisesHost6 = IPAddress.Parse("fd98:18::10");
 
+    /// <summary>The on-premises networks of both families.</summary>
+    public static IReadOnlyList<IPNetwork> OnPremisesNetworks => [OnPremises, OnPremises6];
+
     public static IPAddress InternetHostOf(AddressFamily family) => family == IpFamily.V6 ? InternetHost6 : InternetHost;
 
     public static IPAddress OnPremisesHostOf(AddressFamily family) => family == IpFamily.V6 ? OnPremisesHost6 : OnPremisesHost;

@@ -47,6 +47,22 @@ internal sealed record FabricInterface
     /// </summary>
     public required IReadOnlyList<IPNetwork> Addresses { get; init; }
 
+    /// <summary>
+    /// Whether the interface may send from any source and receive for any destination: EC2's source/destination check is disabled, GCE's
+    /// canIpForward or Azure's enableIPForwarding is set.
+    /// </summary>
+    public bool MayForward { get; init; }
+
+    /// <summary>
+    /// Prefix length of the primary address on the link of a primary interface: by default the subnet's, and 32 on GCE, where an instance
+    /// has no neighbours but its gateway.
+    /// </summary>
+    public int ConfiguredPrefixLength
+    {
+        get => _configuredPrefixLength ?? Subnet.PrefixLength;
+        init => _configuredPrefixLength = value;
+    }
+
     /// <summary>The interface's first IPv6 address, which DHCPv6 would configure; null if it owns none.</summary>
     public IPAddress? Ipv6Address =>
         Addresses
@@ -65,4 +81,13 @@ internal sealed record FabricInterface
     }
 
     private readonly bool? _isPrimary;
+    private readonly int? _configuredPrefixLength;
 }
+
+/// <summary>A route of the cloud's route tables, besides the routes of the VPC's own ranges.</summary>
+/// <param name="Subnet">The subnet whose interfaces the route applies to; null for all subnets.</param>
+/// <param name="Destination"> The destination. The longest prefix decides between this and the VPC's ranges; at the same length, this one
+/// counts. </param>
+/// <param name="InterfaceId"> The interface that gets the packets; null for none. Packets are dropped and counted as unowned if it is not
+/// attached, or neither owns the destination nor may forward. </param>
+internal sealed record FabricRoute(IPNetwork? Subnet, IPNetwork Destination, string? InterfaceId);

@@ -90,6 +90,7 @@ internal sealed class HostNamespace : IDisposable
         _netlink.Execute([
             LinkRequests.SetUp(link.Index, true),
             AddressRequests.Add(link.Index, address, prefixLength),
+            .. prefixLength == 32 ? [RouteRequests.Add(GatewayRoute(link.Index, gateway, address))] : (NetlinkRequest[])[],
             RouteRequests.Add(
                 new RouteInfo
                 {
@@ -106,6 +107,20 @@ internal sealed class HostNamespace : IDisposable
             ),
         ]);
     }
+
+    /// <summary>The route that makes a gateway outside the address's network reachable, as DHCP option 121 sets it.</summary>
+    private static RouteInfo GatewayRoute(int link, IPAddress gateway, IPAddress address) =>
+        new()
+        {
+            Family = AddressFamily.InterNetwork,
+            Destination = new IPNetwork(gateway, 32),
+            LinkIndex = link,
+            Table = RouteTable.Main,
+            Scope = RouteScope.Link,
+            Protocol = RouteProtocol.Dhcp,
+            Type = RouteType.Unicast,
+            PreferredSource = address,
+        };
 
     /// <summary>Sets the IPv6 address and default route of <see cref="Link"/>, by hand.</summary>
     public void ConfigureIpv6(IPAddress address, int prefixLength, IPAddress gateway)

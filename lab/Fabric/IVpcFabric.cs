@@ -21,6 +21,12 @@ internal interface IVpcFabric
     /// </summary>
     void SetAddresses(string interfaceId, IReadOnlyList<IPNetwork> addresses);
 
+    /// <summary>Sets whether the interface may forward. Ignored if it is not attached, because <see cref="Attach"/> sets that.</summary>
+    void SetForwarding(string interfaceId, bool mayForward);
+
+    /// <summary>Replaces the routes of the route tables.</summary>
+    void SetRoutes(IReadOnlyList<FabricRoute> routes);
+
     /// <summary>Sets the VPC's address ranges.</summary>
     void SetRanges(IReadOnlyList<IPNetwork> ranges);
 }

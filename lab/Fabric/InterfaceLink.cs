@@ -14,7 +14,7 @@ internal sealed class InterfaceLink
 {
     private readonly RouterNamespace _router;
     private readonly HostNamespace _node;
-    private readonly FabricInterface _nic;
+    private FabricInterface _nic;
     private readonly int _index;
     private HashSet<IPNetwork> _routed = [];
     private IPAddress? _configured;
@@ -25,7 +25,14 @@ internal sealed class InterfaceLink
         _node = node;
         _nic = nic;
         _index = index;
+        Name = FabricNames.RouterLink(nic.InterfaceId);
     }
+
+    /// <summary>Name of the router's end.</summary>
+    public string Name { get; }
+
+    /// <summary>The interface as <see cref="Update"/> last set it.</summary>
+    public FabricInterface Nic => _nic;
 
     /// <summary>
     /// Creates the interface's link, which carries traffic at once, so its source guard must exist already. Replaces a link that an earlier
@@ -66,11 +73,11 @@ internal sealed class InterfaceLink
         if (nic.IsPrimary)
             node.Configure(
                 nic.PrimaryAddress,
-                nic.Subnet.PrefixLength,
+                nic.ConfiguredPrefixLength,
                 FabricAddresses.Gateway(nic.Subnet),
                 acceptRouters: nic.Ipv6Subnet is not null
             );
-        link.SetAddresses(nic);
+        link.Update(nic);
         if (nic.Ipv6Subnet is { } advertised)
             router.Advertiser!.Add(link._index, FabricAddresses.LinkLocalGateway(advertised), router.MacOf(name));
         return link;
@@ -80,8 +87,9 @@ internal sealed class InterfaceLink
     /// Routes exactly the addresses and prefixes of this state of the interface to it. Replaces routes of other interfaces for the same
     /// addresses. Configures the primary interface's first IPv6 address on its node, as DHCPv6 does.
     /// </summary>
-    public void SetAddresses(FabricInterface nic)
+    public void Update(FabricInterface nic)
     {
+        _nic = nic;
         HashSet<IPNetwork> desired = [.. nic.Addresses];
         var requests = new List<NetlinkRequest>();
         // The request names this interface's link, so it does not remove a route that another interface has taken over.
@@ -94,6 +102,31 @@ internal sealed class InterfaceLink
             return;
         _node.ReplaceIpv6Address(_configured, nic.Ipv6Address);
         _configured = nic.Ipv6Address;
+    }
+
+    /// <summary>Whether the cloud delivers packets for a destination to this interface: it owns all of it, or it may forward.</summary>
+    public bool Delivers(IPNetwork destination) =>
+        _nic.MayForward
+        || _nic.Addresses.Any(owned => owned.PrefixLength <= destination.PrefixLength && owned.Contains(destination.BaseAddress));
+
+    /// <summary>
+    /// The route of a table that sends packets for a destination to this interface; null for an IPv6 destination if the link has no IPv6.
+    /// </summary>
+    public RouteInfo? RouteThrough(IPNetwork destination, int table)
+    {
+        var isIpv6 = FabricAddresses.IsIpv6(destination);
+        if (isIpv6 && _nic.Ipv6Subnet is null)
+            return null;
+        return new RouteInfo
+        {
+            Family = destination.BaseAddress.AddressFamily,
+            Destination = RouterRoutes.Selector(destination),
+            LinkIndex = _index,
+            Gateway = isIpv6 ? FabricAddresses.LinkLocal(_nic.Mac) : _nic.PrimaryAddress,
+            OnLink = !isIpv6,
+            Table = table,
+            Protocol = RouteProtocol.Static,
+        };
     }
 
     /// <summary>Deletes the link; the kernel removes both ends and their routes.</summary>

@@ -17,7 +17,10 @@ internal sealed record RouterDrops
     /// <summary>Packets that left an interface with a source that it does not own, by interface id.</summary>
     public required IReadOnlyDictionary<string, DropCount> SpoofedByInterface { get; init; }
 
-    /// <summary>Packets for an address of the VPC that no interface owns.</summary>
+    /// <summary>
+    /// Packets for an address of the VPC that no interface owns, and IPv4 packets that a route sends to an interface that may not forward
+    /// them, or to none.
+    /// </summary>
     public required DropCount Unowned { get; init; }
 
     /// <summary>
@@ -122,7 +125,11 @@ internal static class RouterFirewall
                 .Append($"flush chain {family} {Table} nic_{link}\n");
             if (owned.Length > 0)
                 script.Append($"add element {family} {Table} own_{link} {{ {string.Join(", ", owned.Select(Element))} }}\n");
-            script.Append($"add rule {family} {Table} nic_{link} {family} saddr @own_{link} return\n");
+            script.Append(
+                nic.MayForward
+                    ? $"add rule {family} {Table} nic_{link} return\n"
+                    : $"add rule {family} {Table} nic_{link} {family} saddr @own_{link} return\n"
+            );
             // Neighbour discovery. The kernel does not forward packets with these sources.
             if (family == "ip6")
                 script.Append($"add rule {family} {Table} nic_{link} ip6 saddr {{ ::, fe80::/10 }} return\n");

@@ -23,11 +23,15 @@ internal sealed class RouterNamespace : IAsyncDisposable
         _loopback = loopback;
         Advertiser = advertiser;
         Nft = new Nft(network, time);
+        Routes = new RouterRoutes(netlink, loopback, advertiser is not null);
     }
 
     public NetworkNamespace Network { get; }
 
     public Nft Nft { get; }
+
+    /// <summary>The routes of the route tables, and the rules that select them.</summary>
+    public RouterRoutes Routes { get; }
 
     /// <summary>Sends the router's advertisements; null in a fabric without IPv6.</summary>
     public RouterAdvertiser? Advertiser { get; }

@@ -33,13 +33,14 @@ internal sealed partial class VpcFabric : IVpcFabric, IAsyncDisposable
     private readonly Dictionary<string, HostNamespace> _nodes = [];
     private ImmutableDictionary<string, FabricInterface> _desired = ImmutableDictionary<string, FabricInterface>.Empty;
     private ImmutableList<IPNetwork> _ranges;
+    private ImmutableList<FabricRoute> _routes = [];
     private long _desiredVersion;
     private long _appliedVersion;
     private string? _failure;
     private TaskCompletionSource _stateChanged = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     // Used by the worker only.
-    private readonly Dictionary<string, (FabricInterface Nic, InterfaceLink Link)> _links = [];
+    private readonly Dictionary<string, InterfaceLink> _links = [];
     private readonly Dictionary<string, FabricInterface> _guards = [];
 
     private VpcFabric(
@@ -143,6 +144,24 @@ internal sealed partial class VpcFabric : IVpcFabric, IAsyncDisposable
         {
             if (_desired.TryGetValue(interfaceId, out var nic))
                 Change(_desired.SetItem(interfaceId, Supported(nic with { Addresses = addresses })));
+        }
+    }
+
+    public void SetForwarding(string interfaceId, bool mayForward)
+    {
+        lock (_lock)
+        {
+            if (_desired.TryGetValue(interfaceId, out var nic))
+                Change(_desired.SetItem(interfaceId, nic with { MayForward = mayForward }));
+        }
+    }
+
+    public void SetRoutes(IReadOnlyList<FabricRoute> routes)
+    {
+        lock (_lock)
+        {
+            _routes = [.. routes];
+            Change(_desired);
         }
     }
 
@@ -264,10 +283,14 @@ internal sealed partial class VpcFabric : IVpcFabric, IAsyncDisposable
     {
         ImmutableDictionary<string, FabricInterface> desired;
         ImmutableList<IPNetwork> ranges;
+        ImmutableList<FabricRoute> routes;
         Dictionary<string, HostNamespace> nodes;
         long version;
         lock (_lock)
-            (desired, ranges, nodes, version) = (_desired, _ranges, new Dictionary<string, HostNamespace>(_nodes), _desiredVersion);
+        {
+            (desired, ranges, routes) = (_desired, _ranges, _routes);
+            (nodes, version) = (new Dictionary<string, HostNamespace>(_nodes), _desiredVersion);
+        }
 
         await _router.SetRangesAsync(ranges, cancellationToken);
         // Remove links before their guards, and add guards before links, so that a link never carries unchecked traffic.
@@ -275,7 +298,7 @@ internal sealed partial class VpcFabric : IVpcFabric, IAsyncDisposable
         {
             if (desired.TryGetValue(id, out var now) && SameLink(link.Nic, now))
                 continue;
-            link.Link.Unplug();
+            link.Unplug();
             _links.Remove(id);
         }
 
@@ -284,18 +307,18 @@ internal sealed partial class VpcFabric : IVpcFabric, IAsyncDisposable
         {
             if (_links.TryGetValue(id, out var link))
             {
-                if (!link.Nic.Addresses.SequenceEqual(nic.Addresses))
-                    link.Link.SetAddresses(nic);
-                _links[id] = (nic, link.Link);
+                if (!SameState(link.Nic, nic))
+                    link.Update(nic);
             }
             else
             {
                 if (!nodes.TryGetValue(nic.Node, out var node))
                     throw new FabricException($"interface {id} is attached to node '{nic.Node}', which the fabric does not have");
-                _links[id] = (nic, InterfaceLink.Plug(_router, node, nic));
+                _links[id] = InterfaceLink.Plug(_router, node, nic);
             }
         }
 
+        _router.Routes.Apply(routes, _links, [.. ranges, .. FabricAddresses.OnPremisesNetworks]);
         lock (_lock)
             _appliedVersion = version;
         NotifyWaiters();
@@ -313,7 +336,7 @@ internal sealed partial class VpcFabric : IVpcFabric, IAsyncDisposable
 
         foreach (var (id, nic) in desired)
         {
-            if (!_guards.TryGetValue(id, out var before) || !SameLink(before, nic) || !before.Addresses.SequenceEqual(nic.Addresses))
+            if (!_guards.TryGetValue(id, out var before) || !SameLink(before, nic) || !SameState(before, nic))
                 RouterFirewall.AppendGuard(script, nic, _router.HasIpv6);
         }
 
@@ -324,8 +347,13 @@ internal sealed partial class VpcFabric : IVpcFabric, IAsyncDisposable
             _guards[id] = nic;
     }
 
-    /// <summary>Whether two attachments are equal except for their addresses.</summary>
-    private static bool SameLink(FabricInterface one, FabricInterface other) => one with { Addresses = other.Addresses } == other;
+    /// <summary>Whether two attachments are equal except for what changes without a new link: addresses and forwarding.</summary>
+    private static bool SameLink(FabricInterface one, FabricInterface other) =>
+        one with { Addresses = other.Addresses, MayForward = other.MayForward } == other;
+
+    /// <summary>Whether addresses and forwarding of two attachments are equal.</summary>
+    private static bool SameState(FabricInterface one, FabricInterface other) =>
+        one.MayForward == other.MayForward && one.Addresses.SequenceEqual(other.Addresses);
 
     private void NotifyWaiters()
     {

@@ -247,6 +247,7 @@ internal sealed partial class LabWorld : IDisposable
                         PrimaryAddress = attached.PrimaryAddress,
                         Addresses = eni.AllRanges,
                         IsPrimary = attached.IsPrimary,
+                        MayForward = !eni.SourceDestCheck,
                     }
                 );
                 break;
@@ -256,6 +257,12 @@ internal sealed partial class LabWorld : IDisposable
             case VpcEvent.AddressesChanged changed:
                 _fabric.SetAddresses(changed.Interface.Value, changed.Ranges);
                 break;
+            case VpcEvent.SourceDestCheckChanged changed:
+                _fabric.SetForwarding(changed.Interface.Value, mayForward: !changed.Enabled);
+                break;
+            case VpcEvent.RoutesChanged:
+                _fabric.SetRoutes(Routes());
+                break;
             case VpcEvent.RangesChanged changed:
                 _fabric.SetRanges(changed.Ranges);
                 break;
@@ -263,6 +270,21 @@ internal sealed partial class LabWorld : IDisposable
                 break; // a launch or termination also raises events for the attachments of its ENIs
         }
     }
+
+    /// <summary>The routes of every subnet, from the table that applies to it. Caller holds the gate.</summary>
+    private IReadOnlyList<FabricRoute> Routes() =>
+        [
+            .. _world.Subnets.SelectMany(subnet =>
+                _world
+                    .RouteTableOf(subnet.Id)
+                    .Routes.Where(route => !FabricAddresses.IsIpv6(route.Destination) || subnet.Ipv6Range is not null)
+                    .Select(route => new FabricRoute(
+                        FabricAddresses.IsIpv6(route.Destination) ? subnet.Ipv6Range : subnet.Ipv4Range,
+                        route.Destination,
+                        route.Interface.Value
+                    ))
+            ),
+        ];
 
     [LoggerMessage(Level = LogLevel.Error, Message = "Failed to apply pending transitions of the VPC")]
     private static partial void LogTransitionFailed(ILogger logger, Exception error);

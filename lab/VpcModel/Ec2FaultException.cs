@@ -31,6 +31,21 @@ public static class Ec2Faults
 
     public static Ec2FaultException NoSuchSubnet(string id) => new("InvalidSubnetID.NotFound", $"The subnet ID '{id}' does not exist");
 
+    public static Ec2FaultException NoSuchRouteTable(string id) =>
+        new("InvalidRouteTableID.NotFound", $"The routeTable ID '{id}' does not exist");
+
+    public static Ec2FaultException NoSuchRoute(RouteTableId table, IPNetwork destination) =>
+        new("InvalidRoute.NotFound", $"no route with destination-cidr-block {destination} in route table {table}");
+
+    public static Ec2FaultException RouteExists(IPNetwork destination) =>
+        new("RouteAlreadyExists", $"The route identified by {destination} already exists.");
+
+    public static Ec2FaultException RouteLimit(int limit) =>
+        new("RouteLimitExceeded", $"The maximum number of routes has been reached: {limit}");
+
+    /// <summary>The instance cannot be the target of a route.</summary>
+    public static Ec2FaultException BadInstance(string message) => new("InvalidInstanceID", message);
+
     public static Ec2FaultException NoSuchInstance(string id) =>
         new("InvalidInstanceID.NotFound", $"The instance ID '{id}' does not exist");
 

@@ -21,6 +21,14 @@ public static class EnumText
             _ => throw new ArgumentOutOfRangeException(nameof(state), state, "unknown instance state"),
         };
 
+    public static string Of(RouteState state) =>
+        state switch
+        {
+            RouteState.Active => "active",
+            RouteState.Blackhole => "blackhole",
+            _ => throw new ArgumentOutOfRangeException(nameof(state), state, "unknown route state"),
+        };
+
     public static string Of(Hypervisor hypervisor) =>
         hypervisor switch
         {

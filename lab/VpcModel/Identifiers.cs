@@ -13,6 +13,12 @@ public readonly record struct SubnetId(string Value)
     public override string ToString() => Value;
 }
 
+/// <summary>A route table's id, for example <c>rtb-0f3a…</c>.</summary>
+public readonly record struct RouteTableId(string Value)
+{
+    public override string ToString() => Value;
+}
+
 /// <summary>A security group's id, for example <c>sg-0f3a…</c>.</summary>
 public readonly record struct SecurityGroupId(string Value)
 {

@@ -87,6 +87,9 @@ public sealed record LaunchRequest
     /// <summary>See <see cref="CreateInterfaceRequest.EnablePrimaryIpv6"/>.</summary>
     public bool EnablePrimaryIpv6 { get; init; }
 
+    /// <summary>The source/destination check of the primary interface.</summary>
+    public bool SourceDestCheck { get; init; } = true;
+
     /// <summary>Device index of the primary interface, usually 0.</summary>
     public int PrimaryDeviceIndex { get; init; }
     public IReadOnlyDictionary<string, string> Tags { get; init; } = new Dictionary<string, string>(StringComparer.Ordinal);

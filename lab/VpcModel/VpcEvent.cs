@@ -43,6 +43,12 @@ public abstract record VpcEvent
     /// </summary>
     public sealed record AddressesChanged(EniId Interface, IReadOnlyList<IPNetwork> Ranges) : VpcEvent;
 
+    /// <summary>The interface's source/destination check was enabled or disabled.</summary>
+    public sealed record SourceDestCheckChanged(EniId Interface, bool Enabled) : VpcEvent;
+
+    /// <summary>Routes of the VPC's tables, or the tables that apply to its subnets, have changed.</summary>
+    public sealed record RoutesChanged(VpcId Vpc) : VpcEvent;
+
     /// <summary>The VPC's ranges have changed to these.</summary>
     public sealed record RangesChanged(VpcId Vpc, IReadOnlyList<IPNetwork> Ranges) : VpcEvent;
 

@@ -88,6 +88,8 @@ public sealed partial class VpcWorld
                 }
 
                 Put(eni);
+                if (request.SourceDestCheck is { } now)
+                    Raise(new VpcEvent.SourceDestCheckChanged(eni.Id, now));
                 return eni;
             }
         );

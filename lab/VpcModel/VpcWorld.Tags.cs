@@ -88,6 +88,7 @@ public sealed partial class VpcWorld
             .. Vpcs.Select(vpc => (vpc.Id.Value, "vpc", vpc.Tags)),
             .. Subnets.Select(subnet => (subnet.Id.Value, "subnet", subnet.Tags)),
             .. SecurityGroups.Select(group => (group.Id.Value, "security-group", group.Tags)),
+            .. RouteTables.Select(table => (table.Id.Value, "route-table", table.Tags)),
             .. Instances.Select(instance => (instance.Id.Value, "instance", instance.Tags)),
             .. VisibleInterfaces().Select(eni => (eni.Id.Value, "network-interface", eni.Tags)),
         ];
@@ -100,6 +101,7 @@ public sealed partial class VpcWorld
             "vpc" => (FindVpc(new VpcId(id)) ?? throw Ec2Faults.NoSuchVpc(id)).Tags,
             "subnet" => GetSubnet(new SubnetId(id)).Subnet.Tags,
             "sg" => (_groups.GetValueOrDefault(new SecurityGroupId(id)) ?? throw Ec2Faults.NoSuchGroup(id)).Tags,
+            "rtb" => GetRouteTable(new RouteTableId(id)).Tags,
             "i" => GetInstance(new InstanceId(id)).Tags,
             "eni" => Get(new EniId(id)).Tags,
             _ => throw Ec2Faults.BadId(id),
@@ -118,6 +120,9 @@ public sealed partial class VpcWorld
                 break;
             case "sg":
                 _groups[new SecurityGroupId(id)] = _groups[new SecurityGroupId(id)] with { Tags = tags };
+                break;
+            case "rtb":
+                _routeTables[new RouteTableId(id)] = _routeTables[new RouteTableId(id)] with { Tags = tags };
                 break;
             case "i":
                 _instances[new InstanceId(id)] = _instances[new InstanceId(id)] with { Tags = tags };

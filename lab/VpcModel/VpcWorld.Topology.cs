@@ -27,6 +27,7 @@ public sealed partial class VpcWorld
                 Tags = CheckedTags(NoTags.Value, tags),
             };
             _vpcs.Add(vpc.Id, vpc);
+            CreateMainRouteTable(vpc.Id);
             Raise(new VpcEvent.RangesChanged(vpc.Id, RangesOf(vpc)));
             return vpc;
         });
@@ -191,7 +192,10 @@ public sealed partial class VpcWorld
                     EnablePrimaryIpv6 = request.EnablePrimaryIpv6,
                     Tags = request.InterfaceTags,
                 }
-            );
+            ) with
+            {
+                SourceDestCheck = request.SourceDestCheck,
+            };
             var instance = new Instance
             {
                 Id = new InstanceId(_ids.Next("i")),

@@ -23,6 +23,9 @@ public sealed record WorldOptions
 
     public IReadOnlyDictionary<string, InstanceType> InstanceTypes { get; init; } = InstanceTypeCatalog.Common;
 
+    /// <summary>Maximum number of routes of a table, besides the local ones: EC2's default quota.</summary>
+    public int RoutesPerTable { get; init; } = 50;
+
     /// <summary>Number of calls that the log keeps; its counters count all calls.</summary>
     public int CallLogCapacity { get; init; } = 10_000;
 }

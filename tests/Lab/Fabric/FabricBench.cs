@@ -99,6 +99,26 @@ internal sealed class FabricBench : IAsyncDisposable
         return Nodes[node];
     }
 
+    /// <summary>
+    /// Waits until an address replies to a ping. The kernel may drop the first packets on a link that was just created.
+    /// </summary>
+    public Task ReachAsync(NetworkNamespace from, string address) =>
+        Eventually.TrueAsync(
+            async () =>
+            {
+                try
+                {
+                    await ShortProbe.PingAsync(from, IPAddress.Parse(address), Cancellation);
+                    return true;
+                }
+                catch (TimeoutException)
+                {
+                    return false;
+                }
+            },
+            what: $"a ping of {address} is answered"
+        );
+
     /// <summary>Adds an address to a node, in place of a pod's.</summary>
     public static void AddAddress(NetworkNamespace node, string address)
     {

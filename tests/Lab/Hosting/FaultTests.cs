@@ -95,6 +95,10 @@ public sealed partial class FaultTests : IDisposable
         public void SetAddresses(string eniId, IReadOnlyList<System.Net.IPNetwork> addresses) =>
             throw new InvalidOperationException("this test attaches nothing");
 
+        public void SetForwarding(string interfaceId, bool mayForward) => throw new InvalidOperationException("this test attaches nothing");
+
+        public void SetRoutes(IReadOnlyList<FabricRoute> routes) => throw new InvalidOperationException("this test attaches nothing");
+
         public void SetRanges(IReadOnlyList<System.Net.IPNetwork> ranges) =>
             throw new InvalidOperationException("this test attaches nothing");
     }
