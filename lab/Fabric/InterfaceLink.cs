@@ -104,6 +104,13 @@ internal sealed class InterfaceLink
         _configured = nic.Ipv6Address;
     }
 
+    /// <summary>Whether both ends are up and operational (IFF_RUNNING). A secondary interface's node end is down at first.</summary>
+    public bool IsRunning =>
+        IsLinkRunning(_router.Netlink, Name) && IsLinkRunning(_node.Netlink, FabricNames.NodeLink(_nic.DeviceIndex, _nic.NetworkCard));
+
+    private static bool IsLinkRunning(RouteNetlink netlink, string name) =>
+        netlink.FindLink(name) is { } link && link.Flags.HasFlag(LinkFlags.Running);
+
     /// <summary>Whether the cloud delivers packets for a destination to this interface: it owns all of it, or it may forward.</summary>
     public bool Delivers(IPNetwork destination) =>
         _nic.MayForward

@@ -18,6 +18,8 @@ internal sealed partial class VpcFabric : IVpcFabric, IAsyncDisposable
     private const int MaxAttempts = 5;
 
     private static readonly TimeSpan RetryPause = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan ActivationPoll = TimeSpan.FromMilliseconds(2);
+    private static readonly TimeSpan ActivationDeadline = TimeSpan.FromSeconds(10);
 
     private readonly FabricNames _names;
     private readonly TimeProvider _time;
@@ -314,7 +316,10 @@ internal sealed partial class VpcFabric : IVpcFabric, IAsyncDisposable
             {
                 if (!nodes.TryGetValue(nic.Node, out var node))
                     throw new FabricException($"interface {id} is attached to node '{nic.Node}', which the fabric does not have");
-                _links[id] = InterfaceLink.Plug(_router, node, nic);
+                var plugged = InterfaceLink.Plug(_router, node, nic);
+                _links[id] = plugged;
+                if (nic.IsPrimary)
+                    await WaitUntilRunningAsync(plugged, cancellationToken);
             }
         }
 
@@ -322,6 +327,21 @@ internal sealed partial class VpcFabric : IVpcFabric, IAsyncDisposable
         lock (_lock)
             _appliedVersion = version;
         NotifyWaiters();
+    }
+
+    /// <summary>
+    /// Waits until the kernel has activated both ends of a link that are up. Until then, which under load is up to a second, it drops what
+    /// they send.
+    /// </summary>
+    private async Task WaitUntilRunningAsync(InterfaceLink link, CancellationToken cancellationToken)
+    {
+        var started = _time.GetTimestamp();
+        while (!link.IsRunning)
+        {
+            if (_time.GetElapsedTime(started) > ActivationDeadline)
+                throw new FabricException($"link {link.Name} of {link.Nic.Node} is not running after {ActivationDeadline.TotalSeconds} s");
+            await Task.Delay(ActivationPoll, _time, cancellationToken);
+        }
     }
 
     /// <summary>Updates all guards to the desired state in one nft transaction.</summary>
