@@ -4,12 +4,12 @@ using VpcCni.Lab.Hosting;
 
 namespace VpcCni.Lab.Cli;
 
-/// <summary><c>vpc-lab fault</c>: injects errors, latency, stale reads and throttling into the EC2 API of a running lab.</summary>
+/// <summary><c>vpc-lab fault</c>: injects errors, latency, stale reads and throttling into the cloud's API of a running lab.</summary>
 internal static class FaultCommand
 {
     public static Command Create(CliContext context)
     {
-        var command = new Command("fault", "Inject faults into the EC2 API or the Kubernetes API")
+        var command = new Command("fault", "Inject faults into the cloud's API or the Kubernetes API")
         {
             CreateError(context),
             CreateTiming(context),
@@ -22,15 +22,20 @@ internal static class FaultCommand
 
     private static Command CreateError(CliContext context)
     {
-        var operation = new Argument<string>("OPERATION") { Description = "For example AttachNetworkInterface; * for all" };
+        var operation = new Argument<string>("OPERATION")
+        {
+            Description = "For example AttachNetworkInterface, or on GCE instances.updateNetworkInterface; * for all",
+        };
         var code = new Argument<string>("CODE")
         {
-            Description = "EC2's error code, for example RequestLimitExceeded, InsufficientFreeAddressesInSubnet, InternalError",
+            Description =
+                "The cloud's error code, for example RequestLimitExceeded, InsufficientFreeAddressesInSubnet, InternalError; on GCE a reason "
+                + "(rateLimitExceeded) or an operation's error (IP_SPACE_EXHAUSTED)",
         };
         var times = new Option<int>("--times") { Description = "Number of calls; 0 for no limit", DefaultValueFactory = _ => 1 };
         var message = new Option<string?>("--message") { Description = "The error's message" };
         var after = new Option<bool>("--after-effect") { Description = "Let the call take effect, and then return the error" };
-        var anyCode = new Option<bool>("--any-code") { Description = "Accept a code that EC2 does not document" };
+        var anyCode = new Option<bool>("--any-code") { Description = "Accept a code that the cloud does not document" };
         return context.Make(
             "error",
             "Return an error to the next calls of an operation",
@@ -65,12 +70,13 @@ internal static class FaultCommand
     {
         var attach = new Option<double?>("--attach") { Description = "ms until an attachment is complete" };
         var detach = new Option<double?>("--detach-latency") { Description = "ms until a detachment is complete" };
+        var operation = new Option<double?>("--operation") { Description = "ms until an operation is done; not on AWS" };
         var describe = new Option<double?>("--describe-lag") { Description = "ms by which the results of Describe calls are stale" };
         var metadata = new Option<double?>("--metadata-lag") { Description = "ms by which the instance metadata is stale" };
         var rate = new Option<double?>("--rate") { Description = "calls per second before throttling; 0 for no limit" };
         return context.Make(
             "timing",
-            "Change EC2's latency, staleness and rate limit",
+            "Change the cloud's latency, staleness and rate limit",
             async (parsed, cancellationToken) =>
             {
                 using var lab = context.Connect(parsed);
@@ -79,6 +85,7 @@ internal static class FaultCommand
                     {
                         AttachMilliseconds = parsed.GetValue(attach),
                         DetachMilliseconds = parsed.GetValue(detach),
+                        OperationMilliseconds = parsed.GetValue(operation),
                         DescribeLagMilliseconds = parsed.GetValue(describe),
                         MetadataLagMilliseconds = parsed.GetValue(metadata),
                         RatePerSecond = parsed.GetValue(rate),
@@ -89,6 +96,7 @@ internal static class FaultCommand
             },
             attach,
             detach,
+            operation,
             describe,
             metadata,
             rate

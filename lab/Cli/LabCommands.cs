@@ -8,7 +8,7 @@ namespace VpcCni.Lab.Cli;
 internal static class LabCommands
 {
     public static RootCommand Create(CliContext context) =>
-        new("A VPC in a box: EC2 API, instance metadata, Kubernetes API and a real network of namespaces, on one machine.")
+        new("A VPC in a box: the API and metadata of a cloud, Kubernetes API and a real network of namespaces, on one machine.")
         {
             UpCommand.Create(context),
             PodCommands.CreateAdd(context),

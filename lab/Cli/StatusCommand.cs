@@ -11,7 +11,7 @@ internal static class StatusCommand
     public static Command Create(CliContext context) =>
         context.Make(
             "status",
-            "Show nodes, ENIs, pods, drops and EC2 calls",
+            "Show nodes, ENIs, pods, drops and calls of the cloud's API",
             async (parsed, cancellationToken) =>
             {
                 using var lab = context.Connect(parsed);

@@ -16,8 +16,14 @@ internal static class StatusTable
 
     internal static IEnumerable<string> Lines(LabStatus status)
     {
-        yield return $"lab {status.Name}  VPC {status.VpcRange}{(status.VpcIpv6Range is { } ipv6 ? $" and {ipv6}" : "")}  EC2 API "
-            + $"{status.Ec2Endpoint}{(status.Listen is { } listen ? $" and {listen}" : "")}";
+        var api = status.Cloud switch
+        {
+            LabCloud.Aws => "EC2 API",
+            LabCloud.Gce => "Compute Engine API",
+            _ => throw new ArgumentOutOfRangeException(nameof(status), status.Cloud, "unknown cloud"),
+        };
+        yield return $"lab {status.Name}  VPC {status.VpcRange}{(status.VpcIpv6Range is { } ipv6 ? $" and {ipv6}" : "")}  {api} "
+            + $"{status.CloudEndpoint}{(status.Listen is { } listen ? $" and {listen}" : "")}";
         if (status.Kubernetes is { } cluster)
             yield return $"kubeconfig {cluster.Kubeconfig}  {cluster.OpenWatches} "
                 + $"watches{(cluster.IsListening ? "" : "  OUTAGE: connections from nodes are refused")}";
@@ -35,11 +41,13 @@ internal static class StatusTable
             yield return "SUBNET                    ZONE           RANGE                FREE";
             foreach (var subnet in status.AllSubnets)
                 yield return $"{subnet.Id, -25} {subnet.Zone, -14} {subnet.Range, -18} {subnet.FreeAddresses, 6}";
-            yield return $"security groups: {string.Join(", ", status.SecurityGroups.Select(group => $"{group.Name} {group.Id}"))}";
+            if (status.SecurityGroups.Count > 0)
+                yield return $"security groups: {string.Join(", ", status.SecurityGroups.Select(group => $"{group.Name} {group.Id}"))}";
         }
 
         yield return "";
-        yield return "NODE     ENI             LINK   STATE     PRIMARY         ADDR  /28  PODS  SPOOFED";
+        yield return "NODE     ENI             LINK   STATE     PRIMARY         ADDR  "
+            + $"{(status.Cloud == LabCloud.Gce ? "RNG" : "/28")}  PODS  SPOOFED";
         foreach (var (node, eni) in status.Nodes.SelectMany(node => node.Enis.Select(eni => (node, eni))))
         {
             yield return $"{node.Name, -8} {Truncate(eni.Id, 15), -15} {eni.Link, -6} {eni.AttachmentState, -9} {eni.PrimaryAddress, -15} "
@@ -77,8 +85,9 @@ internal static class StatusTable
         yield return "";
         yield return $"dropped packets: {status.DroppedUnowned.Packets} for unowned addresses, "
             + $"{status.DroppedInternetOutbound.Packets} to and {status.DroppedInternetInbound.Packets} from the internet";
-        yield return status.Ec2Calls.Count == 0 ? "EC2 calls: none" : $"EC2 calls: {status.Ec2Calls.Sum(call => call.Count)}";
-        foreach (var call in status.Ec2Calls)
+        yield return $"{(status.Cloud == LabCloud.Aws ? "EC2" : "API")} calls: "
+            + (status.CloudCalls.Count == 0 ? "none" : $"{status.CloudCalls.Sum(call => call.Count)}");
+        foreach (var call in status.CloudCalls)
             yield return $"  {call.Operation, -34} {call.Outcome, -34} {call.Count, 7}";
         foreach (var fault in status.Faults)
             yield return $"armed: {fault.Operation} returns {fault.Code} "

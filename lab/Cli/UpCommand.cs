@@ -2,7 +2,6 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Net;
-using VpcCni.Lab.Ec2Api;
 using VpcCni.Lab.Hosting;
 
 namespace VpcCni.Lab.Cli;
@@ -19,10 +18,15 @@ internal static class UpCommand
             CustomParser = ParseNodes,
             DefaultValueFactory = _ => defaults.Nodes,
         };
-        var type = new Option<string>("--instance-type")
+        var cloud = new Option<LabCloud>("--cloud")
         {
-            Description = "EC2 instance type of the nodes",
-            DefaultValueFactory = _ => defaults.InstanceType,
+            Description = $"The cloud: {string.Join(", ", Enum.GetValues<LabCloud>().Select(LabOptions.NameOf))} (default: aws)",
+            CustomParser = ParseCloud,
+        };
+        var type = new Option<string?>("--instance-type")
+        {
+            Description =
+                $"Instance type of the nodes (default: {string.Join(", ", Enum.GetValues<LabCloud>().Select(LabOptions.DefaultTypeOf))})",
         };
         var vpc = new Option<IPNetwork>("--vpc-cidr")
         {
@@ -44,20 +48,37 @@ internal static class UpCommand
         };
         var podSubnets = new Option<IPNetwork[]>("--pod-subnet-cidr")
         {
-            Description = "A subnet for pods, to name in an ENIConfig; may be repeated",
+            Description = "A subnet for pods, to name in an ENIConfig, or on GCE a secondary range; may be repeated",
             DefaultValueFactory = _ => [],
             CustomParser = result => [.. result.Tokens.Select(token => ParseNetwork(token.Value, result)).OfType<IPNetwork>()],
         };
-        var latency = new Option<double>("--ec2-latency") { Description = "Latency of every EC2 call, in ms" };
+        var podCidrs = new Option<IPNetwork[]>("--pod-cidr")
+        {
+            Description = "Range of which each node gets a /24 (or /64) as its spec.podCIDRs; once for each family",
+            DefaultValueFactory = _ => [],
+            CustomParser = result => [.. result.Tokens.Select(token => ParseNetwork(token.Value, result)).OfType<IPNetwork>()],
+        };
+        var mayForward = new Option<bool>("--ip-forward")
+        {
+            Description = "Let nodes forward: no source/destination check, canIpForward, enableIPForwarding",
+        };
+        var operation = new Option<double>("--operation-latency") { Description = "How long an operation takes, in ms; not on AWS" };
+        var latency = new Option<double>("--ec2-latency", "--api-latency")
+        {
+            Description = "Latency of every call of the cloud's API, in ms",
+        };
         var attach = new Option<double>("--attach-latency") { Description = "Time to attach or detach an ENI, in ms" };
         var primaryIndex = new Option<int>("--primary-device-index")
         {
             Description = "EC2's device index of the nodes' primary ENIs (default: 0)",
         };
-        var rate = new Option<double?>("--ec2-rate") { Description = "EC2 calls per second before throttling" };
+        var rate = new Option<double?>("--ec2-rate", "--api-rate")
+        {
+            Description = "Calls of the cloud's API per second before throttling",
+        };
         var listen = new Option<IPEndPoint?>("--listen")
         {
-            Description = "Also serve EC2 API, metadata and Kubernetes API on this loopback endpoint: 127.0.0.1:PORT",
+            Description = "Also serve the cloud's API, metadata and Kubernetes API on this loopback endpoint: 127.0.0.1:PORT",
             CustomParser = ParseEndPoint,
         };
         var environment = new Option<string[]>("--env")
@@ -65,7 +86,7 @@ internal static class UpCommand
             Description = "Environment of every ipamd: NAME=VALUE; may be repeated",
             DefaultValueFactory = _ => [],
         };
-        var ipamd = new Option<string?>("--ipamd") { Description = "Path of ipamd (default: next to vpc-lab)" };
+        var ipamd = new Option<string?>("--ipamd") { Description = "Path of ipamd (default on AWS: next to vpc-lab)" };
         var plugin = new Option<string?>("--plugin") { Description = "Path of vpc-cni (default: next to vpc-lab)" };
         var noIpamd = new Option<bool>("--no-ipamd") { Description = "Start no daemon on the nodes" };
         var maxPods = new Option<int?>("--max-pods") { Description = "Pod capacity of a node (default: from its type, as on EKS)" };
@@ -78,17 +99,22 @@ internal static class UpCommand
             "Start a lab",
             (parsed, cancellationToken) =>
             {
+                var chosen = parsed.GetValue(cloud);
                 var options = new LabOptions
                 {
+                    Cloud = chosen,
                     Name = parsed.GetValue(context.NameOption)!,
                     RunFolder = parsed.GetValue(context.RunFolderOption)!,
                     Nodes = parsed.GetValue(nodes)!,
-                    InstanceType = parsed.GetValue(type)!,
+                    InstanceType = parsed.GetValue(type) ?? LabOptions.DefaultTypeOf(chosen),
                     VpcRange = parsed.GetValue(vpc),
                     Family = parsed.GetValue(family),
                     VpcIpv6Range = parsed.GetValue(vpcIpv6),
                     Subnets = parsed.GetValue(subnets)!,
                     PodSubnets = parsed.GetValue(podSubnets)!,
+                    PodCidrs = parsed.GetValue(podCidrs)!,
+                    MayForward = parsed.GetValue(mayForward),
+                    OperationLatency = TimeSpan.FromMilliseconds(parsed.GetValue(operation)),
                     Ec2Latency = TimeSpan.FromMilliseconds(parsed.GetValue(latency)),
                     AttachLatency = TimeSpan.FromMilliseconds(parsed.GetValue(attach)),
                     PrimaryDeviceIndex = parsed.GetValue(primaryIndex),
@@ -97,13 +123,7 @@ internal static class UpCommand
                     MaxPods = parsed.GetValue(maxPods),
                     HasKubernetes = !parsed.GetValue(noKubernetes),
                     Environment = Variables(parsed.GetValue(environment)!),
-                    IpamdPath = parsed.GetValue(noIpamd)
-                        ? null
-                        : parsed.GetValue(ipamd)
-                            ?? context.FindBeside("ipamd")
-                            ?? throw new LabException(
-                                "there is no ipamd next to vpc-lab: build it (make build), set --ipamd PATH, or use --no-ipamd"
-                            ),
+                    IpamdPath = parsed.GetValue(noIpamd) ? null : parsed.GetValue(ipamd) ?? DefaultIpamd(context, chosen),
                     PluginPath = parsed.GetValue(plugin) ?? context.FindBeside("vpc-cni"),
                 };
                 if (options.Validate() is { Count: > 0 } problems)
@@ -112,6 +132,7 @@ internal static class UpCommand
                     ? Background.StartAsync(context, parsed, options, cancellationToken)
                     : RunAsync(context, parsed, options, parsed.GetValue(keep), cancellationToken);
             },
+            cloud,
             nodes,
             type,
             vpc,
@@ -119,6 +140,9 @@ internal static class UpCommand
             vpcIpv6,
             subnets,
             podSubnets,
+            podCidrs,
+            mayForward,
+            operation,
             latency,
             attach,
             primaryIndex,
@@ -166,11 +190,8 @@ internal static class UpCommand
         await StatusTable.WriteAsync(output, await lab.StatusAsync(cancellationToken));
         if (options.Listen is { } listen)
         {
-            await output.WriteLineAsync(
-                $"For aws and boto3: AWS_ENDPOINT_URL=http://{listen} AWS_DEFAULT_REGION={lab.World.Model.Options.Region} "
-                    + $"AWS_ACCESS_KEY_ID={CredentialStore.LongLived.AccessKeyId} "
-                    + $"AWS_SECRET_ACCESS_KEY={CredentialStore.LongLived.SecretAccessKey}"
-            );
+            foreach (var hint in lab.Cloud.ClientHints(listen))
+                await output.WriteLineAsync(hint);
         }
 
         if (options.HasKubernetes)
@@ -251,6 +272,26 @@ internal static class UpCommand
             return network;
         result.AddError($"'{text}' is not a network: expected ADDRESS/LENGTH without host bits, such as 10.0.0.0/16");
         return null;
+    }
+
+    /// <summary>The daemon next to this program. On clouds other than AWS, a lab has daemons only if the user asks for them.</summary>
+    private static string? DefaultIpamd(CliContext context, LabCloud cloud) =>
+        cloud != LabCloud.Aws
+            ? null
+            : context.FindBeside("ipamd")
+                ?? throw new LabException("there is no ipamd next to vpc-lab: build it (make build), set --ipamd PATH, or use --no-ipamd");
+
+    private static LabCloud ParseCloud(ArgumentResult result)
+    {
+        var text = result.Tokens[0].Value;
+        foreach (var cloud in Enum.GetValues<LabCloud>())
+        {
+            if (LabOptions.NameOf(cloud) == text)
+                return cloud;
+        }
+
+        result.AddError($"--cloud {text}: expected {string.Join(", ", Enum.GetValues<LabCloud>().Select(LabOptions.NameOf))}");
+        return default;
     }
 
     private static LabFamily ParseFamily(ArgumentResult result)

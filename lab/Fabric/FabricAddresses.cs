@@ -10,7 +10,7 @@ namespace VpcCni.Lab.Fabric;
 /// </summary>
 internal static class FabricAddresses
 {
-    /// <summary>MTU of every link, in octets: jumbo frames, as within a VPC.</summary>
+    /// <summary>Default MTU of links, in octets: jumbo frames, as within a VPC of AWS.</summary>
     public const int Mtu = 9001;
 
     /// <summary>Address of the instance metadata service, the same on EC2, GCE and Azure.</summary>

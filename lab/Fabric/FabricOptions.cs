@@ -53,6 +53,9 @@ internal sealed record FabricInterface
     /// </summary>
     public bool MayForward { get; init; }
 
+    /// <summary>MTU of the link, in octets.</summary>
+    public int Mtu { get; init; } = FabricAddresses.Mtu;
+
     /// <summary>
     /// Prefix length of the primary address on the link of a primary interface: by default the subnet's, and 32 on GCE, where an instance
     /// has no neighbours but its gateway.

@@ -47,12 +47,12 @@ internal sealed class InterfaceLink
                 new VethSpec
                 {
                     Name = name,
-                    Mtu = FabricAddresses.Mtu,
+                    Mtu = nic.Mtu,
                     Up = true,
                     PeerName = FabricNames.NodeLink(nic.DeviceIndex, nic.NetworkCard),
                     PeerNamespace = node.Network,
                     PeerMac = nic.Mac,
-                    PeerMtu = FabricAddresses.Mtu,
+                    PeerMtu = nic.Mtu,
                 }
             ),
         ]);

@@ -30,6 +30,28 @@ internal sealed class GceApiServer(GceWorld world, GceTokens tokens, TimeProvide
     /// <summary>How long a call of wait waits at most; clients repeat it.</summary>
     public static readonly TimeSpan MaxWait = TimeSpan.FromMinutes(2);
 
+    /// <summary>The methods, as the call log and faults name them.</summary>
+    public static IReadOnlyList<string> Methods { get; } =
+    [
+        "globalOperations.get",
+        "globalOperations.list",
+        "globalOperations.wait",
+        "instances.get",
+        "instances.list",
+        "instances.updateNetworkInterface",
+        "networks.get",
+        "networks.list",
+        "routes.delete",
+        "routes.get",
+        "routes.insert",
+        "routes.list",
+        "subnetworks.get",
+        "subnetworks.list",
+        "zoneOperations.get",
+        "zoneOperations.list",
+        "zoneOperations.wait",
+    ];
+
     private const int MaxPageSize = 500;
 
     /// <summary>Parameters that every method accepts, and that do not change what this server does.</summary>
@@ -117,7 +139,7 @@ internal sealed class GceApiServer(GceWorld world, GceTokens tokens, TimeProvide
             );
     }
 
-    private Call Route(HttpRequest request, JsonObject? body)
+    private Call Route(HttpRequest request, ReadOnlyMemory<byte> body)
     {
         var path = request.Path.Value ?? "";
         var segments = path.StartsWith(PathPrefix + "/", StringComparison.Ordinal)
@@ -127,7 +149,7 @@ internal sealed class GceApiServer(GceWorld world, GceTokens tokens, TimeProvide
             throw NoSuchPath(path);
         string? Query(string name) => request.Query[name] is [{ } value] ? value : null;
         void Allow(params IEnumerable<string> names) => RejectUnknownParameters(request.Query, names);
-        JsonObject Required() => body ?? throw GceBodies.Malformed("The request has no body");
+        JsonObject Required() => Parse(body);
 
         switch (request.Method, rest)
         {
@@ -287,7 +309,7 @@ internal sealed class GceApiServer(GceWorld world, GceTokens tokens, TimeProvide
                 : null;
     }
 
-    private async Task<JsonObject?> ReadBodyAsync(HttpContext context)
+    private async Task<ReadOnlyMemory<byte>> ReadBodyAsync(HttpContext context)
     {
         if (context.Request.ContentLength > options.MaxBodyBytes)
             throw TooLarge();
@@ -301,12 +323,17 @@ internal sealed class GceApiServer(GceWorld world, GceTokens tokens, TimeProvide
             body.Write(buffer, 0, read);
         }
 
-        if (body.Length == 0)
-            return null;
+        return body.ToArray();
+    }
+
+    /// <summary>Parses a body that a method needs. A method without one ignores it: some clients send <c>null</c>.</summary>
+    private static JsonObject Parse(ReadOnlyMemory<byte> body)
+    {
+        if (body.IsEmpty)
+            throw GceBodies.Malformed("The request has no body");
         try
         {
-            return JsonNode.Parse(body.ToArray(), documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false })
-                    as JsonObject
+            return JsonNode.Parse(body.Span, documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false }) as JsonObject
                 ?? throw GceBodies.Malformed("Invalid JSON payload received. Expected an object");
         }
         catch (JsonException error)

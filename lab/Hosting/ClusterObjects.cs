@@ -2,7 +2,6 @@
 using System.Net;
 using System.Text.Json.Nodes;
 using VpcCni.Lab.KubeApi.Store;
-using VpcCni.Lab.VpcModel;
 
 namespace VpcCni.Lab.Hosting;
 
@@ -20,25 +19,32 @@ internal static class ClusterObjects
 
     private const string KubeletVersion = "v1.32.4-vpclab";
 
-    public static JsonObject Node(string name, Instance instance, IReadOnlyList<IPAddress> addresses, int maxPods, DateTimeOffset now) =>
-        Parse(
+    /// <param name="machine">The node's instance.</param>
+    /// <param name="podRanges">The node's <c>spec.podCIDRs</c>; empty for none.</param>
+    public static JsonObject Node(
+        string name,
+        LabMachine machine,
+        IReadOnlyList<IPNetwork> podRanges,
+        IReadOnlyList<IPAddress> addresses,
+        DateTimeOffset now
+    )
+    {
+        var node = Parse(
             $$"""
             {
               "metadata": {
                 "name": "{{name}}",
                 "labels": {
                   "kubernetes.io/hostname": "{{name}}", "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64",
-                  "node.kubernetes.io/instance-type": "{{instance.Type.Name}}", "beta.kubernetes.io/instance-type": "{{instance.Type.Name}}",
-                  "topology.kubernetes.io/zone": "{{instance.Zone}}", "topology.kubernetes.io/region": "{{instance.Zone[..^1]}}",
-                  "failure-domain.beta.kubernetes.io/zone": "{{instance.Zone}}", "failure-domain.beta.kubernetes.io/region": "{{instance.Zone[
-                ..^1
-            ]}}"
+                  "node.kubernetes.io/instance-type": "{{machine.Type}}", "beta.kubernetes.io/instance-type": "{{machine.Type}}",
+                  "topology.kubernetes.io/zone": "{{machine.Zone}}", "topology.kubernetes.io/region": "{{machine.Region}}",
+                  "failure-domain.beta.kubernetes.io/zone": "{{machine.Zone}}", "failure-domain.beta.kubernetes.io/region": "{{machine.Region}}"
                 }
               },
-              "spec": { "providerID": "aws:///{{instance.Zone}}/{{instance.Id}}" },
+              "spec": { "providerID": "{{machine.ProviderId}}" },
               "status": {
-                "capacity": {{Resources(instance.Type, maxPods)}},
-                "allocatable": {{Resources(instance.Type, maxPods)}},
+                "capacity": {{Resources(machine)}},
+                "allocatable": {{Resources(machine)}},
                 "addresses": [{{string.Concat(
                 addresses.Select(address => $$"""{ "type": "InternalIP", "address": "{{address}}" }, """)
             )}}{ "type": "Hostname", "address": "{{name}}" }],
@@ -50,13 +56,21 @@ internal static class ClusterObjects
                 ],
                 "daemonEndpoints": { "kubeletEndpoint": { "Port": 10250 } },
                 "nodeInfo": {
-                  "machineID": "{{instance.Id}}", "systemUUID": "{{instance.Id}}", "bootID": "{{instance.Id}}", "kernelVersion": "{{Environment.OSVersion.Version}}", "osImage": "vpc-lab",
+                  "machineID": "{{machine.Id}}", "systemUUID": "{{machine.Id}}", "bootID": "{{machine.Id}}", "kernelVersion": "{{Environment.OSVersion.Version}}", "osImage": "vpc-lab",
                   "containerRuntimeVersion": "vpc-lab://1", "kubeletVersion": "{{KubeletVersion}}", "kubeProxyVersion": "{{KubeletVersion}}", "operatingSystem": "linux", "architecture": "amd64"
                 }
               }
             }
             """
         );
+        if (podRanges.Count > 0)
+        {
+            node["spec"]!["podCIDR"] = podRanges[0].ToString();
+            node["spec"]!["podCIDRs"] = new JsonArray([.. podRanges.Select(range => JsonValue.Create(range.ToString()))]);
+        }
+
+        return node;
+    }
 
     public static JsonObject CniNode(string node) =>
         Parse(
@@ -239,8 +253,8 @@ internal static class ClusterObjects
             ["lastTimestamp"] = KubeJson.Timestamp(now),
         };
 
-    private static string Resources(InstanceType type, int maxPods) =>
-        $$"""{ "cpu": "{{type.Vcpus}}", "memory": "{{type.MemoryMib * 1024L}}Ki", "pods": "{{maxPods}}" }""";
+    private static string Resources(LabMachine machine) =>
+        $$"""{ "cpu": "{{machine.Vcpus}}", "memory": "{{machine.MemoryMebibytes * 1024L}}Ki", "pods": "{{machine.MaxPods}}" }""";
 
     private static string Condition(string type, string status, string reason, string message, DateTimeOffset now) =>
         $$"""

@@ -72,8 +72,8 @@ internal sealed class ControlServer : IAsyncDisposable
                     return new RestartReply(node, Milliseconds(time.GetElapsedTime(started)));
                 })
         );
-        app.MapPost("/faults", (FaultSpec fault) => Answer(() => lab.World.Inject(fault)));
-        app.MapDelete("/faults", (string? operation) => Answer(() => lab.World.ClearFaults(operation)));
+        app.MapPost("/faults", (FaultSpec fault) => Answer(() => lab.Cloud.Inject(fault)));
+        app.MapDelete("/faults", (string? operation) => Answer(() => lab.Cloud.ClearFaults(operation)));
         app.MapPost(
             "/kubernetes/faults",
             (HttpRequest request, CancellationToken cancellationToken) =>
@@ -94,7 +94,7 @@ internal sealed class ControlServer : IAsyncDisposable
                 })
         );
         app.MapPost("/ipv6-range", (Ipv6RangeSpec limit) => Answer(() => lab.World.LimitIpv6Ranges(limit)));
-        app.MapPost("/timing", (TimingSpec timing) => Answer(() => lab.World.SetTiming(timing)));
+        app.MapPost("/timing", (TimingSpec timing) => Answer(() => lab.Cloud.SetTiming(timing)));
     }
 
     private static async Task<T> ReadAsync<T>(HttpRequest request, CancellationToken cancellationToken)

@@ -93,14 +93,14 @@ internal sealed class LabCluster : IAsyncDisposable
     }
 
     /// <summary>
-    /// Creates a node's objects (Node, CNINode, Lease, the daemon's Pod) and its service-account folder with certificate and token.
+    /// Creates a node's objects (Node, on AWS CNINode, Lease, the daemon's Pod) and its service-account folder with certificate and token.
     /// </summary>
-    /// <param name="maxPods">The node's pod capacity.</param>
-    public void AddNode(LabNode node, int maxPods)
+    public void AddNode(LabNode node)
     {
         var now = _time.GetUtcNow();
-        Store.Create(BuiltInTypes.Nodes, "", ClusterObjects.Node(node.Name, node.Instance, node.InternalAddresses, maxPods, now));
-        Store.Create(AmazonDefinitions.CniNodes(Store), "", ClusterObjects.CniNode(node.Name));
+        Store.Create(BuiltInTypes.Nodes, "", ClusterObjects.Node(node.Name, node.Machine, node.PodRanges, node.InternalAddresses, now));
+        if (node.Machine.Ec2Instance is not null)
+            Store.Create(AmazonDefinitions.CniNodes(Store), "", ClusterObjects.CniNode(node.Name));
         Store.Create(BuiltInTypes.Leases, ClusterObjects.LeaseNamespace, ClusterObjects.Lease(node.Name, now));
         var daemon = Store.Create(BuiltInTypes.Pods, ClusterObjects.SystemNamespace, ClusterObjects.DaemonPod(node.Name, _daemonSet));
         SetStatus(daemon, ClusterObjects.RunningStatus(daemon, node.InternalAddresses, node.InternalAddresses, now));

@@ -43,9 +43,8 @@ internal sealed class LabNode : IAsyncDisposable
 
     public LabNode(
         string name,
-        Instance instance,
-        IPAddress address,
-        IPAddress? ipv6Address,
+        LabMachine machine,
+        IReadOnlyList<IPNetwork> podRanges,
         bool prefersIpv6,
         NetworkNamespace network,
         NodePaths paths,
@@ -57,13 +56,12 @@ internal sealed class LabNode : IAsyncDisposable
     )
     {
         Name = name;
-        Instance = instance;
-        Address = address;
-        Ipv6Address = ipv6Address;
+        Machine = machine;
+        PodRanges = podRanges;
         InternalAddresses =
-            ipv6Address is null ? [address]
-            : prefersIpv6 ? [ipv6Address, address]
-            : [address, ipv6Address];
+            machine.Ipv6Address is not { } ipv6 ? [machine.Address]
+            : prefersIpv6 ? [ipv6, machine.Address]
+            : [machine.Address, ipv6];
         Network = network;
         Paths = paths;
         Ipamd = ipamd;
@@ -75,13 +73,21 @@ internal sealed class LabNode : IAsyncDisposable
 
     public string Name { get; }
 
-    public Instance Instance { get; }
+    /// <summary>The node's instance.</summary>
+    public LabMachine Machine { get; }
 
-    /// <summary>The primary ENI's primary IPv4 address, which a node has with every family.</summary>
-    public IPAddress Address { get; }
+    /// <summary>The instance in the model of EC2.</summary>
+    /// <exception cref="LabException">The lab's cloud is not AWS.</exception>
+    public Instance Instance => Machine.Ec2Instance ?? throw new LabException($"{Name} is no instance of EC2");
 
-    /// <summary>The primary ENI's first IPv6 address at its launch; null if the subnet has no IPv6.</summary>
-    public IPAddress? Ipv6Address { get; }
+    /// <summary>The node's <c>spec.podCIDRs</c>; empty if the cluster assigns none.</summary>
+    public IReadOnlyList<IPNetwork> PodRanges { get; }
+
+    /// <summary>The primary interface's primary IPv4 address, which a node has with every family.</summary>
+    public IPAddress Address => Machine.Address;
+
+    /// <summary>The primary interface's first IPv6 address at its launch; null if the subnet has no IPv6.</summary>
+    public IPAddress? Ipv6Address => Machine.Ipv6Address;
 
     /// <summary>The node's addresses as Kubernetes has them (InternalIP): that of the cluster's family first.</summary>
     public IReadOnlyList<IPAddress> InternalAddresses { get; }

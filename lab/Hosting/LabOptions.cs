@@ -14,14 +14,28 @@ internal sealed record LabOptions
     /// <summary>Maximum number of nodes. Each runs a daemon, and more would exceed the memory of a test machine.</summary>
     public const int MaxNodes = 64;
 
+    /// <summary>Pod capacity of a node of GKE by default.</summary>
+    public const int GkeMaxPods = 110;
+
+    /// <summary>Prefix lengths of a node's pod ranges, as kube-controller-manager assigns them by default.</summary>
+    private const int Ipv4PodPrefix = 24;
+    private const int Ipv6PodPrefix = 64;
+
+    /// <summary>Where the default secondary ranges of subnetworks are, and their prefix length (GCE).</summary>
+    private static readonly IPNetwork DefaultPodSpace = IPNetwork.Parse("10.4.0.0/14");
+    private const int DefaultPodRangePrefix = 18;
+
     public string Name { get; init; } = "lab";
+
+    /// <summary>The cloud whose API, metadata and network the lab has.</summary>
+    public LabCloud Cloud { get; init; }
 
     /// <summary>
     /// Number of nodes in each subnet, in the order of <see cref="Subnets"/>. A single number is spread round robin over all subnets.
     /// </summary>
     public IReadOnlyList<int> Nodes { get; init; } = [2];
 
-    public string InstanceType { get; init; } = "m5.large";
+    public string InstanceType { get; init; } = DefaultTypeOf(LabCloud.Aws);
 
     public IPNetwork VpcRange { get; init; } = IPNetwork.Parse("10.0.0.0/16");
 
@@ -35,11 +49,26 @@ internal sealed record LabOptions
 
     /// <summary>
     /// Subnets for pods only (custom networking), spread round robin over the zones of <see cref="Subnets"/>. A subnet outside
-    /// <see cref="VpcRange"/> is added to the VPC as a range.
+    /// <see cref="VpcRange"/> is added to the VPC as a range. On GCE, secondary ranges, spread round robin over <see cref="Subnets"/>; by
+    /// default each subnetwork has one.
     /// </summary>
     public IReadOnlyList<IPNetwork> PodSubnets { get; init; } = [];
 
-    /// <summary>Latency of every EC2 call.</summary>
+    /// <summary>
+    /// Ranges of which each node gets a part as its <c>spec.podCIDRs</c>, a /24 or a /64, as from a cluster CIDR; at most one of each
+    /// family.
+    /// </summary>
+    public IReadOnlyList<IPNetwork> PodCidrs { get; init; } = [];
+
+    /// <summary>
+    /// Whether the nodes may forward: EC2's source/destination check disabled, GCE's canIpForward or Azure's enableIPForwarding set.
+    /// </summary>
+    public bool MayForward { get; init; }
+
+    /// <summary>How long an operation takes; not on AWS.</summary>
+    public TimeSpan OperationLatency { get; init; } = TimeSpan.Zero;
+
+    /// <summary>Latency of every call of the cloud's API.</summary>
     public TimeSpan Ec2Latency { get; init; } = TimeSpan.Zero;
 
     /// <summary>How long EC2 takes to attach or detach an ENI after it has responded.</summary>
@@ -51,7 +80,7 @@ internal sealed record LabOptions
     /// </summary>
     public int PrimaryDeviceIndex { get; init; }
 
-    /// <summary>Calls per second above which the EC2 API throttles; null for no limit.</summary>
+    /// <summary>Calls per second above which the cloud's API throttles; null for no limit.</summary>
     public double? Ec2Rate { get; init; }
 
     /// <summary>Whether the lab has a Kubernetes cluster, whose API the daemons use.</summary>
@@ -126,6 +155,49 @@ internal sealed record LabOptions
     public IReadOnlyList<IPNetwork> EffectiveSubnets =>
         Subnets.Count > 0 ? Subnets : [new IPNetwork(VpcRange.BaseAddress, Math.Max(20, VpcRange.PrefixLength))];
 
+    /// <summary>The ranges that the network routes, as the fabric has them at the start.</summary>
+    public IReadOnlyList<IPNetwork> NetworkRanges =>
+        Cloud switch
+        {
+            LabCloud.Gce => [.. EffectiveSubnets, .. Enumerable.Range(0, EffectiveSubnets.Count).SelectMany(PodRangesOf)],
+            _ => [VpcRange, .. EffectiveIpv6Range is { } ipv6 ? [ipv6] : (IPNetwork[])[]],
+        };
+
+    /// <summary>The subnets with a gateway in the fabric.</summary>
+    public IReadOnlyList<IPNetwork> FabricSubnets =>
+        Cloud == LabCloud.Gce ? EffectiveSubnets : [.. EffectiveSubnets, .. PodSubnets, .. Ipv6Subnets];
+
+    /// <summary>The secondary ranges of a subnetwork (GCE), by its index in <see cref="EffectiveSubnets"/>.</summary>
+    public IEnumerable<IPNetwork> PodRangesOf(int subnet) =>
+        PodSubnets.Count > 0
+            ? PodSubnets.Where((_, index) => index % EffectiveSubnets.Count == subnet)
+            : [Part(DefaultPodSpace, DefaultPodRangePrefix, subnet)];
+
+    /// <summary>The <c>spec.podCIDRs</c> of a node, by its index; empty without <see cref="PodCidrs"/>.</summary>
+    public IReadOnlyList<IPNetwork> PodRangesOfNode(int node) =>
+        [.. PodCidrs.Select(range => Part(range, FabricAddresses.IsIpv6(range) ? Ipv6PodPrefix : Ipv4PodPrefix, node))];
+
+    /// <summary>Instance type of a cloud's nodes by default.</summary>
+    public static string DefaultTypeOf(LabCloud cloud) => cloud == LabCloud.Gce ? MachineTypes.GceDefault : "m5.large";
+
+    /// <summary>The name of a cloud on the command line.</summary>
+    public static string NameOf(LabCloud cloud) => cloud.ToString().ToLowerInvariant();
+
+    /// <summary>The part of a range with a prefix length and an index.</summary>
+    private static IPNetwork Part(IPNetwork range, int prefixLength, int index)
+    {
+        var bytes = range.BaseAddress.GetAddressBytes();
+        var carry = (long)index;
+        for (var octet = prefixLength / 8 - (prefixLength % 8 == 0 ? 1 : 0); octet >= 0 && carry > 0; octet--)
+        {
+            var shift = octet == prefixLength / 8 ? 8 - prefixLength % 8 : 0;
+            var sum = bytes[octet] + (carry << shift);
+            (bytes[octet], carry) = ((byte)sum, sum >> 8);
+        }
+
+        return new IPNetwork(new IPAddress(bytes), prefixLength);
+    }
+
     /// <summary>The subnet's index in <see cref="EffectiveSubnets"/>, for each node in order.</summary>
     public IReadOnlyList<int> Placement =>
         Nodes.Count == 1
@@ -177,6 +249,56 @@ internal sealed record LabOptions
             yield return $"--instance-type {InstanceType}: --family {family} needs a type with IPv6 and prefixes, which only Nitro has";
     }
 
+    private IEnumerable<string> CloudProblems()
+    {
+        var name = NameOf(Cloud);
+        if (Cloud == LabCloud.Aws)
+        {
+            if (OperationLatency != TimeSpan.Zero)
+                yield return "--operation-latency: EC2 has no operations; use --attach-latency";
+            yield break;
+        }
+
+        if (Family != LabFamily.Ipv4)
+            yield return $"--family: with --cloud {name}, pods have IPv4 addresses only";
+        if (AttachLatency != TimeSpan.Zero)
+            yield return $"--attach-latency: with --cloud {name}, interfaces are not attached; use --operation-latency";
+        if (PrimaryDeviceIndex != 0)
+            yield return $"--primary-device-index: only with --cloud aws";
+        if (OperationLatency < TimeSpan.Zero || OperationLatency > TimeSpan.FromMinutes(5))
+            yield return $"--operation-latency {OperationLatency.TotalMilliseconds}: expected 0 to 300000 ms";
+        if (Cloud == LabCloud.Gce)
+        {
+            if (MachineTypes.GceCpus(InstanceType) is null)
+                yield return $"--instance-type {InstanceType}: the lab has standard types of GCE, such as {MachineTypes.GceDefault}";
+            var available = 1 << (DefaultPodRangePrefix - DefaultPodSpace.PrefixLength);
+            if (PodSubnets.Count == 0 && EffectiveSubnets.Count > available)
+                yield return $"--subnet-cidr: more than {available} subnetworks need --pod-subnet-cidr for their secondary ranges";
+            else if (NetworkRanges.Index().FirstOrDefault(range => Overlaps(range.Item, range.Index)) is { Index: > 0 } clash)
+                yield return $"--pod-subnet-cidr: {clash.Item} overlaps another range of the network";
+        }
+
+        bool Overlaps(IPNetwork range, int index) =>
+            NetworkRanges.Take(index).Any(other => other.Contains(range.BaseAddress) || range.Contains(other.BaseAddress));
+    }
+
+    private IEnumerable<string> PodCidrProblems()
+    {
+        foreach (var (index, range) in PodCidrs.Index())
+        {
+            var isIpv6 = FabricAddresses.IsIpv6(range);
+            var length = isIpv6 ? Ipv6PodPrefix : Ipv4PodPrefix;
+            if (PodCidrs.Take(index).Any(other => FabricAddresses.IsIpv6(other) == isIpv6))
+                yield return $"--pod-cidr {range}: at most one range of each family";
+            else if (range.PrefixLength > length || (length - range.PrefixLength < 16 && 1 << (length - range.PrefixLength) < Nodes.Sum()))
+                yield return $"--pod-cidr {range}: each of {Nodes.Sum()} nodes needs a /{length} of it";
+            else if (FabricAddresses.Problem(range) is not null)
+                yield return $"--pod-cidr {range}: overlaps addresses that the lab reserves";
+            else if (NetworkRanges.Concat(PodSubnets).Any(other => other.Contains(range.BaseAddress) || range.Contains(other.BaseAddress)))
+                yield return $"--pod-cidr {range}: overlaps the network's ranges";
+        }
+    }
+
     private static IPNetwork Ipv6SubnetOf(IPNetwork range, int index)
     {
         var bytes = range.BaseAddress.GetAddressBytes();
@@ -199,7 +321,9 @@ internal sealed record LabOptions
             problems.Add($"--vpc-cidr {VpcRange}: expected an IPv4 range; --vpc-ipv6-cidr sets the IPv6 range");
         else if (VpcRange.PrefixLength is < 16 or > 28)
             problems.Add($"--vpc-cidr {VpcRange}: a VPC is a /16 to a /28");
-        problems.AddRange(Ipv6Problems());
+        problems.AddRange(Cloud == LabCloud.Aws ? Ipv6Problems() : []);
+        problems.AddRange(CloudProblems());
+        problems.AddRange(PodCidrProblems());
         foreach (var subnet in Subnets)
         {
             if (subnet.PrefixLength is < 16 or > 28)

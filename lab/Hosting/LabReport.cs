@@ -1,74 +1,46 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
 using VpcCni.Lab.Fabric;
-using VpcCni.Lab.VpcModel;
 
 namespace VpcCni.Lab.Hosting;
 
-/// <summary>
-/// Builds a <see cref="LabStatus"/> from the model, the nodes and the router's counters. Pure; the caller holds the world's gate.
-/// </summary>
+/// <summary>Builds a <see cref="LabStatus"/> from what the cloud reports, the nodes and the router's counters. Pure.</summary>
 internal static class LabReport
 {
-    public static LabStatus Make(VpcWorld world, IReadOnlyList<LabNode> nodes, RouterDrops drops) =>
+    public static LabStatus Make(CloudReport cloud, IReadOnlyList<LabNode> nodes, RouterDrops drops) =>
         new()
         {
             Name = "",
+            Cloud = default,
             ProcessId = 0,
             StartedAt = default,
             Ready = false,
             VpcRange = "",
             Subnets = [], // VpcLab.StatusAsync sets the properties up to here
-            Ec2Endpoint = VpcLab.Ec2Endpoint,
-            AllSubnets =
-            [
-                .. world
-                    .Subnets.OrderBy(subnet => subnet.Zone, StringComparer.Ordinal)
-                    .Select(subnet => new SubnetStatus(
-                        subnet.Id.Value,
-                        subnet.Zone,
-                        subnet.Ipv4Range.ToString(),
-                        world.FreeAddresses(subnet.Id),
-                        subnet.Ipv6Range?.ToString()
-                    )),
-            ],
-            SecurityGroups = [.. world.SecurityGroups.Select(group => new SecurityGroupStatus(group.Id.Value, group.Name))],
-            Nodes = [.. nodes.Select(node => Describe(world, node, drops))],
+            CloudEndpoint = VpcLab.CloudEndpoint,
+            AllSubnets = cloud.Subnets,
+            SecurityGroups = cloud.SecurityGroups,
+            Nodes = [.. nodes.Select(node => Describe(cloud, node, drops))],
             DroppedUnowned = drops.Unowned,
             DroppedInternetOutbound = drops.InternetOutbound,
             DroppedInternetInbound = drops.InternetInbound,
-            Ec2Calls =
-            [
-                .. world
-                    .Calls.Counts.Select(pair => new Ec2CallCount(pair.Key.Operation, pair.Key.Outcome, pair.Value))
-                    .OrderBy(call => call.Operation, StringComparer.Ordinal)
-                    .ThenBy(call => call.Outcome, StringComparer.Ordinal),
-            ],
-            Faults =
-            [
-                .. world.Faults.Rules.Select(rule => new FaultSpec
-                {
-                    Operation = rule.Operation,
-                    Code = rule.Code,
-                    Message = rule.Message,
-                    Times = rule.Times,
-                    AfterEffect = rule.Moment == FaultMoment.AfterEffect,
-                }),
-            ],
+            CloudCalls = cloud.Calls,
+            Faults = cloud.Faults,
         };
 
-    private static NodeStatus Describe(VpcWorld world, LabNode node, RouterDrops drops)
+    private static NodeStatus Describe(CloudReport cloud, LabNode node, RouterDrops drops)
     {
-        var interfaces = world.InterfacesOf(node.Instance.Id);
+        var interfaces = cloud.Interfaces.GetValueOrDefault(node.Machine.Id, []);
         var pods = node.Pods;
         return new NodeStatus
         {
             Name = node.Name,
-            InstanceId = node.Instance.Id.Value,
-            InstanceType = node.Instance.Type.Name,
-            Subnet = world.FindSubnet(node.Instance.Subnet)!.Ipv4Range.ToString(),
+            InstanceId = node.Machine.Id,
+            InstanceType = node.Machine.Type,
+            Subnet = node.Machine.Subnet.ToString(),
             Address = node.Address.ToString(),
             Ipv6Address = node.Ipv6Address?.ToString(),
+            PodRanges = [.. node.PodRanges.Select(range => range.ToString())],
             NetworkNamespace = node.Network.Path ?? "",
             Ipamd = node.Ipamd?.State ?? "absent",
             IpamdProcessId = node.Ipamd?.ProcessId,
@@ -77,7 +49,16 @@ internal static class LabReport
             IpamdProgram = node.Ipamd?.Program,
             Environment = node.Ipamd?.Environment ?? new Dictionary<string, string>(),
             Folder = node.Paths.Folder,
-            Enis = [.. interfaces.Select(eni => Describe(eni, pods, drops))],
+            Enis =
+            [
+                .. interfaces.Select(nic =>
+                    nic.Status with
+                    {
+                        Pods = pods.Count(pod => pod.Addresses.Any(address => Owns(nic, address))),
+                        Spoofed = drops.SpoofedByInterface.GetValueOrDefault(nic.FabricId),
+                    }
+                ),
+            ],
             Pods =
             [
                 .. pods.Select(pod => new PodStatus
@@ -85,7 +66,7 @@ internal static class LabReport
                     Name = pod.Name,
                     Address = pod.Address.ToString(),
                     Addresses = [.. pod.Addresses.Select(address => address.ToString())],
-                    EniId = interfaces.FirstOrDefault(eni => Owns(eni, pod.Address))?.Id.Value,
+                    EniId = interfaces.FirstOrDefault(nic => Owns(nic, pod.Address))?.Status.Id,
                     NetworkNamespace = pod.Attachment.NamespacePath,
                     ContainerId = pod.Attachment.ContainerId,
                     AddMilliseconds = Math.Round(pod.AddElapsed.TotalMilliseconds, 1),
@@ -94,24 +75,5 @@ internal static class LabReport
         };
     }
 
-    private static EniStatus Describe(NetworkInterface eni, IReadOnlyList<LabPod> pods, RouterDrops drops) =>
-        new()
-        {
-            Id = eni.Id.Value,
-            DeviceIndex = eni.Attachment!.DeviceIndex,
-            Link = FabricNames.NodeLink(eni.Attachment.DeviceIndex, eni.Attachment.NetworkCard),
-            Mac = eni.Mac,
-            AttachmentState = eni.Attachment.Status.ToString().ToLowerInvariant(),
-            PrimaryAddress = eni.PrimaryAddress.ToString(),
-            SubnetId = eni.Subnet.Value,
-            SecurityGroups = [.. eni.Groups.Select(group => group.Value)],
-            SecondaryAddresses = [.. eni.SecondaryAddresses.Select(address => address.ToString())],
-            Prefixes = [.. eni.Ipv4Prefixes.Select(prefix => prefix.ToString())],
-            Ipv6Addresses = [.. eni.Ipv6Addresses.Select(address => address.ToString())],
-            Ipv6Prefixes = [.. eni.Ipv6Prefixes.Select(prefix => prefix.ToString())],
-            Pods = pods.Count(pod => pod.Addresses.Any(address => Owns(eni, address))),
-            Spoofed = drops.SpoofedByInterface.GetValueOrDefault(eni.Id.Value),
-        };
-
-    private static bool Owns(NetworkInterface eni, IPAddress address) => eni.AllRanges.Any(range => range.Contains(address));
+    private static bool Owns(ReportedInterface nic, IPAddress address) => nic.Ranges.Any(range => range.Contains(address));
 }

@@ -8,6 +8,8 @@ internal sealed record LabStatus
 {
     public required string Name { get; init; }
 
+    public required LabCloud Cloud { get; init; }
+
     public required int ProcessId { get; init; }
 
     public required DateTimeOffset StartedAt { get; init; }
@@ -30,8 +32,8 @@ internal sealed record LabStatus
 
     public IReadOnlyList<SecurityGroupStatus> SecurityGroups { get; init; } = [];
 
-    /// <summary>URL at which nodes reach the EC2 API.</summary>
-    public required string Ec2Endpoint { get; init; }
+    /// <summary>URL at which nodes reach the cloud's API.</summary>
+    public required string CloudEndpoint { get; init; }
 
     /// <summary>URL of the lab's APIs on the machine's loopback; null without <c>--listen</c>.</summary>
     public string? Listen { get; init; }
@@ -53,13 +55,13 @@ internal sealed record LabStatus
     /// <summary>Packets from the internet that the internet gateway dropped.</summary>
     public required DropCount DroppedInternetInbound { get; init; }
 
-    public required IReadOnlyList<Ec2CallCount> Ec2Calls { get; init; }
+    public required IReadOnlyList<CloudCallCount> CloudCalls { get; init; }
 
     /// <summary>Armed faults.</summary>
     public required IReadOnlyList<FaultSpec> Faults { get; init; }
 }
 
-/// <summary>A subnet of the VPC.</summary>
+/// <summary>A subnet of the VPC; on GCE, also a secondary range of a subnetwork.</summary>
 /// <param name="FreeAddresses">Number of free IPv4 addresses.</param>
 /// <param name="Ipv6Range">The subnet's IPv6 range; null if it has none.</param>
 internal sealed record SubnetStatus(string Id, string Zone, string Range, int FreeAddresses, string? Ipv6Range = null);
@@ -80,6 +82,9 @@ internal sealed record NodeStatus
 
     /// <summary>The first IPv6 address of the primary ENI; null if it has none.</summary>
     public string? Ipv6Address { get; init; }
+
+    /// <summary>The node's <c>spec.podCIDRs</c>; empty without <c>--pod-cidr</c>.</summary>
+    public IReadOnlyList<string> PodRanges { get; init; } = [];
 
     /// <summary>Path of the network namespace, for <c>nsenter --net=</c> or <c>ip netns exec</c>.</summary>
     public required string NetworkNamespace { get; init; }
@@ -137,10 +142,10 @@ internal sealed record EniStatus
     public IReadOnlyList<string> SecurityGroups { get; init; } = [];
 
     /// <summary>Number of the lab's pods that have an address of this ENI.</summary>
-    public required int Pods { get; init; }
+    public int Pods { get; init; }
 
     /// <summary>Packets dropped because they left this ENI with a source that it does not own.</summary>
-    public required DropCount Spoofed { get; init; }
+    public DropCount Spoofed { get; init; }
 }
 
 internal sealed record PodStatus
@@ -165,9 +170,9 @@ internal sealed record PodStatus
 }
 
 /// <summary>Number of calls of one operation with one outcome (<c>OK</c> or an error code).</summary>
-internal sealed record Ec2CallCount(string Operation, string Outcome, long Count);
+internal sealed record CloudCallCount(string Operation, string Outcome, long Count);
 
-/// <summary>A failure to inject into EC2 calls.</summary>
+/// <summary>A failure to inject into calls of the cloud's API.</summary>
 internal sealed record FaultSpec
 {
     /// <summary>The operation, for example <c>AttachNetworkInterface</c>, or <c>*</c>.</summary>
@@ -183,7 +188,7 @@ internal sealed record FaultSpec
     /// <summary>Whether the call takes effect and only its response is replaced by the error.</summary>
     public bool AfterEffect { get; init; }
 
-    /// <summary>Accepts a code that EC2 does not document.</summary>
+    /// <summary>Accepts a code that the cloud does not document.</summary>
     public bool AnyCode { get; init; }
 }
 
@@ -192,17 +197,20 @@ internal sealed record FaultSpec
 /// <param name="SubnetId">The subnet; null for all that have an IPv6 range.</param>
 internal sealed record Ipv6RangeSpec(int Prefixes, string? SubnetId = null);
 
-/// <summary>A change of EC2's timing. A null value leaves the setting unchanged.</summary>
+/// <summary>A change of the cloud's timing. A null value leaves the setting unchanged.</summary>
 internal sealed record TimingSpec
 {
     public double? AttachMilliseconds { get; init; }
 
     public double? DetachMilliseconds { get; init; }
 
+    /// <summary>How long an operation takes; not on AWS, which has none.</summary>
+    public double? OperationMilliseconds { get; init; }
+
     public double? DescribeLagMilliseconds { get; init; }
 
     public double? MetadataLagMilliseconds { get; init; }
 
-    /// <summary>Calls per second above which EC2 throttles; 0 for no limit.</summary>
+    /// <summary>Calls per second above which the cloud throttles; 0 for no limit.</summary>
     public double? RatePerSecond { get; init; }
 }

@@ -84,7 +84,7 @@ internal sealed partial class LabWorld : IDisposable
     }
 
     /// <summary>Launches the instance of a node. Before it returns, the fabric's desired state includes the primary ENI.</summary>
-    public Instance Launch(string node, string instanceType, SubnetId subnet, int primaryDeviceIndex = 0)
+    public Instance Launch(string node, string instanceType, SubnetId subnet, int primaryDeviceIndex = 0, bool sourceDestCheck = true)
     {
         lock (_world.Gate)
         {
@@ -94,6 +94,7 @@ internal sealed partial class LabWorld : IDisposable
                     InstanceType = instanceType,
                     Subnet = subnet,
                     PrimaryDeviceIndex = primaryDeviceIndex,
+                    SourceDestCheck = sourceDestCheck,
                     Groups = [.. _world.SecurityGroups.Where(group => group.Name == NodesGroup).Select(group => group.Id)],
                     Tags = new Dictionary<string, string> { [NameTag] = node },
                 }
@@ -205,7 +206,7 @@ internal sealed partial class LabWorld : IDisposable
             _subscription.Dispose();
     }
 
-    private static TimeSpan Duration(double milliseconds) =>
+    internal static TimeSpan Duration(double milliseconds) =>
         milliseconds is >= 0 and <= 600_000
             ? TimeSpan.FromMilliseconds(milliseconds)
             : throw new LabException($"{milliseconds} ms: expected 0 to 600000");

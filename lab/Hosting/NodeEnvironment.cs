@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+using VpcCni.Lab.GceApi;
+
 namespace VpcCni.Lab.Hosting;
 
 /// <summary>
 /// Builds the environment of a node's daemon: the node's files instead of those under /var, the default ports (each node has its own
-/// namespace), the lab's EC2 API, and the variables that the manifest of aws-node sets. The user's variables override them.
+/// namespace), the cloud's API, and the variables that the manifest of aws-node sets. The user's variables override them.
 /// </summary>
 internal static class NodeEnvironment
 {
@@ -19,11 +21,21 @@ internal static class NodeEnvironment
             ["HOST_CNI_CONFDIR_PATH"] = paths.CniConf,
             ["VPCCNI_METRICS_BIND_ADDRESS"] = "127.0.0.1:61678",
             ["INTROSPECTION_BIND_ADDRESS"] = "127.0.0.1:61679",
-            ["AWS_EC2_ENDPOINT"] = VpcLab.Ec2Endpoint,
-            ["AWS_REGION"] = "us-west-2",
             ["CLUSTER_NAME"] = options.Name,
             ["MY_NODE_NAME"] = node,
         };
+        switch (options.Cloud)
+        {
+            case LabCloud.Aws:
+                environment["AWS_EC2_ENDPOINT"] = VpcLab.CloudEndpoint;
+                environment["AWS_REGION"] = "us-west-2";
+                break;
+            case LabCloud.Gce:
+                // As gcloud names it.
+                environment["CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE"] = $"{VpcLab.CloudEndpoint}{GceApiServer.PathPrefix}/";
+                break;
+        }
+
         if (options.HasKubernetes)
         {
             // In a pod, kubelet sets the first two, the manifest sets the third, and the folder is a mount.

@@ -2,10 +2,7 @@
 using System.Collections.Immutable;
 using System.Diagnostics;
 using System.Net;
-using System.Net.Sockets;
-using System.Security.Cryptography;
 using VpcCni.Lab.Fabric;
-using VpcCni.Lab.VpcModel;
 using VpcCni.Netlink;
 
 namespace VpcCni.Lab.Hosting;
@@ -24,7 +21,7 @@ internal sealed class VpcLab : IAsyncDisposable
     private readonly Stack<IAsyncDisposable> _servers = new();
     private ImmutableList<LabNode> _nodes = [];
     private VpcFabric? _fabric;
-    private LabWorld? _world;
+    private ILabCloud? _cloud;
     private LabCluster? _cluster;
     private LabKubelet? _kubelet;
     private LabStateFile? _claim;
@@ -40,8 +37,11 @@ internal sealed class VpcLab : IAsyncDisposable
         _startedAt = time.GetUtcNow();
     }
 
-    /// <summary>URL at which nodes reach the EC2 API.</summary>
-    public static string Ec2Endpoint { get; } = $"http://{FabricAddresses.CloudApi}";
+    /// <summary>URL at which nodes reach the cloud's API.</summary>
+    public static string CloudEndpoint { get; } = $"http://{FabricAddresses.CloudApi}";
+
+    /// <summary>URL at which nodes reach the EC2 API in a lab of AWS.</summary>
+    public static string Ec2Endpoint => CloudEndpoint;
 
     public string Name => _options.Name;
 
@@ -54,7 +54,13 @@ internal sealed class VpcLab : IAsyncDisposable
 
     public VpcFabric Fabric => _fabric ?? throw new InvalidOperationException("the lab has not been built");
 
-    public LabWorld World => _world ?? throw new InvalidOperationException("the lab has not been built");
+    public ILabCloud Cloud => _cloud ?? throw new InvalidOperationException("the lab has not been built");
+
+    /// <summary>The model of EC2 and what connects it to the fabric.</summary>
+    /// <exception cref="LabException">The lab's cloud is not AWS.</exception>
+    public LabWorld World =>
+        (Cloud as AwsCloud)?.World
+        ?? throw new LabException($"lab '{Name}' is on {LabOptions.NameOf(_options.Cloud)}; this is for AWS only");
 
     /// <exception cref="LabException">The lab was started without Kubernetes.</exception>
     public LabCluster Cluster => _cluster ?? throw new LabException("this lab was started without Kubernetes (--no-kubernetes)");
@@ -221,22 +227,21 @@ internal sealed class VpcLab : IAsyncDisposable
     public async Task<LabStatus> StatusAsync(CancellationToken cancellationToken)
     {
         var drops = await Fabric.ReadDropsAsync(cancellationToken);
-        return World.With(world =>
-            LabReport.Make(world, _nodes, drops) with
-            {
-                Name = Name,
-                ProcessId = Environment.ProcessId,
-                StartedAt = _startedAt,
-                Ready = _ready,
-                KeptBecause = _keptReason,
-                VpcRange = _options.VpcRange.ToString(),
-                VpcIpv6Range = _options.EffectiveIpv6Range?.ToString(),
-                Subnets = [.. _options.EffectiveSubnets.Select(subnet => subnet.ToString())],
-                Listen = _options.Listen is { } listen ? $"http://{listen}" : null,
-                FabricFailure = Fabric.Failure,
-                Kubernetes = _cluster?.Status(),
-            }
-        );
+        return LabReport.Make(Cloud.Report(), _nodes, drops) with
+        {
+            Name = Name,
+            Cloud = _options.Cloud,
+            ProcessId = Environment.ProcessId,
+            StartedAt = _startedAt,
+            Ready = _ready,
+            KeptBecause = _keptReason,
+            VpcRange = _options.VpcRange.ToString(),
+            VpcIpv6Range = _options.EffectiveIpv6Range?.ToString(),
+            Subnets = [.. _options.EffectiveSubnets.Select(subnet => subnet.ToString())],
+            Listen = _options.Listen is { } listen ? $"http://{listen}" : null,
+            FabricFailure = Fabric.Failure,
+            Kubernetes = _cluster?.Status(),
+        };
     }
 
     public async ValueTask DisposeAsync()
@@ -248,7 +253,7 @@ internal sealed class VpcLab : IAsyncDisposable
             await _cluster.DisposeAsync();
         while (_servers.TryPop(out var server))
             await server.DisposeAsync();
-        _world?.Dispose();
+        _cloud?.Dispose();
         if (_fabric is not null)
         {
             // The daemons have stopped; this kills programs that users started with vpc-lab exec.
@@ -265,24 +270,17 @@ internal sealed class VpcLab : IAsyncDisposable
         var fabricOptions = new FabricOptions
         {
             LabName = Name,
-            VpcRanges = [_options.VpcRange, .. _options.EffectiveIpv6Range is { } ipv6 ? [ipv6] : (IPNetwork[])[]],
-            Subnets = [.. _options.EffectiveSubnets, .. _options.PodSubnets, .. _options.Ipv6Subnets],
+            VpcRanges = _options.NetworkRanges,
+            Subnets = _options.FabricSubnets,
         };
         _fabric = await VpcFabric.CreateAsync(fabricOptions, _time, logging.CreateLogger("fabric"), cancellationToken);
-        _world = new LabWorld(
-            new VpcWorld(_time, new Random(RandomNumberGenerator.GetInt32(int.MaxValue))),
-            _fabric,
-            _time,
-            logging.CreateLogger("world")
-        );
-        _world.SetTiming(
-            new TimingSpec
-            {
-                AttachMilliseconds = _options.AttachLatency.TotalMilliseconds,
-                DetachMilliseconds = _options.AttachLatency.TotalMilliseconds,
-                RatePerSecond = _options.Ec2Rate,
-            }
-        );
+        var logger = logging.CreateLogger("world");
+        _cloud = _options.Cloud switch
+        {
+            LabCloud.Aws => new AwsCloud(_options, _fabric, _time, logger),
+            LabCloud.Gce => new GceCloud(_options, _fabric, _time, logger),
+            _ => throw new InvalidOperationException($"no such cloud: {_options.Cloud}"),
+        };
     }
 
     private async Task ServeAsync(ILoggerProvider logging, CancellationToken cancellationToken)
@@ -295,11 +293,10 @@ internal sealed class VpcLab : IAsyncDisposable
             _kubelet = new LabKubelet(this, _cluster, _time, logging.CreateLogger("kubelet"));
         }
 
-        var services = new LabServices(World.Model, _time, _options.Ec2Latency, InstanceOfNode, _cluster?.Plane.Insecure);
         _servers.Push(
             await NamespaceServer.StartAsync(
                 [new ListenPoint(Fabric.Router, new IPEndPoint(FabricAddresses.Imds, 80))],
-                services.Metadata,
+                Cloud.Metadata,
                 logging,
                 cancellationToken
             )
@@ -307,33 +304,31 @@ internal sealed class VpcLab : IAsyncDisposable
         _servers.Push(
             await NamespaceServer.StartAsync(
                 [new ListenPoint(Fabric.Router, new IPEndPoint(FabricAddresses.CloudApi, 80))],
-                services.Ec2Api,
+                Cloud.Api,
                 logging,
                 cancellationToken
             )
         );
         if (_options.Listen is { } listen)
             _servers.Push(
-                await NamespaceServer.StartAsync([new ListenPoint(Network: null, listen)], services.All, logging, cancellationToken)
+                await NamespaceServer.StartAsync(
+                    [new ListenPoint(Network: null, listen)],
+                    LabServices.All(Cloud, _cluster?.Plane.Insecure),
+                    logging,
+                    cancellationToken
+                )
             );
     }
 
     private async Task AddNodesAsync(CancellationToken cancellationToken)
     {
-        var subnets = World.Build(
-            _options.VpcRange,
-            _options.EffectiveSubnets,
-            _options.PodSubnets,
-            _options.EffectiveIpv6Range,
-            _options.Ipv6Subnets
-        );
+        Cloud.Build();
         var placement = _options.Placement;
         for (var index = 0; index < placement.Count; index++)
         {
             var name = $"node-{index + 1}";
             var network = Fabric.AddNode(name);
-            var instance = Launch(name, subnets[placement[index]].Id);
-            var primary = World.With(world => world.FindInterface(instance.PrimaryInterface)!);
+            var machine = Cloud.Launch(name, placement[index]);
             var paths = _paths.Node(name);
             paths.Create();
             var ipamd = _options.IpamdPath is { } binary
@@ -342,9 +337,8 @@ internal sealed class VpcLab : IAsyncDisposable
             _nodes = _nodes.Add(
                 new LabNode(
                     name,
-                    instance,
-                    primary.PrimaryAddress,
-                    primary.Ipv6Addresses.FirstOrDefault(),
+                    machine,
+                    _options.PodRangesOfNode(index),
                     prefersIpv6: _options.Family == LabFamily.Ipv6,
                     network,
                     paths,
@@ -359,24 +353,9 @@ internal sealed class VpcLab : IAsyncDisposable
 
         await Fabric.WaitUntilAppliedAsync(cancellationToken);
         foreach (var node in _nodes)
-            _cluster?.AddNode(node, _options.MaxPodsOf(node.Instance.Type));
+            _cluster?.AddNode(node);
         foreach (var node in _nodes)
             node.Ipamd?.Start();
         _kubelet?.Start();
-    }
-
-    /// <summary>The instance of a node by name; the first node's if the name is null.</summary>
-    private InstanceId? InstanceOfNode(string? name) => _nodes.FirstOrDefault(node => name is null || node.Name == name)?.Instance.Id;
-
-    private Instance Launch(string node, SubnetId subnet)
-    {
-        try
-        {
-            return World.Launch(node, _options.InstanceType, subnet, _options.PrimaryDeviceIndex);
-        }
-        catch (Ec2FaultException fault)
-        {
-            throw new LabException($"cannot launch {node}: {fault.Message}", fault);
-        }
     }
 }

@@ -184,7 +184,8 @@ public sealed partial class VpcWorld
             [var only] => only,
             [] => throw Ec2Faults.BadInstance($"There are no interfaces attached to instance '{instance.Id}'."),
             _ => throw Ec2Faults.BadInstance(
-                $"There are multiple interfaces attached to instance '{instance.Id}'. Please specify an interface ID for the operation instead."
+                $"There are multiple interfaces attached to instance '{instance.Id}'. Please specify an interface ID for the "
+                    + "operation instead."
             ),
         };
 

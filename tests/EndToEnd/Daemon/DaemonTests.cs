@@ -34,7 +34,7 @@ public sealed class DaemonTests
         await using var node = await NodeLab.StartAsync(change: options => options with { Ec2Latency = TimeSpan.FromMilliseconds(200) });
         var pods = await Task.WhenAll(Enumerable.Range(0, 24).Select(index => node.AddAsync($"p{index}")));
         Assert.Equal(24, pods.Select(pod => pod.Address).Distinct().Count());
-        var calls = (await node.Lab.StatusAsync(TestContext.Current.CancellationToken)).Ec2Calls;
+        var calls = (await node.Lab.StatusAsync(TestContext.Current.CancellationToken)).CloudCalls;
         Assert.All(calls, call => Assert.Equal("OK", call.Outcome));
         Assert.Equal(2, calls.Single(call => call.Operation == "CreateNetworkInterface").Count);
     }

@@ -27,7 +27,7 @@ public sealed class MetadataOnlyTests
         Assert.Contains("DISABLE_NETWORK_RESOURCE_PROVISIONING", failure.Message, StringComparison.Ordinal);
         Assert.Equal(
             ["AssignPrivateIpAddresses"],
-            (await node.Lab.StatusAsync(TestContext.Current.CancellationToken)).Ec2Calls.Select(call => call.Operation)
+            (await node.Lab.StatusAsync(TestContext.Current.CancellationToken)).CloudCalls.Select(call => call.Operation)
         );
     }
 }

@@ -15,7 +15,7 @@ public sealed class SmallSubnetTests
         for (var pod = 0; pod < 19; pod++)
             addresses.Add((await node.AddAsync($"p{pod}")).Address);
         Assert.Equal(19, addresses.Distinct().Count());
-        var calls = (await node.Lab.StatusAsync(TestContext.Current.CancellationToken)).Ec2Calls;
+        var calls = (await node.Lab.StatusAsync(TestContext.Current.CancellationToken)).CloudCalls;
         Assert.All(calls, call => Assert.Equal("OK", call.Outcome));
     }
 }

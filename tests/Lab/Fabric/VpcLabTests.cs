@@ -110,8 +110,8 @@ public sealed class VpcLabTests
         lab.World.With(world => world.AssignPrivateIpAddresses(primary, AddressRequest.Any(1)));
         var status = await lab.StatusAsync(Cancellation);
         Assert.Empty(status.Faults);
-        Assert.Contains(new Ec2CallCount("AssignPrivateIpAddresses", "InsufficientFreeAddressesInSubnet", 1), status.Ec2Calls);
-        Assert.Contains(new Ec2CallCount("AssignPrivateIpAddresses", "OK", 1), status.Ec2Calls);
+        Assert.Contains(new CloudCallCount("AssignPrivateIpAddresses", "InsufficientFreeAddressesInSubnet", 1), status.CloudCalls);
+        Assert.Contains(new CloudCallCount("AssignPrivateIpAddresses", "OK", 1), status.CloudCalls);
     }
 
     private static async Task<VpcLab> StartAsync(TimeSpan attachLatency = default)

@@ -235,7 +235,8 @@ public sealed class AliasRangeTests
             var test = new GceTestWorld();
             var instance = test.Launch();
             var operation = test.Update("node-1", "/28 pods", "/32 pods");
-            return $"{instance.Id} {operation.Name} {operation.Id} {test.Current().Interface.Fingerprint} {string.Join(' ', test.Aliases())}";
+            var nic = test.Current().Interface;
+            return $"{instance.Id} {operation.Name} {operation.Id} {nic.Fingerprint} {string.Join(' ', test.Aliases())}";
         }
 
         Assert.Equal(Run(), Run());

@@ -47,6 +47,32 @@ public sealed class KubeApiTests
     }
 
     [Fact]
+    public async Task Condition_of_a_node_is_added_and_changed_by_patches_of_its_status()
+    {
+        await using var host = await KubeHost.StartAsync();
+        host.Store.Create(BuiltInTypes.Nodes, "", Named("node-1"));
+        async Task<string> PatchAsync(string condition) =>
+            (
+                await host.SendAsync(
+                    HttpMethod.Patch,
+                    Nodes + "/node-1/status",
+                    """{"status":{"conditions":[""" + condition + "]}}",
+                    "application/strategic-merge-patch+json"
+                )
+            ).Body["status"]!["conditions"]!.ToJsonString();
+
+        await PatchAsync("""{"type":"Ready","status":"True"}""");
+        Assert.Equal(
+            """[{"type":"Ready","status":"True"},{"type":"NetworkUnavailable","status":"True"}]""",
+            await PatchAsync("""{"type":"NetworkUnavailable","status":"True"}""")
+        );
+        Assert.Equal(
+            """[{"type":"Ready","status":"True"},{"type":"NetworkUnavailable","status":"False","reason":"RouteCreated"}]""",
+            await PatchAsync("""{"type":"NetworkUnavailable","status":"False","reason":"RouteCreated"}""")
+        );
+    }
+
+    [Fact]
     public async Task Stale_patch_is_a_conflict()
     {
         await using var host = await KubeHost.StartAsync();
