@@ -29,7 +29,7 @@ internal static class FaultCommand
         var code = new Argument<string>("CODE")
         {
             Description =
-                "The cloud's error code, for example RequestLimitExceeded, InsufficientFreeAddressesInSubnet, InternalError; on GCE a reason "
+                "The cloud's error code, for example RequestLimitExceeded or InsufficientFreeAddressesInSubnet; on GCE a reason "
                 + "(rateLimitExceeded) or an operation's error (IP_SPACE_EXHAUSTED)",
         };
         var times = new Option<int>("--times") { Description = "Number of calls; 0 for no limit", DefaultValueFactory = _ => 1 };

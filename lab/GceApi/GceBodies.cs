@@ -4,6 +4,7 @@ using System.Net.Sockets;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using VpcCni.Lab.GceModel;
+using VpcCni.Lab.ModelParts;
 
 namespace VpcCni.Lab.GceApi;
 

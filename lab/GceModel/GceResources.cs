@@ -2,6 +2,7 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using System.Net;
+using VpcCni.Lab.ModelParts;
 
 namespace VpcCni.Lab.GceModel;
 

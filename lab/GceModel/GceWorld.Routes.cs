@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+using VpcCni.Lab.ModelParts;
 
 namespace VpcCni.Lab.GceModel;
 

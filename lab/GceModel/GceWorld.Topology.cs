@@ -2,6 +2,7 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Text.RegularExpressions;
+using VpcCni.Lab.ModelParts;
 
 namespace VpcCni.Lab.GceModel;
 
@@ -88,8 +89,14 @@ public sealed partial class GceWorld
             Fingerprint = _ids.NextFingerprint(),
             CreatedAt = now,
         };
-        var pools = secondary.ToDictionary(each => each.Name, each => new RangePool(each.Range, isPrimary: false), StringComparer.Ordinal);
-        pools.Add("", new RangePool(range, isPrimary: true));
+        var pools = secondary.ToDictionary(
+            each => each.Name,
+            each => new RangePool(each.Range, reservedFirst: 0, reservedLast: 0),
+            StringComparer.Ordinal
+        );
+        // The first two and the last two addresses of a primary range are reserved, and none of a secondary range
+        // (https://cloud.google.com/vpc/docs/subnets#unusable-ip-addresses-in-every-subnet).
+        pools.Add("", new RangePool(range, reservedFirst: 2, reservedLast: 2));
         _subnetworks.Add((region, name), new SubnetworkEntry(subnetwork, pools));
         foreach (var each in added)
         {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
+using VpcCni.Lab.ModelParts;
 
 namespace VpcCni.Lab.GceModel;
 
@@ -24,18 +25,18 @@ public sealed partial class GceWorld
     {
         Options = options ?? new GceWorldOptions();
         _ids = new IdSource(Options.Seed);
-        Calls = new GceCallLog(Options.CallLogCapacity);
+        Calls = new MethodCallLog(Options.CallLogCapacity);
     }
 
     public GceWorldOptions Options { get; }
 
     public GceTiming Timing { get; } = new();
 
-    public GceRateLimit RateLimit { get; } = new();
+    public RateLimit<GceCallKind> RateLimit { get; } = new();
 
     public GceFaultInjection Faults { get; } = new();
 
-    public GceCallLog Calls { get; }
+    public MethodCallLog Calls { get; }
 
     /// <summary>Lock for threads that share the world. The world itself never takes it.</summary>
     public Lock Gate { get; } = new();
@@ -90,7 +91,7 @@ public sealed partial class GceWorld
             var result = body();
             if (Faults.Next(method, failsOperation: false, afterEffect: true) is { } after)
                 throw Fault(after);
-            outcome = GceCallLog.Success;
+            outcome = MethodCallLog.Success;
             return result;
         }
         catch (GceFaultException fault)

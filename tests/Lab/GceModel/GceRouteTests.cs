@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
 using VpcCni.Lab.GceModel;
+using VpcCni.Lab.ModelParts;
 using Xunit;
 
 namespace VpcCni.Lab.Tests.GceModel;
@@ -139,7 +140,7 @@ public sealed class GceRouteTests
 
         Assert.Equal(5, _test.World.Calls.Count("routes.insert"));
         Assert.Equal(1, _test.World.Calls.Counts[("routes.insert", "rateLimitExceeded")]);
-        Assert.Equal(2, _test.World.Calls.Counts[("routes.insert", GceCallLog.Success)]);
+        Assert.Equal(2, _test.World.Calls.Counts[("routes.insert", MethodCallLog.Success)]);
     }
 
     private GceOperation Insert(string name) => _test.World.InsertRoute(_test.Now, _test.Project, Request(name));

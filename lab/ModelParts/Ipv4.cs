@@ -3,7 +3,7 @@ using System.Buffers.Binary;
 using System.Net;
 using System.Net.Sockets;
 
-namespace VpcCni.Lab.GceModel;
+namespace VpcCni.Lab.ModelParts;
 
 /// <summary>Arithmetic on IPv4 addresses and ranges.</summary>
 public static class Ipv4

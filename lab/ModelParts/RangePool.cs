@@ -1,28 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
 
-namespace VpcCni.Lab.GceModel;
+namespace VpcCni.Lab.ModelParts;
 
 /// <summary>
-/// The addresses of a subnetwork's primary or secondary range, of which aligned ranges of any length are taken. It picks the lowest free
-/// range. GCE reserves the first two and the last two addresses of a primary range and none of a secondary range
-/// (https://cloud.google.com/vpc/docs/subnets#unusable-ip-addresses-in-every-subnet).
+/// The addresses of a range, of which aligned ranges of any length are taken. It picks the lowest free range. Not thread-safe.
 /// </summary>
-internal sealed class RangePool
+public sealed class RangePool
 {
     private readonly IPNetwork _range;
 
     /// <summary>Taken ranges: length by first address, without overlaps.</summary>
     private readonly SortedDictionary<long, long> _taken = [];
 
-    public RangePool(IPNetwork range, bool isPrimary)
+    /// <param name="range">An IPv4 range.</param>
+    /// <param name="reservedFirst">Number of addresses at its start that the cloud reserves.</param>
+    /// <param name="reservedLast">Number of addresses at its end that the cloud reserves.</param>
+    public RangePool(IPNetwork range, int reservedFirst, int reservedLast)
     {
         _range = range;
-        if (!isPrimary)
-            return;
         var first = (long)Ipv4.Number(range.BaseAddress);
-        _taken.Add(first, 2);
-        _taken.Add(first + Ipv4.Size(range) - 2, 2);
+        if (reservedFirst > 0)
+            _taken.Add(first, reservedFirst);
+        if (reservedLast > 0)
+            _taken.Add(first + Ipv4.Size(range) - reservedLast, reservedLast);
     }
 
     /// <summary>Number of free addresses.</summary>
@@ -61,6 +62,7 @@ internal sealed class RangePool
         return new IPNetwork(Ipv4.Address((uint)candidate), prefixLength);
     }
 
+    /// <exception cref="InvalidOperationException">The range is not taken.</exception>
     public void Release(IPNetwork range)
     {
         if (!_taken.Remove(Ipv4.Number(range.BaseAddress)))
