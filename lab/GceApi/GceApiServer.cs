@@ -4,6 +4,7 @@ using System.Net;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using VpcCni.Lab.GceModel;
+using VpcCni.Lab.Tokens;
 
 namespace VpcCni.Lab.GceApi;
 
@@ -19,10 +20,10 @@ internal sealed record GceApiOptions
 
 /// <summary>
 /// Serves the Compute Engine API, version v1, over HTTP with JSON (https://cloud.google.com/compute/docs/reference/rest/v1). Requests need
-/// a bearer token of <see cref="GceTokens"/>. The caller hosts <see cref="HandleAsync"/> on any socket in any network namespace. Requests
+/// a bearer token. The caller hosts <see cref="HandleAsync"/> on any socket in any network namespace. Requests
 /// enter the model one at a time, under its lock, which this class does not hold across an await.
 /// </summary>
-internal sealed class GceApiServer(GceWorld world, GceTokens tokens, TimeProvider time, GceApiOptions options)
+internal sealed class GceApiServer(GceWorld world, BearerTokens tokens, TimeProvider time, GceApiOptions options)
 {
     /// <summary>Prefix of every path.</summary>
     public const string PathPrefix = "/compute/v1";
@@ -124,12 +125,7 @@ internal sealed class GceApiServer(GceWorld world, GceTokens tokens, TimeProvide
 
     private void Authenticate(HttpRequest request)
     {
-        const string Scheme = "Bearer ";
-        if (
-            request.Headers.Authorization is not [{ } header]
-            || !header.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase)
-            || !tokens.IsValid(header[Scheme.Length..].Trim())
-        )
+        if (!tokens.Authenticates(request))
             throw new GceFaultException(
                 HttpStatusCode.Unauthorized,
                 "authError",

@@ -2,8 +2,8 @@
 using System.Globalization;
 using System.Text;
 using System.Text.Json.Nodes;
-using VpcCni.Lab.GceApi;
 using VpcCni.Lab.GceModel;
+using VpcCni.Lab.Tokens;
 
 namespace VpcCni.Lab.GceMetadata;
 
@@ -17,7 +17,7 @@ namespace VpcCni.Lab.GceMetadata;
 /// </param>
 internal sealed class GceMetadataServer(
     GceWorld world,
-    GceTokens tokens,
+    BearerTokens tokens,
     TimeProvider time,
     Func<HttpContext, (string Zone, string Name)?> instanceOf
 )
@@ -139,7 +139,7 @@ internal sealed class GceMetadataServer(
 
     private Reply Token(HttpContext context, string account)
     {
-        ulong id;
+        string id;
         lock (world.Gate)
         {
             if (
@@ -148,7 +148,7 @@ internal sealed class GceMetadataServer(
                 || world.FindInstance(zone, name) is not { } instance
             )
                 return Html(StatusCodes.Status404NotFound, "Not Found");
-            id = instance.Id;
+            id = $"{instance.Id}";
         }
 
         var token = tokens.Of(id);

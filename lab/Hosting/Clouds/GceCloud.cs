@@ -41,7 +41,7 @@ internal sealed partial class GceCloud : ILabCloud
         World.RateLimit.Set(options.Ec2Rate);
         _timer = new DueTimer(World.Gate, () => World.NextTransitionAt, World.Advance, time, error => LogAdvanceFailed(logger, error));
         World.TransitionScheduled = _timer.Set;
-        var tokens = new GceTokens(time, new Random(RandomNumberGenerator.GetInt32(int.MaxValue)));
+        var tokens = GceTokens.Create(time, new Random(RandomNumberGenerator.GetInt32(int.MaxValue)));
         _api = new GceApiServer(World, tokens, time, new GceApiOptions { Latency = options.Ec2Latency });
         _metadata = new GceMetadataServer(World, tokens, time, InstanceOf);
     }
@@ -128,8 +128,8 @@ internal sealed partial class GceCloud : ILabCloud
         string[] known = [.. GceErrorCodes.Reasons.Keys, .. GceErrorCodes.OperationCodes];
         if (!fault.AnyCode && !known.Contains(fault.Code))
             throw new LabException(
-                $"Compute Engine has neither the reason nor the operation's error code '{fault.Code}'{Suggestion(fault.Code, known)}. To use it "
-                    + "anyway, add --any-code"
+                $"Compute Engine has neither the reason nor the operation's error code '{fault.Code}'"
+                    + $"{Suggestion(fault.Code, known)}. To use it anyway, add --any-code"
             );
         var rule = new GceFaultRule
         {

@@ -122,7 +122,7 @@ public sealed class GceApiTests
 
         Assert.Equal(
             HttpStatusCode.OK,
-            (await host.CallAsync("GET", $"{GceHost.Instances}/node-1", token: host.Tokens.Of(instance.Id).Value)).Status
+            (await host.CallAsync("GET", $"{GceHost.Instances}/node-1", token: host.Tokens.Of($"{instance.Id}").Value)).Status
         );
     }
 

@@ -8,6 +8,7 @@ using Microsoft.AspNetCore.Hosting;
 using VpcCni.Lab.GceApi;
 using VpcCni.Lab.GceMetadata;
 using VpcCni.Lab.Tests.GceModel;
+using VpcCni.Lab.Tokens;
 
 namespace VpcCni.Lab.Tests.GceApi;
 
@@ -19,7 +20,7 @@ internal sealed class GceHost : IAsyncDisposable
 
     private readonly WebApplication _application;
 
-    private GceHost(WebApplication application, GceTestWorld test, GceTokens tokens)
+    private GceHost(WebApplication application, GceTestWorld test, BearerTokens tokens)
     {
         _application = application;
         Test = test;
@@ -32,7 +33,7 @@ internal sealed class GceHost : IAsyncDisposable
     }
 
     public GceTestWorld Test { get; }
-    public GceTokens Tokens { get; }
+    public BearerTokens Tokens { get; }
     public HttpClient Client { get; }
     public string? MetadataFor { get; set; } = "node-1";
 
@@ -40,7 +41,7 @@ internal sealed class GceHost : IAsyncDisposable
     {
         // The servers use the machine's clock, because requests wait in real time.
         var test = new GceTestWorld { Now = DateTimeOffset.UtcNow };
-        var tokens = new GceTokens(TimeProvider.System, new Random(2));
+        var tokens = GceTokens.Create(TimeProvider.System, new Random(2));
         GceHost? host = null;
         var api = new GceApiServer(test.World, tokens, TimeProvider.System, new GceApiOptions());
         var metadata = new GceMetadataServer(
