@@ -24,13 +24,15 @@ internal static class FaultCommand
     {
         var operation = new Argument<string>("OPERATION")
         {
-            Description = "For example AttachNetworkInterface, or on GCE instances.updateNetworkInterface; * for all",
+            Description =
+                "For example AttachNetworkInterface (AWS), instances.updateNetworkInterface (GCE) or networkInterfaces.createOrUpdate "
+                + "(Azure); * for all",
         };
         var code = new Argument<string>("CODE")
         {
             Description =
                 "The cloud's error code, for example RequestLimitExceeded or InsufficientFreeAddressesInSubnet; on GCE a reason "
-                + "(rateLimitExceeded) or an operation's error (IP_SPACE_EXHAUSTED)",
+                + "(rateLimitExceeded) or an operation's error (IP_SPACE_EXHAUSTED); on Azure operation:CODE fails the operation",
         };
         var times = new Option<int>("--times") { Description = "Number of calls; 0 for no limit", DefaultValueFactory = _ => 1 };
         var message = new Option<string?>("--message") { Description = "The error's message" };

@@ -20,6 +20,7 @@ internal static class StatusTable
         {
             LabCloud.Aws => "EC2 API",
             LabCloud.Gce => "Compute Engine API",
+            LabCloud.Azure => "Azure Resource Manager",
             _ => throw new ArgumentOutOfRangeException(nameof(status), status.Cloud, "unknown cloud"),
         };
         yield return $"lab {status.Name}  VPC {status.VpcRange}{(status.VpcIpv6Range is { } ipv6 ? $" and {ipv6}" : "")}  {api} "
@@ -33,7 +34,7 @@ internal static class StatusTable
         yield return "NODE     ADDRESS         SUBNET             TYPE         IPAMD     MiB  INSTANCE";
         foreach (var node in status.Nodes)
             yield return $"{node.Name, -8} {node.Address, -15} {node.Subnet, -18} {node.InstanceType, -12} {node.Ipamd, -8} "
-                + $"{node.IpamdResidentMebibytes, 4:F0}  {Truncate(node.InstanceId, 13)}";
+                + $"{node.IpamdResidentMebibytes, 4:F0}  {Truncate(node.InstanceId[(node.InstanceId.LastIndexOf('/') + 1)..], 13)}";
 
         if (status.AllSubnets.Count > status.Subnets.Count)
         {

@@ -62,6 +62,7 @@ internal static class UpCommand
         {
             Description = "Let nodes forward: no source/destination check, canIpForward, enableIPForwarding",
         };
+        var scaleSet = new Option<string?>("--scale-set") { Description = "Name of a scale set of which the nodes are; only on Azure" };
         var operation = new Option<double>("--operation-latency") { Description = "How long an operation takes, in ms; not on AWS" };
         var latency = new Option<double>("--ec2-latency", "--api-latency")
         {
@@ -114,6 +115,7 @@ internal static class UpCommand
                     PodSubnets = parsed.GetValue(podSubnets)!,
                     PodCidrs = parsed.GetValue(podCidrs)!,
                     MayForward = parsed.GetValue(mayForward),
+                    ScaleSet = parsed.GetValue(scaleSet),
                     OperationLatency = TimeSpan.FromMilliseconds(parsed.GetValue(operation)),
                     Ec2Latency = TimeSpan.FromMilliseconds(parsed.GetValue(latency)),
                     AttachLatency = TimeSpan.FromMilliseconds(parsed.GetValue(attach)),
@@ -142,6 +144,7 @@ internal static class UpCommand
             podSubnets,
             podCidrs,
             mayForward,
+            scaleSet,
             operation,
             latency,
             attach,

@@ -17,6 +17,9 @@ internal sealed record LabOptions
     /// <summary>Pod capacity of a node of GKE by default.</summary>
     public const int GkeMaxPods = 110;
 
+    /// <summary>Pod capacity of a node of AKS with Azure CNI by default.</summary>
+    public const int AksMaxPods = 30;
+
     /// <summary>Prefix lengths of a node's pod ranges, as kube-controller-manager assigns them by default.</summary>
     private const int Ipv4PodPrefix = 24;
     private const int Ipv6PodPrefix = 64;
@@ -64,6 +67,9 @@ internal sealed record LabOptions
     /// Whether the nodes may forward: EC2's source/destination check disabled, GCE's canIpForward or Azure's enableIPForwarding set.
     /// </summary>
     public bool MayForward { get; init; }
+
+    /// <summary>Name of the scale set that the nodes are of; null for virtual machines by themselves. Only on Azure.</summary>
+    public string? ScaleSet { get; init; }
 
     /// <summary>How long an operation takes; not on AWS.</summary>
     public TimeSpan OperationLatency { get; init; } = TimeSpan.Zero;
@@ -178,7 +184,13 @@ internal sealed record LabOptions
         [.. PodCidrs.Select(range => Part(range, FabricAddresses.IsIpv6(range) ? Ipv6PodPrefix : Ipv4PodPrefix, node))];
 
     /// <summary>Instance type of a cloud's nodes by default.</summary>
-    public static string DefaultTypeOf(LabCloud cloud) => cloud == LabCloud.Gce ? MachineTypes.GceDefault : "m5.large";
+    public static string DefaultTypeOf(LabCloud cloud) =>
+        cloud switch
+        {
+            LabCloud.Gce => MachineTypes.GceDefault,
+            LabCloud.Azure => MachineTypes.AzureDefault,
+            _ => "m5.large",
+        };
 
     /// <summary>The name of a cloud on the command line.</summary>
     public static string NameOf(LabCloud cloud) => cloud.ToString().ToLowerInvariant();
@@ -252,6 +264,10 @@ internal sealed record LabOptions
     private IEnumerable<string> CloudProblems()
     {
         var name = NameOf(Cloud);
+        if (ScaleSet is not null && Cloud != LabCloud.Azure)
+            yield return "--scale-set: only with --cloud azure";
+        if (ScaleSet is { } scaleSet && !(scaleSet.Length is > 0 and <= 64 && scaleSet.All(c => char.IsAsciiLetterOrDigit(c) || c == '-')))
+            yield return $"--scale-set {scaleSet}: expected 1 to 64 letters, digits and hyphens";
         if (Cloud == LabCloud.Aws)
         {
             if (OperationLatency != TimeSpan.Zero)
@@ -267,6 +283,14 @@ internal sealed record LabOptions
             yield return $"--primary-device-index: only with --cloud aws";
         if (OperationLatency < TimeSpan.Zero || OperationLatency > TimeSpan.FromMinutes(5))
             yield return $"--operation-latency {OperationLatency.TotalMilliseconds}: expected 0 to 300000 ms";
+        if (Cloud == LabCloud.Azure)
+        {
+            if (MachineTypes.AzureCpus(InstanceType) is null)
+                yield return $"--instance-type {InstanceType}: the lab has D sizes of Azure, such as {MachineTypes.AzureDefault}";
+            if (PodSubnets.Count > 0)
+                yield return "--pod-subnet-cidr: with --cloud azure, all addresses of an interface are of one subnet";
+        }
+
         if (Cloud == LabCloud.Gce)
         {
             if (MachineTypes.GceCpus(InstanceType) is null)

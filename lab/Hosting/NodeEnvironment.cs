@@ -34,6 +34,10 @@ internal static class NodeEnvironment
                 // As gcloud names it.
                 environment["CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE"] = $"{VpcLab.CloudEndpoint}{GceApiServer.PathPrefix}/";
                 break;
+            case LabCloud.Azure:
+                // As the tools of Azure Stack name it.
+                environment["ARM_ENDPOINT"] = VpcLab.CloudEndpoint;
+                break;
         }
 
         if (options.HasKubernetes)

@@ -279,6 +279,7 @@ internal sealed class VpcLab : IAsyncDisposable
         {
             LabCloud.Aws => new AwsCloud(_options, _fabric, _time, logger),
             LabCloud.Gce => new GceCloud(_options, _fabric, _time, logger),
+            LabCloud.Azure => new AzureCloud(_options, _fabric, _time, logger),
             _ => throw new InvalidOperationException($"no such cloud: {_options.Cloud}"),
         };
     }

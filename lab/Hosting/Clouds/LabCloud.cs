@@ -6,4 +6,5 @@ internal enum LabCloud
 {
     Aws,
     Gce,
+    Azure,
 }

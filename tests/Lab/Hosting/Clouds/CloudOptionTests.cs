@@ -8,6 +8,8 @@ namespace VpcCni.Lab.Tests.Hosting.Clouds;
 /// <summary>Tests what the cloud of a lab decides before the lab is built.</summary>
 public sealed class CloudOptionTests
 {
+    private static readonly LabOptions Azure = new() { Cloud = LabCloud.Azure, InstanceType = LabOptions.DefaultTypeOf(LabCloud.Azure) };
+
     private static readonly LabOptions Gce = new() { Cloud = LabCloud.Gce, InstanceType = LabOptions.DefaultTypeOf(LabCloud.Gce) };
 
     [Fact]
@@ -60,6 +62,16 @@ public sealed class CloudOptionTests
             "at most one range of each family"
         ),
         ["reserved pod range"] = (Gce with { PodCidrs = [IPNetwork.Parse("198.18.0.0/16")] }, "overlaps addresses that the lab reserves"),
+        ["subnets for pods on Azure"] = (
+            Azure with
+            {
+                PodSubnets = [IPNetwork.Parse("10.0.64.0/20")],
+            },
+            "--pod-subnet-cidr: with --cloud azure"
+        ),
+        ["GCE's type on Azure"] = (Azure with { InstanceType = "e2-standard-4" }, "the lab has D sizes of Azure"),
+        ["scale set on GCE"] = (Gce with { ScaleSet = "pool" }, "--scale-set: only with --cloud azure"),
+        ["name of a scale set"] = (Azure with { ScaleSet = "a/b" }, "expected 1 to 64 letters"),
     };
 
     public static TheoryData<string> Names { get; } = [.. Bad.Keys];
