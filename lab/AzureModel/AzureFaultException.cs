@@ -66,7 +66,8 @@ public static class AzureFaults
         new(
             HttpStatusCode.PreconditionFailed,
             "PreconditionFailed",
-            $"Precondition failed. Etag provided in if-match header {given} does not match etag {current} of resource {id} in NRP data store."
+            $"Precondition failed. Etag provided in if-match header {given} does not match etag {current} of "
+                + $"resource {id} in NRP data store."
         );
 
     public static AzureFaultException Busy(string operation) =>
@@ -104,8 +105,8 @@ public static class AzureFaults
     public static AzureFaultException SubnetInUse(string subnet, string user) =>
         Bad(
             "InUseSubnetCannotBeDeleted",
-            $"Subnet {subnet} is in use by {user} and cannot be deleted. In order to delete the subnet, delete all the resources within the "
-                + "subnet. See aka.ms/deletesubnet."
+            $"Subnet {subnet} is in use by {user} and cannot be deleted. In order to delete the subnet, delete all the resources within "
+                + "the subnet. See aka.ms/deletesubnet."
         );
 
     public static AzureFaultException NotAllowed(string message) => new(HttpStatusCode.Conflict, "OperationNotAllowed", message);
