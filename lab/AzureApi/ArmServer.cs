@@ -4,8 +4,8 @@ using System.Net;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using VpcCni.Lab.AzureModel;
+using VpcCni.Lab.Http;
 using VpcCni.Lab.ModelParts;
-using VpcCni.Lab.Tokens;
 
 namespace VpcCni.Lab.AzureApi;
 
@@ -122,7 +122,7 @@ internal sealed partial class ArmServer(AzureWorld world, BearerTokens tokens, T
                 )
                 : new AzureFaultException(HttpStatusCode.Unauthorized, "InvalidAuthenticationToken", "The access token is invalid.");
         _ = Version(context.Request);
-        var call = Route(context.Request, await ReadBodyAsync(context));
+        var call = Route(context.Request, await RequestBody.ReadAsync(context, options.MaxBodyBytes) ?? throw TooLarge());
 
         // Azure completes a call although its client disconnects, so these delays cannot be cancelled.
         var half = options.Latency / 2;
@@ -362,23 +362,6 @@ internal sealed partial class ArmServer(AzureWorld world, BearerTokens tokens, T
         return ApiVersion().IsMatch(version)
             ? version
             : throw AzureFaults.Bad("InvalidApiVersionParameter", $"The api-version '{version}' is invalid.");
-    }
-
-    private async Task<ReadOnlyMemory<byte>> ReadBodyAsync(HttpContext context)
-    {
-        if (context.Request.ContentLength > options.MaxBodyBytes)
-            throw TooLarge();
-        using var body = new MemoryStream();
-        var buffer = new byte[16 * 1024];
-        int read;
-        while ((read = await context.Request.Body.ReadAsync(buffer, context.RequestAborted)) > 0)
-        {
-            if (body.Length + read > options.MaxBodyBytes)
-                throw TooLarge();
-            body.Write(buffer, 0, read);
-        }
-
-        return body.ToArray();
     }
 
     private AzureFaultException TooLarge() =>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-using VpcCni.Lab.Tokens;
+using VpcCni.Lab.Http;
 
 namespace VpcCni.Lab.AzureApi;
 

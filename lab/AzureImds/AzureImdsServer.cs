@@ -6,7 +6,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using VpcCni.Lab.AzureModel;
-using VpcCni.Lab.Tokens;
+using VpcCni.Lab.Http;
 
 namespace VpcCni.Lab.AzureImds;
 

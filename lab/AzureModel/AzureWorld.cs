@@ -42,7 +42,7 @@ public sealed partial class AzureWorld
 
     public RateLimit<AzureCallKind> RateLimit { get; } = new();
 
-    public AzureFaultInjection Faults { get; } = new();
+    public MethodFaults Faults { get; } = new();
 
     public MethodCallLog Calls { get; }
 
@@ -126,7 +126,7 @@ public sealed partial class AzureWorld
         }
     }
 
-    private AzureFaultException Fault(AzureFaultRule rule)
+    private AzureFaultException Fault(MethodFault rule)
     {
         var status = AzureErrorCodes.All.GetValueOrDefault(rule.Code, HttpStatusCode.BadRequest);
         return new AzureFaultException(status, rule.Code, rule.Message)

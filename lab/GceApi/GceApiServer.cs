@@ -4,7 +4,7 @@ using System.Net;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using VpcCni.Lab.GceModel;
-using VpcCni.Lab.Tokens;
+using VpcCni.Lab.Http;
 
 namespace VpcCni.Lab.GceApi;
 
@@ -103,7 +103,7 @@ internal sealed class GceApiServer(GceWorld world, BearerTokens tokens, TimeProv
     private async Task<JsonObject> ExecuteAsync(HttpContext context)
     {
         Authenticate(context.Request);
-        var call = Route(context.Request, await ReadBodyAsync(context));
+        var call = Route(context.Request, await RequestBody.ReadAsync(context, options.MaxBodyBytes) ?? throw TooLarge());
 
         // GCE completes a call although its client disconnects, so these delays cannot be cancelled.
         var half = options.Latency / 2;
@@ -303,23 +303,6 @@ internal sealed class GceApiServer(GceWorld world, BearerTokens tokens, TimeProv
             return world.FindInstance(zone, name) is { } instance
                 ? GceJson.Instance(world, instance)["networkInterfaces"]![0]!.AsObject()
                 : null;
-    }
-
-    private async Task<ReadOnlyMemory<byte>> ReadBodyAsync(HttpContext context)
-    {
-        if (context.Request.ContentLength > options.MaxBodyBytes)
-            throw TooLarge();
-        using var body = new MemoryStream();
-        var buffer = new byte[16 * 1024];
-        int read;
-        while ((read = await context.Request.Body.ReadAsync(buffer, context.RequestAborted)) > 0)
-        {
-            if (body.Length + read > options.MaxBodyBytes)
-                throw TooLarge();
-            body.Write(buffer, 0, read);
-        }
-
-        return body.ToArray();
     }
 
     /// <summary>Parses a body that a method needs. A method without one ignores it: some clients send <c>null</c>.</summary>

@@ -3,7 +3,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json.Nodes;
 using VpcCni.Lab.GceModel;
-using VpcCni.Lab.Tokens;
+using VpcCni.Lab.Http;
 
 namespace VpcCni.Lab.GceMetadata;
 

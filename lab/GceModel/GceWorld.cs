@@ -34,7 +34,7 @@ public sealed partial class GceWorld
 
     public RateLimit<GceCallKind> RateLimit { get; } = new();
 
-    public GceFaultInjection Faults { get; } = new();
+    public MethodFaults Faults { get; } = new();
 
     public MethodCallLog Calls { get; }
 
@@ -105,7 +105,7 @@ public sealed partial class GceWorld
         }
     }
 
-    private static GceFaultException Fault(GceFaultRule rule) =>
+    private static GceFaultException Fault(MethodFault rule) =>
         new(GceErrorCodes.Reasons.GetValueOrDefault(rule.Code, HttpStatusCode.BadRequest), rule.Code, rule.Message);
 
     private sealed record SubnetworkEntry(GceSubnetwork Subnetwork, IReadOnlyDictionary<string, RangePool> Pools);

@@ -6,6 +6,7 @@ using VpcCni.Lab.AzureApi;
 using VpcCni.Lab.AzureImds;
 using VpcCni.Lab.AzureModel;
 using VpcCni.Lab.Fabric;
+using VpcCni.Lab.ModelParts;
 using VpcCni.Netlink;
 
 namespace VpcCni.Lab.Hosting;
@@ -136,7 +137,7 @@ internal sealed partial class AzureCloud : ILabCloud
             lock (World.Gate)
             {
                 World.Faults.Add(
-                    new AzureFaultRule
+                    new MethodFault
                     {
                         Method = fault.Operation,
                         Code = code,
@@ -305,11 +306,11 @@ internal sealed partial class AzureCloud : ILabCloud
 
     private static void RequireMethod(string method)
     {
-        if (method == AzureFaultRule.AllMethods || ArmServer.Methods.Contains(method))
+        if (method == MethodFault.AllMethods || ArmServer.Methods.Contains(method))
             return;
         throw new LabException(
             $"the lab's Azure Resource Manager has no method '{method}'{Suggestion(method, ArmServer.Methods)}; "
-                + $"expected {AzureFaultRule.AllMethods} for all, or one of {string.Join(", ", ArmServer.Methods)}"
+                + $"expected {MethodFault.AllMethods} for all, or one of {string.Join(", ", ArmServer.Methods)}"
         );
     }
 

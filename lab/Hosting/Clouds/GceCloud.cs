@@ -6,6 +6,7 @@ using VpcCni.Lab.Fabric;
 using VpcCni.Lab.GceApi;
 using VpcCni.Lab.GceMetadata;
 using VpcCni.Lab.GceModel;
+using VpcCni.Lab.ModelParts;
 using VpcCni.Netlink;
 
 namespace VpcCni.Lab.Hosting;
@@ -131,13 +132,15 @@ internal sealed partial class GceCloud : ILabCloud
                 $"Compute Engine has neither the reason nor the operation's error code '{fault.Code}'"
                     + $"{Suggestion(fault.Code, known)}. To use it anyway, add --any-code"
             );
-        var rule = new GceFaultRule
+        var rule = new MethodFault
         {
             Method = fault.Operation,
             Code = fault.Code,
             Message = fault.Message ?? $"{fault.Code}, injected by vpc-lab",
             Times = fault.Times,
             AfterEffect = fault.AfterEffect,
+            // Codes of operations are in capitals; reasons of calls are not.
+            FailsOperation = char.IsAsciiLetterUpper(fault.Code[0]),
         };
         try
         {
@@ -309,11 +312,11 @@ internal sealed partial class GceCloud : ILabCloud
 
     private static void RequireMethod(string method)
     {
-        if (method == GceFaultRule.AllMethods || GceApiServer.Methods.Contains(method))
+        if (method == MethodFault.AllMethods || GceApiServer.Methods.Contains(method))
             return;
         throw new LabException(
             $"the lab's Compute Engine API has no method '{method}'{Suggestion(method, GceApiServer.Methods)}; "
-                + $"expected {GceFaultRule.AllMethods} for all, or one of {string.Join(", ", GceApiServer.Methods)}"
+                + $"expected {MethodFault.AllMethods} for all, or one of {string.Join(", ", GceApiServer.Methods)}"
         );
     }
 

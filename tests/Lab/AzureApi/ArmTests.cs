@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
 using System.Text.Json.Nodes;
-using VpcCni.Lab.AzureModel;
+using VpcCni.Lab.ModelParts;
 using VpcCni.Tests.Shared;
 using Xunit;
 
@@ -58,7 +58,7 @@ public sealed class ArmTests
         await using var host = await AzureHost.StartAsync();
         host.Test.Launch();
         host.Test.World.Faults.Add(
-            new AzureFaultRule
+            new MethodFault
             {
                 Method = "networkInterfaces.createOrUpdate",
                 Code = "NetworkingInternalOperationError",

@@ -7,8 +7,8 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using VpcCni.Lab.AzureApi;
 using VpcCni.Lab.AzureImds;
+using VpcCni.Lab.Http;
 using VpcCni.Lab.Tests.AzureModel;
-using VpcCni.Lab.Tokens;
 
 namespace VpcCni.Lab.Tests.AzureApi;
 

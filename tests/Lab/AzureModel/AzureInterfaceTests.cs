@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
 using VpcCni.Lab.AzureModel;
+using VpcCni.Lab.ModelParts;
 using Xunit;
 
 namespace VpcCni.Lab.Tests.AzureModel;
@@ -146,7 +147,7 @@ public sealed class AzureInterfaceTests
         var nic = _test.Launch();
         var free = _test.Free;
         _test.World.Faults.Add(
-            new AzureFaultRule
+            new MethodFault
             {
                 Method = "networkInterfaces.createOrUpdate",
                 Code = "NetworkingInternalOperationError",
@@ -244,7 +245,7 @@ public sealed class AzureInterfaceTests
         _test.World.RateLimit.Set(null);
 
         _test.World.Faults.Add(
-            new AzureFaultRule
+            new MethodFault
             {
                 Method = "*",
                 Code = "RetryableError",

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
 using System.Text.Json.Nodes;
-using VpcCni.Lab.GceModel;
+using VpcCni.Lab.ModelParts;
 using VpcCni.Lab.Tests.GceModel;
 using Xunit;
 
@@ -219,7 +219,7 @@ public sealed class GceApiTests
         await using var host = await GceHost.StartAsync();
         host.Test.Launch();
         host.Test.World.Faults.Add(
-            new GceFaultRule
+            new MethodFault
             {
                 Method = "instances.get",
                 Code = "rateLimitExceeded",

@@ -7,8 +7,8 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using VpcCni.Lab.GceApi;
 using VpcCni.Lab.GceMetadata;
+using VpcCni.Lab.Http;
 using VpcCni.Lab.Tests.GceModel;
-using VpcCni.Lab.Tokens;
 
 namespace VpcCni.Lab.Tests.GceApi;
 

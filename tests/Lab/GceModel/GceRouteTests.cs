@@ -107,7 +107,7 @@ public sealed class GceRouteTests
         _test.World.RateLimit.Set(null);
 
         _test.World.Faults.Add(
-            new GceFaultRule
+            new MethodFault
             {
                 Method = "routes.insert",
                 Code = "forbidden",
@@ -116,17 +116,18 @@ public sealed class GceRouteTests
         );
         Assert.Equal(HttpStatusCode.Forbidden, _test.Rejected("forbidden", () => Insert("r3")).Status);
         _test.World.Faults.Add(
-            new GceFaultRule
+            new MethodFault
             {
                 Method = "*",
                 Code = "RESOURCE_OPERATION_RATE_EXCEEDED",
+                FailsOperation = true,
                 Message = "slow down",
             }
         );
         Assert.Equal("slow down", Insert("r4").Failure!.Message);
         Assert.Null(_test.World.Routes.FirstOrDefault(route => route.Name == "r4"));
         _test.World.Faults.Add(
-            new GceFaultRule
+            new MethodFault
             {
                 Method = "routes.insert",
                 Code = "backendError",

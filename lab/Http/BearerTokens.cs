@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-namespace VpcCni.Lab.Tokens;
+namespace VpcCni.Lab.Http;
 
 /// <summary>An access token and its remaining lifetime.</summary>
 internal sealed record BearerToken(string Value, TimeSpan ExpiresIn);
