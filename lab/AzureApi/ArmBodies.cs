@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Globalization;
 using System.Net;
-using System.Net.Sockets;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using VpcCni.Lab.AzureModel;
 using VpcCni.Lab.ModelParts;
+using VpcCni.Netlink;
 
 namespace VpcCni.Lab.AzureApi;
 
@@ -279,7 +279,7 @@ internal static class ArmBodies
             : throw AzureFaults.Malformed($"The request content was invalid: {member} is not an integer.");
 
     private static IPAddress Address(string text, string member) =>
-        IPAddress.TryParse(text, out var address) && address.AddressFamily == AddressFamily.InterNetwork
+        IPAddress.TryParse(text, out var address) && address.AddressFamily == IpFamily.V4
             ? address
             : throw AzureFaults.Bad("InvalidIPAddress", $"{member} '{text}' is not an IPv4 address.");
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
-using System.Net.Sockets;
 using VpcCni.Lab.VpcModel;
+using VpcCni.Netlink;
 
 namespace VpcCni.Lab.Ec2Api;
 
@@ -69,7 +69,7 @@ internal static class RouteOperations
         if (ipv4 is null == ipv6 is null)
             throw Ec2Faults.BadCombination("Exactly one of destinationCidrBlock and destinationIpv6CidrBlock must be specified");
         var text = ipv4 ?? ipv6!;
-        var family = ipv4 is null ? AddressFamily.InterNetworkV6 : AddressFamily.InterNetwork;
+        var family = ipv4 is null ? IpFamily.V6 : IpFamily.V4;
         return Canonical(text) is { } destination && destination.BaseAddress.AddressFamily == family
             ? destination
             : throw Ec2Faults.BadValue($"Value ({text}) for parameter destinationCidrBlock is invalid. This is not a valid CIDR block.");
@@ -145,7 +145,7 @@ internal static class RouteOperations
 
     private static void WriteDestination(Ec2Xml xml, IPNetwork destination) =>
         xml.Value(
-            destination.BaseAddress.AddressFamily == AddressFamily.InterNetworkV6 ? "destinationIpv6CidrBlock" : "destinationCidrBlock",
+            destination.BaseAddress.AddressFamily == IpFamily.V6 ? "destinationIpv6CidrBlock" : "destinationCidrBlock",
             destination.ToString()
         );
 

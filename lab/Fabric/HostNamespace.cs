@@ -112,7 +112,7 @@ internal sealed class HostNamespace : IDisposable
     private static RouteInfo GatewayRoute(int link, IPAddress gateway, IPAddress address) =>
         new()
         {
-            Family = AddressFamily.InterNetwork,
+            Family = IpFamily.V4,
             Destination = new IPNetwork(gateway, 32),
             LinkIndex = link,
             Table = RouteTable.Main,

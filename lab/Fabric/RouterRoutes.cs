@@ -130,11 +130,7 @@ internal sealed class RouterRoutes(RouteNetlink netlink, int loopback, bool hasI
 
     private IEnumerable<RuleInfo> Lookup(string link, int table)
     {
-        foreach (
-            var family in hasIpv6
-                ? [AddressFamily.InterNetwork, AddressFamily.InterNetworkV6]
-                : (AddressFamily[])[AddressFamily.InterNetwork]
-        )
+        foreach (var family in hasIpv6 ? [IpFamily.V4, IpFamily.V6] : (AddressFamily[])[IpFamily.V4])
         {
             yield return new RuleInfo
             {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
-using System.Net.Sockets;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using VpcCni.Lab.GceModel;
 using VpcCni.Lab.ModelParts;
+using VpcCni.Netlink;
 
 namespace VpcCni.Lab.GceApi;
 
@@ -162,7 +162,7 @@ internal static class GceBodies
             : throw GceFaults.Invalid("resource.nextHopGateway", reference, "The only gateway is default-internet-gateway.");
 
     private static IPAddress Address(string text) =>
-        IPAddress.TryParse(text, out var address) && address.AddressFamily == AddressFamily.InterNetwork
+        IPAddress.TryParse(text, out var address) && address.AddressFamily == IpFamily.V4
             ? address
             : throw GceFaults.Invalid("resource.nextHopIp", text, "Must be an IPv4 address.");
 

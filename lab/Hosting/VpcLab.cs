@@ -2,6 +2,7 @@
 using System.Collections.Immutable;
 using System.Diagnostics;
 using System.Net;
+using System.Net.Sockets;
 using VpcCni.Lab.Fabric;
 using VpcCni.Netlink;
 

@@ -16,6 +16,9 @@ public sealed partial class FamilyNamesTests
     [
         ("netlink/Addresses/IpFamily.cs", "defines the names"),
         ("lab/VpcModel/", "shares no code with what it tests"),
+        ("lab/ModelParts/", "as VpcModel"),
+        ("lab/GceModel/", "as VpcModel"),
+        ("lab/AzureModel/", "as VpcModel"),
     ];
 
     [Fact]

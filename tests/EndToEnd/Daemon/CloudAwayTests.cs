@@ -47,9 +47,17 @@ public sealed class CloudAwayTests
         Assert.True(await node.PingAsync("c", a.Address.ToString()));
         Assert.True(await node.PingAsync("b", c.Address.ToString()));
 
+        // Ready a moment after the first ADD, when NAT has been looked at.
+        await Eventually.TrueAsync(
+            async () =>
+                (await node.StatusAsync())
+                    .Answer!.Value.GetProperty("health")
+                    .GetProperty("headline")
+                    .GetString()!
+                    .StartsWith("DEGRADED NotObserved", StringComparison.Ordinal),
+            what: "the node's health"
+        );
         var status = (await node.StatusAsync()).Answer!.Value;
-        var headline = status.GetProperty("health").GetProperty("headline").GetString();
-        Assert.StartsWith("DEGRADED NotObserved", headline, StringComparison.Ordinal);
         Assert.Equal(3, status.GetProperty("pool").GetProperty("assigned").GetInt32());
         Assert.DoesNotContain("lost", status.GetRawText(), StringComparison.Ordinal);
         Assert.DoesNotContain("no interface of this node", status.GetRawText(), StringComparison.Ordinal);

@@ -94,7 +94,7 @@ public abstract class NodeLocalEgressTests(FamilyNode node, AddressFamily other)
     }
 
     private async Task<long> SpoofedAsync() =>
-        (await node.Node.Lab.Fabric.ReadDropsAsync(Token)).SpoofedByEni.Values.Sum(drops => drops.Packets);
+        (await node.Node.Lab.Fabric.ReadDropsAsync(Token)).SpoofedByInterface.Values.Sum(drops => drops.Packets);
 
     /// <summary>The pod's only address of the range of the family that it lacks.</summary>
     private IPAddress LocalAddressOf(FamilyPod pod)

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
-using System.Net.Sockets;
 using VpcCni.Lab.Fabric;
 using VpcCni.Netlink;
 using VpcCni.Tests.Shared;
@@ -134,8 +133,8 @@ public sealed class RouteTableTests
         bench.Fabric.SetRoutes([]);
         await bench.Fabric.WaitUntilAppliedAsync(Cancellation);
         using var router = bench.Fabric.Router.OpenRouteNetlink();
-        Assert.DoesNotContain(router.GetRules(AddressFamily.InterNetwork), rule => rule.Priority == 1000);
-        Assert.Empty(router.GetRoutes(AddressFamily.InterNetwork, 1000));
+        Assert.DoesNotContain(router.GetRules(IpFamily.V4), rule => rule.Priority == 1000);
+        Assert.Empty(router.GetRoutes(IpFamily.V4, 1000));
     }
 
     [Fact]
@@ -171,8 +170,8 @@ public sealed class RouteTableTests
         await bench.ReachAsync(one, "10.0.1.11");
         using var netlink = one.OpenRouteNetlink();
         var link = netlink.FindLink("eth0")!;
-        Assert.Equal(32, Assert.Single(netlink.GetAddresses(AddressFamily.InterNetwork, link.Index)).PrefixLength);
-        var neighbours = netlink.GetNeighbours(AddressFamily.InterNetwork, link.Index).Select(neighbour => neighbour.Address);
+        Assert.Equal(32, Assert.Single(netlink.GetAddresses(IpFamily.V4, link.Index)).PrefixLength);
+        var neighbours = netlink.GetNeighbours(IpFamily.V4, link.Index).Select(neighbour => neighbour.Address);
         Assert.Equal(IPAddress.Parse("10.0.1.1"), Assert.Single(neighbours));
     }
 
@@ -180,8 +179,6 @@ public sealed class RouteTableTests
     private static async Task WaitForIpv6RouterAsync(NetworkNamespace node)
     {
         using var netlink = node.OpenRouteNetlink();
-        await Eventually.TrueAsync(() =>
-            netlink.GetRoutes(AddressFamily.InterNetworkV6, RouteTable.Main).Any(route => route.Destination is null)
-        );
+        await Eventually.TrueAsync(() => netlink.GetRoutes(IpFamily.V6, RouteTable.Main).Any(route => route.Destination is null));
     }
 }
