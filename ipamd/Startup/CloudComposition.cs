@@ -44,7 +44,12 @@ internal sealed class CloudComposition : IDisposable
     )
     {
         // The daemon reports a missing IPv6 address; the settings of the node do not depend on it.
-        using var metadata = new MetadataOnlyEc2(ToAws(options).Metadata with { RequiresIpv6 = false }, time, random);
+        var settings = ToAws(options).Metadata with
+        {
+            RequiresIpv6 = false,
+        };
+        // A command has no metrics.
+        using var metadata = new MetadataOnlyEc2(settings, time, random, onAttempt: _ => { });
         return await metadata.IdentifyNodeAsync(cancellationToken);
     }
 

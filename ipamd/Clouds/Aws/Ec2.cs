@@ -29,7 +29,7 @@ internal sealed partial class Ec2 : IEc2, IDisposable
     /// <param name="time">Clock for deadlines, pauses and token expiry.</param>
     /// <param name="random">Source of jitter.</param>
     /// <param name="onAttempt">Called after every attempt of every EC2 call and every metadata request, on the calling thread.</param>
-    public Ec2(AwsCloudOptions options, TimeProvider time, Random random, Action<CloudAttempt>? onAttempt)
+    public Ec2(AwsCloudOptions options, TimeProvider time, Random random, Action<CloudAttempt> onAttempt)
     {
         _options = options;
         _imds = new ImdsClient(options.Metadata, time, random, onAttempt);

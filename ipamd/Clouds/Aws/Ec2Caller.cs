@@ -26,7 +26,7 @@ internal enum Idempotency
 /// describe the state first. Throttling is never retried but reported, because slowing down is the rate limiter's decision and a hidden
 /// retry is one more call.</para>
 /// </summary>
-internal sealed class Ec2Caller(AwsCloudOptions options, TimeProvider time, Random random, Action<CloudAttempt>? onAttempt)
+internal sealed class Ec2Caller(AwsCloudOptions options, TimeProvider time, Random random, Action<CloudAttempt> onAttempt)
 {
     public async Task<T> CallAsync<T>(
         string operation,
@@ -45,12 +45,12 @@ internal sealed class Ec2Caller(AwsCloudOptions options, TimeProvider time, Rand
             {
                 // WaitAsync, because parts of the SDK's credential chain do not observe the token.
                 var result = await call(either.Token).WaitAsync(either.Token);
-                onAttempt?.Invoke(new CloudAttempt(operation, "", (int)HttpStatusCode.OK, time.GetElapsedTime(started)));
+                onAttempt(new CloudAttempt(operation, "", (int)HttpStatusCode.OK, time.GetElapsedTime(started)));
                 return result;
             }
             catch (Exception e) when (!cancellationToken.IsCancellationRequested && Describe(e) is { } details)
             {
-                onAttempt?.Invoke(
+                onAttempt(
                     new CloudAttempt(operation, details.Code, details.Status is { } status ? (int)status : 0, time.GetElapsedTime(started))
                 );
                 var kind = Ec2ErrorCodes.Classify(details.Code, details.Message, details.Status);

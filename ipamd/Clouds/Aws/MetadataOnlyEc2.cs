@@ -28,7 +28,7 @@ internal sealed class MetadataOnlyEc2 : IEc2, IDisposable
     /// <param name="time">Clock for deadlines, pauses and token expiry.</param>
     /// <param name="random">Source of jitter.</param>
     /// <param name="onAttempt">Called after every request.</param>
-    public MetadataOnlyEc2(ImdsOptions options, TimeProvider time, Random random, Action<CloudAttempt>? onAttempt = null)
+    public MetadataOnlyEc2(ImdsOptions options, TimeProvider time, Random random, Action<CloudAttempt> onAttempt)
     {
         _imds = new ImdsClient(options, time, random, onAttempt);
         _metadata = new InstanceMetadata(_imds, options.RequiresIpv6);

@@ -38,7 +38,7 @@ public sealed class AwsCloudOnMotoTests(MotoServer moto) : IClassFixture<MotoSer
             Credentials = new BasicAWSCredentials("AKIDEXAMPLE", "secret"),
             ClusterName = "prod",
         };
-        using var cloud = new Ec2(options, TimeProvider.System, new Random(1), null);
+        using var cloud = new Ec2(options, TimeProvider.System, new Random(1), onAttempt: _ => { });
 
         Assert.Equal(instance, (await cloud.IdentifyNodeAsync(default)).NodeId);
         Assert.Equal((3, 10, true), await LimitsAsync(cloud));

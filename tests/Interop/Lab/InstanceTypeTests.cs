@@ -96,7 +96,7 @@ public sealed class InstanceTypeTests
             },
             TimeProvider.System,
             new Random(1),
-            onAttempt: null
+            onAttempt: _ => { }
         );
 
         Assert.Equal(await cloud.DescribeLimitsAsync("p4d.24xlarge", default), await cloud.DescribeLimitsAsync("own.24xlarge", default));

@@ -337,7 +337,12 @@ public sealed class IpamdCloudTests
         await GrowAsync(cloud, lab, new NetworkInterfaceId(lab.Instance.PrimaryInterface.Value));
         var described = await cloud.DescribeAttachedInterfacesAsync(Deadline);
         var calls = lab.World.Calls.Total;
-        using var metadata = new MetadataOnlyEc2(new ImdsOptions { Endpoint = new Uri(lab.Url + "/") }, TimeProvider.System, new Random(1));
+        using var metadata = new MetadataOnlyEc2(
+            new ImdsOptions { Endpoint = new Uri(lab.Url + "/") },
+            TimeProvider.System,
+            new Random(1),
+            onAttempt: _ => { }
+        );
 
         var seen = await metadata.DescribeAttachedInterfacesAsync(Deadline);
 
@@ -408,6 +413,6 @@ public sealed class IpamdCloudTests
             },
             TimeProvider.System,
             new LockedRandom(new Random(1)),
-            onAttempt: null
+            onAttempt: _ => { }
         );
 }

@@ -25,7 +25,7 @@ internal sealed class ImdsClient : IDisposable
     private readonly ImdsOptions _options;
     private readonly TimeProvider _time;
     private readonly Random _random;
-    private readonly Action<CloudAttempt>? _onAttempt;
+    private readonly Action<CloudAttempt> _onAttempt;
     private readonly HttpClient _http;
     private readonly SemaphoreSlim _tokenLock = new(1, 1);
     private Token? _token;
@@ -34,7 +34,7 @@ internal sealed class ImdsClient : IDisposable
     /// <param name="time">Clock for deadlines, pauses and token expiry.</param>
     /// <param name="random">Source of jitter.</param>
     /// <param name="onAttempt">Called after every attempt of every request, with the operation <see cref="MetadataOperation"/>.</param>
-    public ImdsClient(ImdsOptions options, TimeProvider time, Random random, Action<CloudAttempt>? onAttempt = null)
+    public ImdsClient(ImdsOptions options, TimeProvider time, Random random, Action<CloudAttempt> onAttempt)
     {
         _onAttempt = onAttempt;
         _options = options;
@@ -156,9 +156,7 @@ internal sealed class ImdsClient : IDisposable
             HttpStatusCode.OK or HttpStatusCode.NotFound => "",
             var status => status.Value.ToString(),
         };
-        _onAttempt?.Invoke(
-            new CloudAttempt(MetadataOperation, code, answer.Status is { } known ? (int)known : 0, _time.GetElapsedTime(asked))
-        );
+        _onAttempt(new CloudAttempt(MetadataOperation, code, answer.Status is { } known ? (int)known : 0, _time.GetElapsedTime(asked)));
         return answer;
     }
 

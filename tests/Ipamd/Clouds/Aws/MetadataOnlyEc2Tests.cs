@@ -31,7 +31,7 @@ public sealed class MetadataOnlyEc2Tests : IAsyncLifetime
         _imds.SetPrimary("device-number", "0");
         _imds.SetPrimary("local-ipv4s", "10.0.0.10\n10.0.0.11");
         _imds.SetPrimary("subnet-ipv4-cidr-block", "10.0.0.0/24");
-        _cloud = new MetadataOnlyEc2(new ImdsOptions { Endpoint = _imds.Url }, TimeProvider.System, new Random(1));
+        _cloud = new MetadataOnlyEc2(new ImdsOptions { Endpoint = _imds.Url }, TimeProvider.System, new Random(1), onAttempt: _ => { });
     }
 
     public async ValueTask DisposeAsync()

@@ -149,7 +149,8 @@ public sealed class ImdsClientTests
         using var client = new ImdsClient(
             new ImdsOptions { Endpoint = imds.Url, RequestTimeout = Timeout.InfiniteTimeSpan },
             _time,
-            new FixedRandom(1)
+            new FixedRandom(1),
+            onAttempt: _ => { }
         );
 
         var call = client.TryGetAsync(Key, default);
@@ -176,7 +177,12 @@ public sealed class ImdsClientTests
             await Task.Delay(Timeout.Infinite, request.Aborted).ContinueWith(_ => { }, TaskScheduler.Default);
             return Reply.Lost;
         };
-        using var client = new ImdsClient(new ImdsOptions { Endpoint = imds.Url, MaxAttempts = 1 }, _time, new Random(1));
+        using var client = new ImdsClient(
+            new ImdsOptions { Endpoint = imds.Url, MaxAttempts = 1 },
+            _time,
+            new Random(1),
+            onAttempt: _ => { }
+        );
 
         var call = client.TryGetAsync(Key, default);
         await Eventually.TrueAsync(() => imds.Count("api/token") == 1);
@@ -198,7 +204,8 @@ public sealed class ImdsClientTests
         using var client = new ImdsClient(
             new ImdsOptions { Endpoint = url, Backoff = new(TimeSpan.FromMilliseconds(1), TimeSpan.FromSeconds(2), randomShare: 1) },
             TimeProvider.System,
-            new Random(1)
+            new Random(1),
+            onAttempt: _ => { }
         );
 
         var error = await Assert.ThrowsAsync<CloudException>(() => client.TryGetAsync(Key, default));
@@ -282,6 +289,7 @@ public sealed class ImdsClientTests
                 RequestTimeout = TimeSpan.FromSeconds(20),
             },
             time ?? _time,
-            new Random(1)
+            new Random(1),
+            onAttempt: _ => { }
         );
 }

@@ -17,7 +17,7 @@ public sealed class InstanceMetadataTests : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         _imds = await FakeImds.StartAsync();
-        _client = new ImdsClient(new ImdsOptions { Endpoint = _imds.Url }, new ManualTimeProvider(), new Random(1));
+        _client = new ImdsClient(new ImdsOptions { Endpoint = _imds.Url }, new ManualTimeProvider(), new Random(1), onAttempt: _ => { });
         _metadata = new InstanceMetadata(_client);
     }
 

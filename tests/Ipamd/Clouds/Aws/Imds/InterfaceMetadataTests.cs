@@ -22,7 +22,7 @@ public sealed class InterfaceMetadataTests : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         _imds = await FakeImds.StartAsync();
-        _client = new ImdsClient(new ImdsOptions { Endpoint = _imds.Url }, _time, new Random(1));
+        _client = new ImdsClient(new ImdsOptions { Endpoint = _imds.Url }, _time, new Random(1), onAttempt: _ => { });
         _interfaces = new InterfaceMetadata(_client, _time);
         Add(FakeImds.Mac, "eni-1", device: 0, "10.0.0.10");
         _imds.SetPrimary("security-group-ids", "sg-1\nsg-2");
@@ -221,7 +221,8 @@ public sealed class InterfaceMetadataTests : IAsyncLifetime
         using var patient = new ImdsClient(
             new ImdsOptions { Endpoint = _imds.Url, RequestTimeout = TimeSpan.FromMinutes(5) },
             _time,
-            new Random(1)
+            new Random(1),
+            onAttempt: _ => { }
         );
         var never = new TaskCompletionSource<Reply?>();
         var asked = new TaskCompletionSource();
