@@ -35,10 +35,10 @@ internal sealed class DaemonCommands(CommandConsole console, string version, Tim
     private static readonly ExitCode NoAnswer = (ExitCodes.NoAnswer, "the daemon does not answer");
 
     /// <summary>Creates commands that change the node without the daemon; the argument is the option <c>--json</c>.</summary>
-    public IReadOnlyList<Func<Option<bool>, Command>> NodeCommands { get; init; } = [];
+    public required IReadOnlyList<Func<Option<bool>, Command>> NodeCommands { get; init; }
 
-    /// <summary>Removes source NAT in <c>uninstall</c>; null: not available. See <see cref="InstallCommand"/>.</summary>
-    public Func<bool, CancellationToken, Task<NatRemovalOutcome>>? RemoveTranslation { get; init; }
+    /// <summary>Removes source NAT in <c>uninstall</c>. See <see cref="InstallCommand"/>.</summary>
+    public required Func<bool, CancellationToken, Task<NatRemovalOutcome>> RemoveTranslation { get; init; }
 
     /// <param name="args">The command line.</param>
     /// <param name="options">Settings of the environment, as defaults of the options and for the paths of the daemon's files.</param>

@@ -14,13 +14,13 @@ namespace VpcCni.Ipamd.Cli;
 /// <param name="options">Folders of the runtime, and settings of the conflist.</param>
 /// <param name="time">Clock for waiting.</param>
 /// <param name="removeTranslation">
-/// Removes the tables of source NAT. The argument is whether to remove them even if nothing replaces them. Null: not available.
+/// Removes the tables of source NAT. The argument is whether to remove them even if nothing replaces them.
 /// </param>
 internal sealed class InstallCommand(
     CommandConsole console,
     InstallOptions options,
     TimeProvider time,
-    Func<bool, CancellationToken, Task<NatRemovalOutcome>>? removeTranslation
+    Func<bool, CancellationToken, Task<NatRemovalOutcome>> removeTranslation
 )
 {
     /// <summary>The tables of both families; the node may have one of them only.</summary>
@@ -124,8 +124,6 @@ internal sealed class InstallCommand(
     {
         if (await GuardAsync("uninstall", () => UninstallFiles(socket)) is var failed and not 0)
             return failed;
-        if (removeTranslation is null)
-            return ExitCodes.Done;
         var started = time.GetTimestamp();
         try
         {

@@ -3,6 +3,7 @@ using Google.Protobuf.Reflection;
 using VpcCni.Ipamd.Cli;
 using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Ipamd.Options;
+using VpcCni.Ipamd.Tests.Harness;
 using VpcCni.Protos.V1;
 using Xunit;
 
@@ -138,9 +139,9 @@ public sealed class CommandLineTests
         message.NestedTypes.SelectMany(WithNested).Prepend(message);
 
     private static DaemonCommands Create(CommandConsole console) =>
-        new(console, "test", TimeProvider.System, _ => throw new InvalidOperationException("the daemon was started"))
-        {
-            NodeCommands =
+        TestCommands.Create(
+            console,
+            nodeCommands:
             [
                 json =>
                     InitCommand.Create(
@@ -149,8 +150,8 @@ public sealed class CommandLineTests
                         OptionBinder.Bind(new Dictionary<string, string>()),
                         (_, _) => Task.FromResult<IReadOnlyList<SettingOutcome>>([])
                     ),
-            ],
-        };
+            ]
+        );
 
     private static async Task<(int Code, string Output, string Error)> RunAsync(params string[] args)
     {

@@ -8,6 +8,7 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using VpcCni.Ipamd.Cli;
 using VpcCni.Ipamd.Options;
+using VpcCni.Ipamd.Tests.Harness;
 using VpcCni.Tests.GrpcHarness;
 using Xunit;
 
@@ -105,12 +106,7 @@ public sealed class DaemonFailureTests : IDisposable
     {
         using var output = new StringWriter { NewLine = "\n" };
         using var error = new StringWriter { NewLine = "\n" };
-        var commands = new DaemonCommands(
-            new CommandConsole(output, error),
-            "test",
-            TimeProvider.System,
-            _ => throw new InvalidOperationException("the daemon was started")
-        );
+        var commands = TestCommands.Create(new CommandConsole(output, error));
         Assert.Equal(2, await commands.InvokeAsync(["status", "--socket", socket], new IpamdOptions()));
         Assert.Equal("", output.ToString());
         Assert.Contains(expected, error.ToString(), StringComparison.Ordinal);

@@ -2,6 +2,7 @@
 using VpcCni.Ipamd.Cli;
 using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Ipamd.Options;
+using VpcCni.Ipamd.Tests.Harness;
 using Xunit;
 
 namespace VpcCni.Ipamd.Tests.Cli;
@@ -78,13 +79,13 @@ public sealed class InitCommandTests
         using var output = new StringWriter { NewLine = "\n" };
         using var error = new StringWriter { NewLine = "\n" };
         var console = new CommandConsole(output, error);
-        var commands = new DaemonCommands(console, "test", TimeProvider.System, _ => throw new InvalidOperationException("not the daemon"))
-        {
-            NodeCommands =
+        var commands = TestCommands.Create(
+            console,
+            nodeCommands:
             [
                 json => InitCommand.Create(console, json, OptionBinder.Bind(environment), (options, _) => Task.FromResult(apply(options))),
-            ],
-        };
+            ]
+        );
         return (await commands.InvokeAsync(args, new IpamdOptions()), output.ToString(), error.ToString());
     }
 }

@@ -7,6 +7,7 @@ using VpcCni.Ipamd.Cli;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Ledger.Checkpoint;
 using VpcCni.Ipamd.Options;
+using VpcCni.Ipamd.Tests.Harness;
 using VpcCni.Tests.Shared;
 using Xunit;
 
@@ -118,12 +119,7 @@ public sealed class OfflineStatusTests : IDisposable
     private async Task<(int Code, string Output)> RunAsync(params string[] more)
     {
         using var output = new StringWriter { NewLine = "\n" };
-        var commands = new DaemonCommands(
-            new CommandConsole(output, TextWriter.Null),
-            "test",
-            Time,
-            _ => throw new InvalidOperationException("the daemon was started")
-        );
+        var commands = TestCommands.Create(new CommandConsole(output, TextWriter.Null), Time);
         return (await commands.InvokeAsync(["status", "--offline", .. more], Options), output.ToString());
     }
 

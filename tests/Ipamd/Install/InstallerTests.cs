@@ -4,6 +4,7 @@ using VpcCni.Ipamd.Cli;
 using VpcCni.Ipamd.HostNetwork.Nat;
 using VpcCni.Ipamd.Install;
 using VpcCni.Ipamd.Options;
+using VpcCni.Ipamd.Tests.Harness;
 using VpcCni.MissedDels;
 using Xunit;
 
@@ -262,12 +263,7 @@ public sealed class InstallerTests : IDisposable
         Directory.CreateDirectory(Conf);
         File.WriteAllText(Configuration, Reference);
         var (output, error) = (new StringWriter(), new StringWriter());
-        var commands = new DaemonCommands(
-            new CommandConsole(output, error),
-            "test",
-            TimeProvider.System,
-            _ => throw new InvalidOperationException("the daemon was started")
-        );
+        var commands = TestCommands.Create(new CommandConsole(output, error));
         Assert.Equal(
             2,
             await commands.InvokeAsync(
@@ -298,19 +294,14 @@ public sealed class InstallerTests : IDisposable
             NatRemovalOutcome.Removed,
         ]);
         var output = new StringWriter();
-        var commands = new DaemonCommands(
+        var commands = TestCommands.Create(
             new CommandConsole(output, TextWriter.Null),
-            "test",
-            TimeProvider.System,
-            _ => throw new InvalidOperationException("the daemon was started")
-        )
-        {
-            RemoveTranslation = (always, _) =>
+            removeTranslation: (always, _) =>
             {
                 asked.Add(always);
                 return Task.FromResult(outcomes.Dequeue());
-            },
-        };
+            }
+        );
         Assert.Equal(0, await commands.InvokeAsync(["uninstall"], new IpamdOptions { Install = Options, SocketPath = Socket }));
         Assert.Contains("tables ip vpccni and ip6 vpccni stay,", output.ToString(), StringComparison.Ordinal);
         Assert.Equal(0, await commands.InvokeAsync(["uninstall", "--nat"], new IpamdOptions { Install = Options, SocketPath = Socket }));
@@ -330,12 +321,7 @@ public sealed class InstallerTests : IDisposable
         var notes = MissedDelFolder.PathBeside(Socket);
         File.WriteAllText(Path.Combine(notes, "README"), "");
         var error = new StringWriter();
-        var commands = new DaemonCommands(
-            new CommandConsole(TextWriter.Null, error),
-            "test",
-            TimeProvider.System,
-            _ => throw new InvalidOperationException("the daemon was started")
-        );
+        var commands = TestCommands.Create(new CommandConsole(TextWriter.Null, error));
 
         Assert.Equal(0, await commands.InvokeAsync(["uninstall"], new IpamdOptions { Install = Options, SocketPath = Socket }));
         Assert.Equal(["README"], Directory.EnumerateFileSystemEntries(notes).Select(Path.GetFileName));

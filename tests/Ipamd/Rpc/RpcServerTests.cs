@@ -150,12 +150,7 @@ public sealed class RpcServerTests : IAsyncLifetime
     {
         using var output = new StringWriter { NewLine = "\n" };
         using var error = new StringWriter { NewLine = "\n" };
-        var commands = new DaemonCommands(
-            new CommandConsole(output, error),
-            "test",
-            TimeProvider.System,
-            _ => throw new InvalidOperationException("not the daemon")
-        );
+        var commands = TestCommands.Create(new CommandConsole(output, error));
         return (await commands.InvokeAsync(arguments, new IpamdOptions { SocketPath = SocketPath }), output.ToString(), error.ToString());
     }
 
