@@ -104,7 +104,6 @@ internal sealed partial class Daemon : IAsyncDisposable
         engine.Events.Subscribe(health.Observe);
         var history = new PoolHistory();
         engine.Events.Subscribe(history.Observe);
-        state.Settings = () => SettingsInForce.Of(_bound, state.Pool, engine.Conditions);
 
         // Keeps the host's network in its desired state, whoever else changes it.
         using var hostNetwork = HostNetworkComposition.Compose(
@@ -115,12 +114,7 @@ internal sealed partial class Daemon : IAsyncDisposable
             new NetfilterProgram(ns: null, _time),
             options.HostNetwork
         );
-        state.WasNatTried = () => hostNetwork.WasNatTried;
         hostNetwork.NatTried = engine.Signal.Raise;
-        state.HostNetworkProblem = () =>
-            ((string?[])[hostNetwork.Problem, state.Pool?.Sync.Awaited.Problem]).OfType<string>().ToArray() is { Length: > 0 } problems
-                ? string.Join("; ", problems)
-                : null;
         var ranges = new NetworkRangeWatch(
             engine.Cloud.Node,
             engine.Ranges,
@@ -134,7 +128,6 @@ internal sealed partial class Daemon : IAsyncDisposable
         using var connected = cluster = options.Cluster.IsEnabled
             ? new ClusterParts(options.Cluster, _version, ToSubjects(engine, options), _time, _random, _loggers)
             : null;
-        state.ClusterProblem = () => cluster?.Link.Problem;
 
         // Metrics: events of the pool and the cloud are counted whether they are scraped or not.
         using var measured = metrics = new DaemonMetrics(
@@ -168,6 +161,27 @@ internal sealed partial class Daemon : IAsyncDisposable
             new IntrospectionSources(engine.Ledger, options, () => state.Pool?.Targets ?? options.Targets, engine.EniConfig, _time)
         );
 
+        var installation = PluginToInstall is { } plugin
+            ? new Installation(options.Install, plugin, () => state.Ready, _time, _loggers.CreateLogger<Installation>())
+            : null;
+        state.Attach(
+            new DaemonFacts
+            {
+                HostNetworkProblem = () =>
+                    ((string?[])[hostNetwork.Problem, state.Pool?.Sync.Awaited.Problem]).OfType<string>().ToArray()
+                        is { Length: > 0 } problems
+                        ? string.Join("; ", problems)
+                        : null,
+                WasNatTried = () => hostNetwork.WasNatTried,
+                ClusterProblem = () => cluster?.Link.Problem,
+                InstallationProblem = () => installation?.Problem,
+                DefectProblem = () => engine.Background.Problem,
+                LogProblem = () => _log.Problem,
+                MissedDelProblem = () => engine.MissedDelProblem,
+                Settings = () => SettingsInForce.Of(_bound, state.Pool, engine.Conditions),
+            }
+        );
+
         // Socket: from here on attachments of the checkpoint are served; new pods wait.
         var settings = new CniReplySettings(options.HostNetwork.ExternalSnat, options.NetworkPolicyMode);
         await using var server = await RpcServer.StartAsync(
@@ -195,12 +209,6 @@ internal sealed partial class Daemon : IAsyncDisposable
             _loggers,
             cancellationToken
         );
-        var installation = PluginToInstall is { } plugin
-            ? new Installation(options.Install, plugin, () => state.Ready, _time, _loggers.CreateLogger<Installation>())
-            : null;
-        state.InstallationProblem = () => installation?.Problem;
-        state.DefectProblem = () => engine.Background.Problem;
-        state.LogProblem = () => _log.Problem;
         List<(string Name, Func<CancellationToken, Task> Run)> background =
         [
             ("health", health.RunAsync),

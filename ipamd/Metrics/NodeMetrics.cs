@@ -20,9 +20,12 @@ internal static class NodeMetrics
         Pool(registry);
         Cloud(registry);
         Process(registry);
-        registry.Read(MetricTable.ClusterOk, reading => reading.UsesCluster ? (reading.State.ClusterProblem() is null ? 1 : 0) : null);
-        registry.Read(MetricTable.LogOk, reading => reading.State.LogProblem() is null ? 1 : 0);
-        registry.Read(MetricTable.HostOk, reading => reading.State.HostNetworkProblem() is null ? 1 : 0);
+        registry.Read(
+            MetricTable.ClusterOk,
+            reading => reading.UsesCluster ? (reading.State.Facts.ClusterProblem() is null ? 1 : 0) : null
+        );
+        registry.Read(MetricTable.LogOk, reading => reading.State.Facts.LogProblem() is null ? 1 : 0);
+        registry.Read(MetricTable.HostOk, reading => reading.State.Facts.HostNetworkProblem() is null ? 1 : 0);
         registry.ReadAll(
             MetricTable.HostRepairs,
             reading =>

@@ -34,6 +34,7 @@ internal sealed class DaemonState
     private volatile string? _obstacle = "not started";
     private volatile NodeIdentity? _identity;
     private volatile PoolReconciler? _reconciler;
+    private volatile DaemonFacts? _facts;
     private volatile int _phase;
     private volatile bool _ready;
     private readonly TimeProvider _time;
@@ -60,29 +61,12 @@ internal sealed class DaemonState
     public NodeIdentity? Identity => _identity;
     public PoolReconciler? Pool => _reconciler;
 
-    /// <summary>Returns how the host's network differs from the desired state; null if it does not.</summary>
-    public Func<string?> HostNetworkProblem { get; set; } = () => null;
-
-    /// <summary>Returns whether the tables of NAT have been brought into place once, or that has failed.</summary>
-    public Func<bool> WasNatTried { get; set; } = () => true;
-
-    /// <summary>Returns the failures at the API server; null if there are none, or if the daemon uses none.</summary>
-    public Func<string?> ClusterProblem { get; set; } = () => null;
-
-    /// <summary>Returns why new pods do not reach this daemon; null if they do, or if something else installs the plugin.</summary>
-    public Func<string?> InstallationProblem { get; set; } = () => null;
-
-    /// <summary>Returns which background services failed because of a defect; null if none did.</summary>
-    public Func<string?> DefectProblem { get; set; } = () => null;
+    /// <summary>What the other parts of the daemon report.</summary>
+    /// <exception cref="InvalidOperationException">Nothing is attached yet: the daemon is being composed.</exception>
+    public DaemonFacts Facts => _facts ?? throw new InvalidOperationException("the facts of the daemon are not attached yet");
 
     /// <summary>Path of the previous checkpoint, which was set aside because it was unusable; null if it was usable.</summary>
     public string? CheckpointSetAside { get; set; }
-
-    /// <summary>Returns why the log is not written to its file; null if it is.</summary>
-    public Func<string?> LogProblem { get; set; } = () => null;
-
-    /// <summary>Returns why missed DELs are not processed; null if they are.</summary>
-    public Func<string?> MissedDelProblem { get; set; } = () => null;
 
     /// <summary>Warnings about the environment, one sentence each.</summary>
     public IReadOnlyList<string> Warnings { get; set; } = [];
@@ -99,9 +83,6 @@ internal sealed class DaemonState
         }
     }
 
-    /// <summary>Returns the settings that determine the size of the pool.</summary>
-    public Func<IReadOnlyList<SettingInForce>> Settings { get; set; } = () => [];
-
     /// <summary>Completes with the first observation of the cloud. Continuations run on another thread than the start-up's.</summary>
     public Task Observed { get; }
 
@@ -111,6 +92,14 @@ internal sealed class DaemonState
     /// pods that it runs.
     /// </summary>
     public bool Ready => _ready && Phase == DaemonPhase.Serving;
+
+    /// <summary>Attaches what the other parts report. Call it once, before the socket is opened and the pool runs.</summary>
+    /// <exception cref="InvalidOperationException">Facts are attached already.</exception>
+    public void Attach(DaemonFacts facts)
+    {
+        if (Interlocked.CompareExchange(ref _facts, facts, null) is not null)
+            throw new InvalidOperationException("the facts of the daemon are attached already");
+    }
 
     public void Starting(string waitingFor) => _obstacle = waitingFor;
 
@@ -137,7 +126,7 @@ internal sealed class DaemonState
         if (_canServeSince is null && outcome.Ledger.Free == 0 && !full)
             return false;
         _canServeSince ??= _time.GetUtcNow();
-        return _ready = WasNatTried() || _time.GetUtcNow() - _canServeSince >= NatWait;
+        return _ready = Facts.WasNatTried() || _time.GetUtcNow() - _canServeSince >= NatWait;
     }
 
     /// <summary>Whether only NAT is missing to be ready.</summary>

@@ -158,12 +158,12 @@ internal sealed partial class HealthMonitor(
             MaxPods = state.Pool?.Capacity.MaxPods ?? 0,
             CheckpointFailure = _checkpointFailure,
             ObservationFailure = _observationFailure,
-            HostNetworkProblem = state.HostNetworkProblem(),
-            InstallationProblem = state.InstallationProblem(),
-            DefectProblem = state.DefectProblem(),
-            LogProblem = state.LogProblem(),
-            MissedDelProblem = state.MissedDelProblem(),
-            ClusterProblem = state.ClusterProblem(),
+            HostNetworkProblem = state.Facts.HostNetworkProblem(),
+            InstallationProblem = state.Facts.InstallationProblem(),
+            DefectProblem = state.Facts.DefectProblem(),
+            LogProblem = state.Facts.LogProblem(),
+            MissedDelProblem = state.Facts.MissedDelProblem(),
+            ClusterProblem = state.Facts.ClusterProblem(),
         };
 
     private static partial class Log

@@ -31,7 +31,7 @@ internal static class StatusReplies
             NodeId = state.Identity?.NodeId ?? "",
             InstanceType = state.Identity?.NodeType ?? "",
             WaitingAdds = (uint)pending.Count,
-            HostNetworkProblem = state.HostNetworkProblem() ?? "",
+            HostNetworkProblem = state.Facts.HostNetworkProblem() ?? "",
             Pool = PoolOf(view, state.Pool),
             Cloud = CloudOf(parts, view),
             Line = new Line { Length = (uint)pending.Count },
@@ -48,7 +48,7 @@ internal static class StatusReplies
         reply.Warnings.AddRange(state.Warnings);
         reply.Pool.Settings.AddRange(
             state
-                .Settings()
+                .Facts.Settings()
                 .Select(setting => new Setting
                 {
                     Name = setting.Name,
@@ -106,7 +106,10 @@ internal static class StatusReplies
     {
         foreach (var (cause, _) in health.Causes)
             yield return Sentence(cause);
-        if (parts.State.ClusterProblem() is { } cluster && health.Causes.All(item => item.Cause.Reason != HealthReason.ClusterUnavailable))
+        if (
+            parts.State.Facts.ClusterProblem() is { } cluster
+            && health.Causes.All(item => item.Cause.Reason != HealthReason.ClusterUnavailable)
+        )
             yield return $"cluster: {cluster}";
         if (
             parts.State.Pool?.LastPlan is { Shortage: > 0, Obstacle: { } obstacle } plan

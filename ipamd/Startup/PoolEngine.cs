@@ -93,7 +93,6 @@ internal sealed class PoolEngine
             ports.BootId,
             ports.Loggers.CreateLogger<MissedDelIntake>()
         );
-        state.MissedDelProblem = () => _missedDels.Problem;
     }
 
     public DaemonState State { get; }
@@ -122,6 +121,9 @@ internal sealed class PoolEngine
 
     /// <summary>With custom networking, this node's ENIConfig; set by the cluster's watcher.</summary>
     public EniConfigSource EniConfig { get; } = new();
+
+    /// <summary>What prevents or disturbs the processing of missed DELs; null if nothing does.</summary>
+    public string? MissedDelProblem => _missedDels.Problem;
 
     /// <summary>Wakes the pool's loop.</summary>
     public PoolSignal Signal { get; } = new();

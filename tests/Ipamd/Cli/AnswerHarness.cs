@@ -13,10 +13,13 @@ namespace VpcCni.Ipamd.Tests.Cli;
 /// <summary>An in-memory pool with the daemon's replies, in virtual time.</summary>
 internal sealed class AnswerHarness
 {
-    public AnswerHarness(PoolHarness pool)
+    /// <param name="pool">The pool.</param>
+    /// <param name="facts">What the other parts of the daemon report; <see cref="Facts.Healthy"/> by default.</param>
+    public AnswerHarness(PoolHarness pool, DaemonFacts? facts = null)
     {
         Pool = pool;
         State = new DaemonState("1.2.3", pool.Time);
+        State.Attach(facts ?? Facts.Healthy);
         Budget = new ApiRateLimiter(new ApiBudgetOptions(), pool.Time, new Random(1));
         pool.Pool.Subscribe(History.Observe);
         Health = new HealthMonitor(

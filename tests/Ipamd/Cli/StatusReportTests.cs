@@ -16,20 +16,25 @@ public sealed class StatusReportTests
     [Fact]
     public async Task Status_of_a_healthy_node_fits_half_a_screen()
     {
-        var node = new AnswerHarness(new PoolHarness(new FakeCloud().WithPrimary()));
+        var node = new AnswerHarness(
+            new PoolHarness(new FakeCloud().WithPrimary()),
+            Facts.Healthy with
+            {
+                Settings = () =>
+                    [
+                        new SettingInForce("WARM_IP_TARGET", "0", "default"),
+                        new SettingInForce("WARM_ENI_TARGET", "1", "environment"),
+                        new SettingInForce("WARM_PREFIX_TARGET", "1", "environment", "ENABLE_PREFIX_DELEGATION is false"),
+                        new SettingInForce("MAX_ENI", "3", "node"),
+                        new SettingInForce("VPCCNI_MAX_PODS", "9", "node"),
+                    ],
+            }
+        );
         await node.ServeAsync();
         await node.Pool.AddAsync("web-1");
         await node.Pool.AddAsync("web-2");
         await node.Pool.DeleteAsync("web-2");
         node.Pool.Time.Advance(TimeSpan.FromSeconds(12));
-        node.State.Settings = () =>
-            [
-                new SettingInForce("WARM_IP_TARGET", "0", "default"),
-                new SettingInForce("WARM_ENI_TARGET", "1", "environment"),
-                new SettingInForce("WARM_PREFIX_TARGET", "1", "environment", "ENABLE_PREFIX_DELEGATION is false"),
-                new SettingInForce("MAX_ENI", "3", "node"),
-                new SettingInForce("VPCCNI_MAX_PODS", "9", "node"),
-            ];
         GoldenScreen.Check("status-well", StatusReport.Text(node.Status()));
     }
 
@@ -81,7 +86,19 @@ public sealed class StatusReportTests
     [Fact]
     public async Task Problems_of_a_node_are_printed_with_their_end()
     {
-        var node = new AnswerHarness(new PoolHarness(new FakeCloud().WithPrimary()));
+        string? hostProblem = null;
+        var node = new AnswerHarness(
+            new PoolHarness(new FakeCloud().WithPrimary()),
+            Facts.Healthy with
+            {
+                HostNetworkProblem = () => hostProblem,
+                Settings = () =>
+                    [
+                        new SettingInForce("WARM_IP_TARGET", "2", "environment"),
+                        new SettingInForce("WARM_ENI_TARGET", "3", "environment", "WARM_IP_TARGET decides"),
+                    ],
+            }
+        );
         await node.ServeAsync();
         foreach (var pod in new[] { "a", "b", "c" })
             await node.Pool.AddAsync(pod);
@@ -109,14 +126,9 @@ public sealed class StatusReportTests
         node.Pool.Reconciler.Step(CancellationToken.None);
         node.Budget.Access = CloudAccess.NoReleases;
         node.State.Warnings = ["ENABLE_PREFIX_DELEGATON is not known and has no effect; did you mean ENABLE_PREFIX_DELEGATION?"];
-        node.State.HostNetworkProblem = () => "nft: Operation not permitted\n(you must be root)";
+        hostProblem = "nft: Operation not permitted\n(you must be root)";
         node.Pool.Time.Advance(TimeSpan.FromSeconds(4));
         node.Pool.Reconciler.Step(CancellationToken.None);
-        node.State.Settings = () =>
-            [
-                new SettingInForce("WARM_IP_TARGET", "2", "environment"),
-                new SettingInForce("WARM_ENI_TARGET", "3", "environment", "WARM_IP_TARGET decides"),
-            ];
         var status = node.Status();
         GoldenScreen.Check("status-trouble", StatusReport.Text(status));
         Assert.Equal((true, true, true), (status.Line.Length > 0, status.Failures.Count > 1, status.Obstacles.Count > 0));
@@ -126,9 +138,14 @@ public sealed class StatusReportTests
     [Fact]
     public void Foreign_configuration_and_failed_service_are_printed()
     {
-        var node = new AnswerHarness(new PoolHarness(new FakeCloud().WithPrimary()));
-        node.State.InstallationProblem = () => "10-aws.conflist belongs to another network now";
-        node.State.DefectProblem = () => "metrics failed because of a defect";
+        var node = new AnswerHarness(
+            new PoolHarness(new FakeCloud().WithPrimary()),
+            Facts.Healthy with
+            {
+                InstallationProblem = () => "10-aws.conflist belongs to another network now",
+                DefectProblem = () => "metrics failed because of a defect",
+            }
+        );
         var text = StatusReport.Text(node.Status());
         Assert.Contains("Installation: 10-aws.conflist belongs to another network now", text, StringComparison.Ordinal);
         Assert.Contains("PartStopped: metrics failed because of a defect", text, StringComparison.Ordinal);
@@ -176,8 +193,13 @@ public sealed class StatusReportTests
     [InlineData("3", "environment", 1)]
     public void Setting_without_effect_is_printed_if_it_was_chosen(string value, string source, int lines)
     {
-        var node = new AnswerHarness(new PoolHarness(new FakeCloud().WithPrimary()));
-        node.State.Settings = () => [new SettingInForce("WARM_PREFIX_TARGET", value, source, "ENABLE_PREFIX_DELEGATION is false")];
+        var node = new AnswerHarness(
+            new PoolHarness(new FakeCloud().WithPrimary()),
+            Facts.Healthy with
+            {
+                Settings = () => [new SettingInForce("WARM_PREFIX_TARGET", value, source, "ENABLE_PREFIX_DELEGATION is false")],
+            }
+        );
         var said = StatusReport
             .Text(node.Status())
             .Split('\n')
@@ -189,10 +211,15 @@ public sealed class StatusReportTests
     [Fact]
     public void Setting_without_effect_is_printed_once()
     {
-        var node = new AnswerHarness(new PoolHarness(new FakeCloud().WithPrimary()));
         var bound = OptionBinder.Bind(new Dictionary<string, string> { ["WARM_PREFIX_TARGET"] = "3" });
+        var node = new AnswerHarness(
+            new PoolHarness(new FakeCloud().WithPrimary()),
+            Facts.Healthy with
+            {
+                Settings = () => SettingsInForce.Of(bound, null, new NodeConditions()),
+            }
+        );
         node.State.Warnings = bound.Warnings;
-        node.State.Settings = () => SettingsInForce.Of(bound, null, new NodeConditions());
         Assert.Equal(2, StatusReport.Text(node.Status()).Split("WARM_PREFIX_TARGET").Length);
     }
 

@@ -314,7 +314,7 @@ public sealed class DaemonMetricsTests
         Assert.False(alone.Scrape().Has("vpccni_cluster_ok"), "there is no cluster");
         using var node = new MeasuredNode(usesCluster: true);
         Assert.Equal(1, node.Scrape()["vpccni_cluster_ok"]);
-        node.State.ClusterProblem = () => "the API server does not answer";
+        node.ClusterProblem = "the API server does not answer";
         Assert.Equal(0, node.Scrape()["vpccni_cluster_ok"]);
     }
 
@@ -418,6 +418,12 @@ public sealed class DaemonMetricsTests
                 blocksPerInterface: blocksPerInterface
             );
             State = new DaemonState("1.2.3", Pool.Time);
+            State.Attach(
+                Facts.Healthy with
+                {
+                    ClusterProblem = () => ClusterProblem,
+                }
+            );
             Budget = new ApiRateLimiter(new ApiBudgetOptions(), Pool.Time, new Random(1));
             var health = new HealthMonitor(State, Pool.Ledger, (_, _) => { }, Pool.Time, NullLogger<HealthMonitor>.Instance);
             Metrics = new DaemonMetrics(
@@ -434,6 +440,7 @@ public sealed class DaemonMetricsTests
 
         public PoolHarness Pool { get; }
         public RepairReport HostNetwork { get; set; } = RepairReport.Empty;
+        public string? ClusterProblem { get; set; }
         public DaemonState State { get; }
         public ApiRateLimiter Budget { get; }
         public DaemonMetrics Metrics { get; }

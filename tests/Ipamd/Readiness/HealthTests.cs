@@ -50,29 +50,29 @@ public sealed class HealthTests
     public async Task Readiness_waits_for_NAT_and_not_for_ever(bool isTried)
     {
         var wasTried = false;
-        _node.State.WasNatTried = () => wasTried;
-        await _node.ServeAsync();
-        Assert.Equal("NOT READY Starting: NAT is being set up for the connections of the first pods", _node.Health.Report().Headline);
+        var node = new AnswerHarness(new PoolHarness(new FakeCloud().WithPrimary()), Facts.Healthy with { WasNatTried = () => wasTried });
+        await node.ServeAsync();
+        Assert.Equal("NOT READY Starting: NAT is being set up for the connections of the first pods", node.Health.Report().Headline);
 
         // An address was free once: a pod that takes it does not take that back.
-        _node.Pool.Cloud.FailNext("AssignBlocks", CloudErrorKind.Throttled, 9);
-        _node.Pool.Cloud.FailNext("CreateInterface", CloudErrorKind.Throttled, 9);
-        for (var index = 0; _node.Pool.View.Free > 0; index++)
-            await _node.Pool.AddAsync($"p{index}");
+        node.Pool.Cloud.FailNext("AssignBlocks", CloudErrorKind.Throttled, 9);
+        node.Pool.Cloud.FailNext("CreateInterface", CloudErrorKind.Throttled, 9);
+        for (var index = 0; node.Pool.View.Free > 0; index++)
+            await node.Pool.AddAsync($"p{index}");
         if (isTried)
             wasTried = true;
         else
-            _node.Pool.Time.Advance(DaemonState.NatWait);
-        Assert.True(_node.State.Stepped(await _node.Pool.StepAsync()));
+            node.Pool.Time.Advance(DaemonState.NatWait);
+        Assert.True(node.State.Stepped(await node.Pool.StepAsync()));
 
-        Assert.True(_node.State.Ready);
-        Assert.DoesNotContain("NAT", _node.Health.Report().Headline, StringComparison.Ordinal);
+        Assert.True(node.State.Ready);
+        Assert.DoesNotContain("NAT", node.Health.Report().Headline, StringComparison.Ordinal);
     }
 
     [Fact]
     public async Task Failed_checkpoint_write_makes_the_node_not_ready_until_one_succeeds()
     {
-        await _node.ServeAsync();
+        await node.ServeAsync();
         _node.Pool.File.RefuseWrites = true;
         await Assert.ThrowsAsync<IOException>(() => _node.Pool.AddAsync("a"));
         Assert.StartsWith("NOT READY CheckpointNotWritten: ", _node.Health.Report().Headline, StringComparison.Ordinal);
@@ -202,15 +202,28 @@ public sealed class HealthTests
     [Fact]
     public async Task Several_causes_are_listed_worst_first()
     {
-        await _node.ServeAsync();
-        _node.State.HostNetworkProblem = () => "nft: Operation not permitted";
-        _node.State.DefectProblem = () => "metrics failed because of a defect";
-        _node.Pool.File.RefuseWrites = true;
-        await Assert.ThrowsAsync<IOException>(() => _node.Pool.AddAsync("a"));
-        var health = _node.Status().Health;
+        var node = new AnswerHarness(
+            new PoolHarness(new FakeCloud().WithPrimary()),
+            Facts.Healthy with
+            {
+                HostNetworkProblem = () => "nft: Operation not permitted",
+                DefectProblem = () => "metrics failed because of a defect",
+            }
+        );
+        await node.ServeAsync();
+        node.Pool.File.RefuseWrites = true;
+        await Assert.ThrowsAsync<IOException>(() => node.Pool.AddAsync("a"));
+        var health = node.Status().Health;
         Assert.Equal(["CheckpointNotWritten", "HostNetwork", "PartStopped"], health.Causes.Select(cause => cause.Reason));
         Assert.Equal(["not_ready", "degraded", "degraded"], health.Causes.Select(cause => cause.Level));
         Assert.Equal("not_ready", health.Level);
+    }
+
+    [Fact]
+    public void Facts_are_attached_exactly_once_before_they_are_read()
+    {
+        Assert.Throws<InvalidOperationException>(() => _node.State.Attach(Facts.Healthy));
+        Assert.Throws<InvalidOperationException>(() => new DaemonState("test", _node.Pool.Time).Facts);
     }
 
     private (HealthLevel, HealthReason) Worst() => (_node.Health.Report().Level, _node.Health.Report().Causes[0].Cause.Reason);

@@ -42,6 +42,7 @@ public sealed class RpcServerTests : IAsyncLifetime
     {
         Requirement.NeedRoot();
         _state = new DaemonState("test", _pool.Time);
+        _state.Attach(Facts.Healthy);
         _budget = new ApiRateLimiter(new ApiBudgetOptions(), _pool.Time, new Random(1));
         var ranges = new NetworkRanges();
         ranges.Set([System.Net.IPNetwork.Parse("10.0.0.0/16")]);

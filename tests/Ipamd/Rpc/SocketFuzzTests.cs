@@ -51,6 +51,7 @@ public sealed class SocketFuzzTests : IAsyncLifetime
     {
         Requirement.NeedRoot();
         var state = new DaemonState("test", _pool.Time);
+        state.Attach(Facts.Healthy);
         var settings = new CniReplySettings(ExternalSnat: false, NetworkPolicyMode: "");
         _server = await RpcServer.StartAsync(
             SocketPath,
