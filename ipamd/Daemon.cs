@@ -114,7 +114,6 @@ internal sealed partial class Daemon : IAsyncDisposable
             new NetfilterProgram(ns: null, _time),
             options.HostNetwork
         );
-        hostNetwork.NatTried = engine.Signal.Raise;
         var ranges = new NetworkRangeWatch(
             engine.Cloud.Node,
             engine.Ranges,

@@ -66,6 +66,10 @@ internal sealed partial class HostNetworkReconciler : IDisposable
     /// <param name="netfilter">Programs that change nftables.</param>
     /// <param name="options">The operator's settings.</param>
     /// <param name="inputs">Returns the inputs of the desired state; called at each sync, on any thread.</param>
+    /// <param name="repaired">
+    /// Called with the counted repairs of each sync, on the thread of either loop: must be quick and not throw.
+    /// </param>
+    /// <param name="natTried">Called once, when <see cref="WasNatTried"/> becomes true; must be quick and not throw.</param>
     /// <param name="time">Clock of pauses.</param>
     /// <param name="random">Source of jitter.</param>
     /// <param name="logger">Gets one line for the repairs of each sync and kind.</param>
@@ -75,6 +79,8 @@ internal sealed partial class HostNetworkReconciler : IDisposable
         INetfilterPrograms netfilter,
         HostNetworkOptions options,
         Func<HostNetworkInputs> inputs,
+        Action<RepairsMade> repaired,
+        Action natTried,
         TimeProvider time,
         Random random,
         ILogger<HostNetworkReconciler> logger
@@ -82,8 +88,8 @@ internal sealed partial class HostNetworkReconciler : IDisposable
     {
         (_host, _options, _inputs, _time, _random, _logger) = (host, options, inputs, time, random, logger);
         (_kernel, _gateways) = (new HostAccess(kernel), new PodGateways(kernel.GatewaySeenBy));
-        _journal = new RepairJournal(time, logger);
-        _nat = new NatReconciler(netfilter, _journal, time, random, logger);
+        _journal = new RepairJournal(repaired, time, logger);
+        _nat = new NatReconciler(netfilter, _journal, natTried, time, random, logger);
         _filter = new ChangeFilter(host.Wired);
         _loops = new Supervisor(time, logger);
         _monitors = new KernelMonitors(kernel, time, logger, OnChange, _nat.OnTableChange);
@@ -92,22 +98,8 @@ internal sealed partial class HostNetworkReconciler : IDisposable
     /// <summary>Repairs since the start.</summary>
     public RepairReport Report => _journal.Report;
 
-    /// <summary>Called with the counted repairs of each sync, on the reconciler's thread: must be quick and not throw.</summary>
-    public Action<RepairsMade>? Repaired
-    {
-        get => _journal.OnRepaired;
-        set => _journal.OnRepaired = value;
-    }
-
     /// <summary>See <see cref="NatReconciler.WasTried"/>.</summary>
     public bool WasNatTried => _nat.WasTried;
-
-    /// <summary>See <see cref="NatReconciler.Tried"/>.</summary>
-    public Action? NatTried
-    {
-        get => _nat.Tried;
-        set => _nat.Tried = value;
-    }
 
     /// <summary>Why the host's network is not in its desired state, or does not stay in it; null when it is and does.</summary>
     public string? Problem

@@ -6,7 +6,10 @@ namespace VpcCni.Ipamd.HostNetwork;
 /// Counts and logs repairs, and delays those of a kind that another program keeps undoing. Each kind has its own backoff: a dispute over an
 /// MTU must not delay the pods' rules. Thread-safe.
 /// </summary>
-internal sealed partial class RepairJournal(TimeProvider time, ILogger logger)
+/// <param name="repaired">Called with counted repairs; must be quick and not throw.</param>
+/// <param name="time">Clock of the backoff.</param>
+/// <param name="logger">Gets one line for the repairs of each sync and kind.</param>
+internal sealed partial class RepairJournal(Action<RepairsMade> repaired, TimeProvider time, ILogger logger)
 {
     private readonly Lock _lock = new();
     private readonly Dictionary<RepairKind, RepairBackoff> _backoff = Enum.GetValues<RepairKind>()
@@ -14,9 +17,6 @@ internal sealed partial class RepairJournal(TimeProvider time, ILogger logger)
     private volatile RepairReport _report = RepairReport.Empty;
 
     public RepairReport Report => _report;
-
-    /// <summary>Called with counted repairs; must be quick and not throw.</summary>
-    public Action<RepairsMade>? OnRepaired { get; set; }
 
     /// <summary>When repairs of this kind may be made; in the past without a dispute.</summary>
     public DateTimeOffset NotBefore(RepairKind kind)
@@ -56,7 +56,7 @@ internal sealed partial class RepairJournal(TimeProvider time, ILogger logger)
             Log.Removed(logger, count, first);
         else if (!disputed)
             Log.Repaired(logger, kind, count, first);
-        OnRepaired?.Invoke(new RepairsMade(kind, count, first));
+        repaired(new RepairsMade(kind, count, first));
     }
 
     /// <summary>Records a sync with no repair of this kind.</summary>

@@ -34,13 +34,12 @@ internal static class HostNetworkComposition
             netfilter,
             options,
             () => HostNetworkDeclaration.Of(engine.Ledger, engine.State.Identity, engine.Ranges, time.GetUtcNow()),
+            made => engine.Events.Publish(new PoolEvent.HostRepaired(time.GetUtcNow(), made)),
+            natTried: engine.Signal.Raise,
             time,
             ports.Random,
             ports.Loggers.CreateLogger<HostNetworkReconciler>()
-        )
-        {
-            Repaired = made => engine.Events.Publish(new PoolEvent.HostRepaired(time.GetUtcNow(), made)),
-        };
+        );
         engine.Ranges.Changed = reconciler.RequestSync;
         engine.Events.Subscribe(poolEvent =>
         {

@@ -21,6 +21,7 @@ internal sealed partial class NatReconciler
     private readonly NatTable _table;
     private readonly ReferenceCleanup _cleanup;
     private readonly RepairJournal _journal;
+    private readonly Action _tried;
     private readonly TimeProvider _time;
     private readonly Random _random;
     private readonly ILogger _logger;
@@ -37,10 +38,16 @@ internal sealed partial class NatReconciler
     private volatile string? _problem;
     private volatile bool _wasTried;
 
-    public NatReconciler(INetfilterPrograms program, RepairJournal journal, TimeProvider time, Random random, ILogger logger)
+    /// <param name="program">Programs that change nftables.</param>
+    /// <param name="journal">Counts the repairs.</param>
+    /// <param name="tried">Called once, when <see cref="WasTried"/> becomes true; must be quick and not throw.</param>
+    /// <param name="time">Clock of pauses.</param>
+    /// <param name="random">Source of jitter.</param>
+    /// <param name="logger">Gets one line for each change of the table and for each new problem.</param>
+    public NatReconciler(INetfilterPrograms program, RepairJournal journal, Action tried, TimeProvider time, Random random, ILogger logger)
     {
         (_table, _cleanup) = (new NatTable(program), new ReferenceCleanup(program));
-        (_journal, _time, _random, _logger) = (journal, time, random, logger);
+        (_journal, _tried, _time, _random, _logger) = (journal, tried, time, random, logger);
     }
 
     /// <summary>Why the table is not in its desired state, or old rules are left; null when neither is the case.</summary>
@@ -48,9 +55,6 @@ internal sealed partial class NatReconciler
 
     /// <summary>Whether the table has been brought into place once, or that has failed.</summary>
     public bool WasTried => _wasTried;
-
-    /// <summary>Called once, when <see cref="WasTried"/> becomes true; must be quick and not throw.</summary>
-    public Action? Tried { get; set; }
 
     /// <summary>Sets the desired table. Until then nothing is changed.</summary>
     public void Declare(NatDeclaration declared)
@@ -136,7 +140,7 @@ internal sealed partial class NatReconciler
         if (_wasTried)
             return;
         _wasTried = true;
-        Tried?.Invoke();
+        _tried();
     }
 
     private async Task CleanUpAsync(CancellationToken cancellationToken)

@@ -12,7 +12,7 @@ public sealed class RepairJournalTests
     private readonly List<RepairsMade> _told = [];
     private readonly RepairJournal _journal;
 
-    public RepairJournalTests() => _journal = new RepairJournal(_time, NullLogger.Instance) { OnRepaired = _told.Add };
+    public RepairJournalTests() => _journal = new RepairJournal(_told.Add, _time, NullLogger.Instance);
 
     [Fact]
     public void Repairs_are_counted_by_kind_and_reported_once()

@@ -55,6 +55,8 @@ internal sealed class HostLab : IAsyncDisposable
             Program(programs),
             options,
             Inputs,
+            repaired: _ => { },
+            natTried: () => { },
             TimeProvider.System,
             new Random(1),
             Logger<HostNetworkReconciler>()

@@ -120,15 +120,15 @@ public sealed class ReferenceCleanupTests
             """
         );
         var (time, log) = (new ManualTimeProvider(), new RecordingLogger<ReferenceCleanup>());
+        var tried = 0;
         var keeper = new NatReconciler(
             new NetfilterProgram(ns, time) { Folders = [programs.Folder] },
-            new RepairJournal(time, log),
+            new RepairJournal(_ => { }, time, log),
+            () => tried++,
             time,
             new Random(1),
             log
         );
-        var tried = 0;
-        keeper.Tried = () => tried++;
         await keeper.SyncAsync(CancellationToken.None);
         Assert.Equal((false, 0), (keeper.WasTried, tried));
         keeper.Declare(new NatDeclaration("nothing", HasIpv4: false, HasIpv6: false, Ranges: 0));
