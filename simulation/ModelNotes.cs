@@ -37,7 +37,7 @@ internal sealed class ModelNotes
 /// <summary>A daemon's access to the notes.</summary>
 internal sealed class ModelMissedDels(ModelNotes notes, DaemonRun run) : IMissedDels
 {
-    private Action _arrived = () => { };
+    private bool _isWatched;
 
     /// <summary>Called before a read; may throw <see cref="IOException"/>.</summary>
     public Action BeforeRead { get; init; } = () => { };
@@ -48,18 +48,16 @@ internal sealed class ModelMissedDels(ModelNotes notes, DaemonRun run) : IMissed
     /// <summary>Whether the event of a note's arrival is delivered; false when it is lost.</summary>
     public Func<bool> IsAnnounced { get; init; } = () => true;
 
-    public Action Arrived
+    public void Watch(Action arrived)
     {
-        get => _arrived;
-        set
+        if (_isWatched)
+            throw new InvalidOperationException("the notes are watched already");
+        _isWatched = true;
+        notes.Arrived = () =>
         {
-            _arrived = value;
-            notes.Arrived = () =>
-            {
-                if (IsAnnounced())
-                    run.Post(() => _arrived());
-            };
-        }
+            if (IsAnnounced())
+                run.Post(arrived);
+        };
     }
 
     public MissedDelReading Read()

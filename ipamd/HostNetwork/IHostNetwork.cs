@@ -20,6 +20,7 @@ internal interface IHostNetwork
     /// <param name="linkDeadline">Longest wait for its link; zero when it was attached long ago.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
     /// <exception cref="HostNetworkException">It failed; pods must not get addresses of this interface.</exception>
+    /// <exception cref="InvalidOperationException">Nothing watches the links, see <see cref="WatchLinks"/>.</exception>
     Task EnsureInterfaceAsync(InterfaceWiring wiring, TimeSpan linkDeadline, CancellationToken cancellationToken);
 
     /// <summary>
@@ -41,13 +42,15 @@ internal interface IHostNetwork
     IReadOnlyCollection<string> HostInterfaces();
 
     /// <summary>
-    /// Called when there is a link with this MAC address; null when any link may have appeared. Called often, on any thread: must be quick
-    /// and not throw.
+    /// Reports links from now on. Call it once, before <see cref="EnsureInterfaceAsync"/>. Both callbacks are called on any thread and must
+    /// be quick and not throw.
     /// </summary>
-    Action<string?> LinkSeen { get; set; }
-
-    /// <summary>Called when the link with this MAC address is gone, on any thread: must be quick and not throw.</summary>
-    Action<string> LinkLost { get; set; }
+    /// <param name="seen">
+    /// Called when there is a link with this MAC address; null when any link may have appeared. Called often.
+    /// </param>
+    /// <param name="lost">Called when the link with this MAC address is gone.</param>
+    /// <exception cref="InvalidOperationException">The links are watched already.</exception>
+    void WatchLinks(Action<string?> seen, Action<string> lost);
 
     /// <summary>Whether the path of a pod's network namespace exists.</summary>
     NamespacePresence NamespaceAt(string path);

@@ -27,6 +27,7 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
 
     /// <summary>One for each interface whose link is awaited.</summary>
     private readonly List<SyncSignal> _awaiting = [];
+    private volatile LinkCallbacks? _callbacks;
 
     /// <param name="kernel">The kernel; owned and disposed by this instance.</param>
     /// <param name="vethPrefix">Prefix of the names of pods' links.</param>
@@ -38,8 +39,17 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
         _links = kernel.Watch(RouteMonitorGroups.Links, OnLinkChange, exception => Log.MonitorFailed(_logger, exception));
     }
 
+    public void WatchLinks(Action<string?> seen, Action<string> lost)
+    {
+        if (Interlocked.CompareExchange(ref _callbacks, new LinkCallbacks(seen, lost), null) is not null)
+            throw new InvalidOperationException("the links are watched already");
+    }
+
     public async Task EnsureInterfaceAsync(InterfaceWiring wiring, TimeSpan linkDeadline, CancellationToken cancellationToken)
     {
+        // A link that appears after the deadline would never be configured.
+        if (_callbacks is null)
+            throw new InvalidOperationException("nothing watches the links");
         try
         {
             var link = await WaitForLinkAsync(wiring.Mac, linkDeadline, cancellationToken);
@@ -137,10 +147,6 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
     }
 
     public NamespacePresence NamespaceAt(string path) => _kernel.NamespaceAt(path);
-
-    public Action<string?> LinkSeen { get; set; } = _ => { };
-
-    public Action<string> LinkLost { get; set; } = _ => { };
 
     public WiredInterfaces Wired { get; } = new();
 
@@ -267,11 +273,11 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
     {
         SignalLinkChange();
         if (change is RouteNotification.LinkChanged { Change: RouteChange.Set, Link.Mac: { } mac })
-            LinkSeen(mac.ToString());
+            _callbacks?.Seen(mac.ToString());
         else if (change is RouteNotification.LinkChanged { Change: RouteChange.Removed, Link.Mac: { } lost })
-            LinkLost(lost.ToString());
+            _callbacks?.Lost(lost.ToString());
         else if (change is RouteNotification.Overflow)
-            LinkSeen(null);
+            _callbacks?.Seen(null);
     }
 
     private void SignalLinkChange()
@@ -282,6 +288,9 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
                 changed.Raise();
         }
     }
+
+    /// <summary>The callbacks of <see cref="WatchLinks"/>. Reports before it concern links that the first observation reads.</summary>
+    private sealed record LinkCallbacks(Action<string?> Seen, Action<string> Lost);
 
     private static partial class Log
     {

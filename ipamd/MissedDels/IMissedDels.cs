@@ -20,10 +20,15 @@ internal sealed record MissedDelReading(IReadOnlyList<MissedDelEntry> Entries, i
 /// </summary>
 internal interface IMissedDels
 {
-    /// <summary>Called on any thread when there may be a new record. Only a hint: it may be missing or unfounded.</summary>
-    Action Arrived { get; set; }
+    /// <summary>Notifies of new records from now on. Call it once, before <see cref="Read"/>.</summary>
+    /// <param name="arrived">
+    /// Called on any thread when there may be a new record. Only a hint: it may be missing or unfounded.
+    /// </param>
+    /// <exception cref="InvalidOperationException">The records are watched already.</exception>
+    void Watch(Action arrived);
 
     /// <exception cref="IOException">The folder cannot be read.</exception>
+    /// <exception cref="InvalidOperationException">Nothing watches the records, see <see cref="Watch"/>.</exception>
     MissedDelReading Read();
 
     /// <summary>Removes a record that was read; a newer one under its name stays.</summary>

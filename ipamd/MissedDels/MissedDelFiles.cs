@@ -20,17 +20,23 @@ internal sealed partial class MissedDelFiles(string socketPath, TimeProvider tim
     /// <summary>When each unfinished record was first seen.</summary>
     private readonly Dictionary<string, long> _unfinished = new(StringComparer.Ordinal);
 
+    private Action? _arrived;
     private FileSystemWatcher? _watcher;
     private ulong _watched;
     private volatile bool _isWatchLost = true;
 
-    public Action Arrived { get; set; } = () => { };
+    public void Watch(Action arrived)
+    {
+        if (Interlocked.CompareExchange(ref _arrived, arrived, null) is not null)
+            throw new InvalidOperationException("the missed DELs are watched already");
+    }
 
     public MissedDelReading Read()
     {
+        var arrived = _arrived ?? throw new InvalidOperationException("nothing watches the missed DELs");
         using var folder = MissedDelFolder.Open(socketPath);
         // Watch before reading, so that nothing in between is missed.
-        Watch(folder);
+        Watch(folder, arrived);
         List<MissedDelEntry> entries = [];
         List<string> unfinished = [];
         var foreign = 0;
@@ -93,7 +99,7 @@ internal sealed partial class MissedDelFiles(string socketPath, TimeProvider tim
         }
     }
 
-    private void Watch(MissedDelFolder folder)
+    private void Watch(MissedDelFolder folder, Action arrived)
     {
         if (!_isWatchLost && _watched == folder.Inode)
             return;
@@ -102,8 +108,8 @@ internal sealed partial class MissedDelFiles(string socketPath, TimeProvider tim
         try
         {
             _watcher = new FileSystemWatcher(folder.Path, MissedDelFolder.FileName("*")) { NotifyFilter = NotifyFilters.FileName };
-            _watcher.Created += (_, _) => Arrived();
-            _watcher.Renamed += (_, _) => Arrived();
+            _watcher.Created += (_, _) => arrived();
+            _watcher.Renamed += (_, _) => arrived();
             _watcher.Error += (_, _) => _isWatchLost = true;
             (_isWatchLost, _watched) = (false, folder.Inode);
             _watcher.EnableRaisingEvents = true;

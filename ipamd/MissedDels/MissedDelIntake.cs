@@ -30,7 +30,7 @@ internal sealed partial class MissedDelIntake(
     /// <summary>Pause after a failed read, write or removal.</summary>
     internal static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(5);
 
-    private readonly PoolSignal _signal = new();
+    private readonly PoolSignal _signal = SignalOf(notes);
 
     /// <summary>Processed entries that are not removed yet, and their records.</summary>
     private readonly Dictionary<string, MissedDel?> _done = new(StringComparer.Ordinal);
@@ -43,7 +43,6 @@ internal sealed partial class MissedDelIntake(
     /// <summary>Runs until cancelled. Processes the present records before it first awaits.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
-        notes.Arrived = _signal.Raise;
         while (true)
         {
             var wait = await TakeAsync(cancellationToken) ? RescanInterval : RetryAfter;
@@ -52,6 +51,13 @@ internal sealed partial class MissedDelIntake(
             _reported = Problem;
             await _signal.WaitAsync(wait, time, cancellationToken);
         }
+    }
+
+    private static PoolSignal SignalOf(IMissedDels notes)
+    {
+        var signal = new PoolSignal();
+        notes.Watch(signal.Raise);
+        return signal;
     }
 
     /// <summary>Processes all records. Returns false if some could not be processed; <see cref="Problem"/> has the reason.</summary>

@@ -71,11 +71,16 @@ internal sealed class AwaitedLinks(TimeProvider time)
         }
     }
 
-    /// <summary>Sets the callback that requests an observation, and calls it for links that have already appeared.</summary>
+    /// <summary>
+    /// Sets the callback that requests an observation, and calls it for links that have already appeared. Call it once.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">There is a callback already.</exception>
     public void Watch(Action<DateTimeOffset> observeAt)
     {
         lock (_lock)
         {
+            if (_observeAt is not null)
+                throw new InvalidOperationException("the awaited links are watched already");
             _observeAt = observeAt;
             foreach (var entry in _entries.Values.Where(entry => entry is { HasAppeared: true, Failure: not null }))
                 Request_NeedsLock(entry);

@@ -61,7 +61,6 @@ internal sealed partial class NodePool
             parts.Ports.Time,
             Logger<InterfaceInventory>()
         );
-        parts.Ports.Host.LinkSeen = Interfaces.Awaited.Seen;
         Supply = new SubnetSupply(parts.Ports.Time);
         Backoff = new GrowthBackoff(Supply, parts.Ports.Time, parts.Ports.Random);
         Sync = new InterfaceSync(
@@ -77,6 +76,7 @@ internal sealed partial class NodePool
             parts.Ports.Random,
             Logger<InterfaceSync>()
         );
+        parts.Ports.Host.WatchLinks(Interfaces.Awaited.Seen, Sync.LinkLost);
         GroupWatch = new SecurityGroupWatch(
             parts.Cloud.Groups,
             Interfaces,
@@ -164,7 +164,6 @@ internal sealed partial class NodePool
         {
             LimitsUnknown = known is null ? NoLimits("the cloud has not answered") : null,
         };
-        _parts.Ports.Host.LinkLost = Sync.LinkLost;
         Interfaces.Awaited.Watch(at =>
         {
             Sync.RequestAt(at);

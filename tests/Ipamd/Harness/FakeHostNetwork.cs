@@ -58,9 +58,20 @@ internal sealed class FakeHostNetwork : IHostNetwork
         : SeesNamespaces && path.Length > 0 ? NamespacePresence.Gone
         : NamespacePresence.Unknown;
 
-    public Action<string?> LinkSeen { get; set; } = _ => { };
+    private (Action<string?> Seen, Action<string> Lost)? _links;
 
-    public Action<string> LinkLost { get; set; } = _ => { };
+    /// <summary>Reports a link to the pool; null for any.</summary>
+    public void LinkSeen(string? mac) => _links!.Value.Seen(mac);
+
+    /// <summary>Reports to the pool that a link is gone.</summary>
+    public void LinkLost(string mac) => _links!.Value.Lost(mac);
+
+    public void WatchLinks(Action<string?> seen, Action<string> lost)
+    {
+        if (_links is not null)
+            throw new InvalidOperationException("the links are watched already");
+        _links = (seen, lost);
+    }
 
     public void Route(string hostInterface, IPAddress address) => Pods.Add(new PodRoute(hostInterface, address));
 }

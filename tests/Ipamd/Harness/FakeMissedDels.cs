@@ -10,7 +10,8 @@ internal sealed class FakeMissedDels : IMissedDels
     private readonly Lock _lock = new();
     private readonly SortedDictionary<string, MissedDelEntry> _entries = new(StringComparer.Ordinal);
 
-    public Action Arrived { get; set; } = () => { };
+    private Action? _arrived;
+
     public HashSet<string> Stuck { get; } = [];
     public string? Refusal { get; set; }
     public string? Unread { get; set; }
@@ -25,6 +26,16 @@ internal sealed class FakeMissedDels : IMissedDels
                 return [.. _entries.Values];
         }
     }
+
+    public void Watch(Action arrived)
+    {
+        if (_arrived is not null)
+            throw new InvalidOperationException("the missed DELs are watched already");
+        _arrived = arrived;
+    }
+
+    /// <summary>Notifies of a new record.</summary>
+    public void Notify() => _arrived!();
 
     public void Leave(MissedDel note) => Put(new MissedDelEntry(note.ContainerId, note, null));
 

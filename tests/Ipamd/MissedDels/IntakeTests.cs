@@ -197,7 +197,7 @@ public sealed class IntakeTests : IDisposable
         var running = Start();
         Pass(1);
         _notes.Leave(NoteOf("a"));
-        _notes.Arrived();
+        _notes.Notify();
         await VpcCni.Tests.Shared.Eventually.TrueAsync(() => _pool.Ledger.Find(PoolHarness.Key("a")) is null);
 
         _notes.Leave(NoteOf("b"));

@@ -15,8 +15,13 @@ public sealed class MissedDelFilesTests : IDisposable
     private readonly string _parent = Directory.CreateTempSubdirectory("missed-dels-").FullName;
     private readonly ManualTimeProvider _time = new();
     private readonly MissedDelFiles _files;
+    private int _arrived;
 
-    public MissedDelFilesTests() => _files = new MissedDelFiles(Socket, _time, NullLogger<MissedDelFiles>.Instance);
+    public MissedDelFilesTests()
+    {
+        _files = new MissedDelFiles(Socket, _time, NullLogger<MissedDelFiles>.Instance);
+        _files.Watch(() => Interlocked.Increment(ref _arrived));
+    }
 
     private string Socket => Path.Combine(_parent, "ipamd.sock");
 
@@ -26,6 +31,14 @@ public sealed class MissedDelFilesTests : IDisposable
     {
         _files.Dispose();
         Directory.Delete(_parent, recursive: true);
+    }
+
+    [Fact]
+    public void Folder_has_exactly_one_watcher()
+    {
+        Assert.Throws<InvalidOperationException>(() => _files.Watch(() => { }));
+        using var unwatched = new MissedDelFiles(Socket, _time, NullLogger<MissedDelFiles>.Instance);
+        Assert.Throws<InvalidOperationException>(unwatched.Read);
     }
 
     [Fact]
@@ -89,17 +102,15 @@ public sealed class MissedDelFilesTests : IDisposable
     [Fact]
     public async Task New_record_is_notified_even_in_a_recreated_folder()
     {
-        var arrived = 0;
-        _files.Arrived = () => Interlocked.Increment(ref arrived);
         _files.Read();
         Leave('a', MissedDelFormat.Write(Note));
-        await Eventually.TrueAsync(() => Volatile.Read(ref arrived) > 0);
+        await Eventually.TrueAsync(() => Volatile.Read(ref _arrived) > 0);
 
         Directory.Move(Folder, Folder + ".old");
         _files.Read();
-        Volatile.Write(ref arrived, 0);
+        Volatile.Write(ref _arrived, 0);
         Leave('b', MissedDelFormat.Write(Note));
-        await Eventually.TrueAsync(() => Volatile.Read(ref arrived) > 0);
+        await Eventually.TrueAsync(() => Volatile.Read(ref _arrived) > 0);
     }
 
     [Fact]

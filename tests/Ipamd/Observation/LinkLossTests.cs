@@ -26,7 +26,7 @@ public sealed class LinkLossTests
         await pool.StepAsync();
         var second = cloud.Interfaces.First(item => item.Slot == new Slot(0, 1));
         cloud.Change(second.Id, _ => null);
-        pool.Sync.LinkLost(second.Mac);
+        pool.Host.LinkLost(second.Mac);
         pool.Time.Advance(PoolLimits.ObserveRetries.First);
         await pool.StepAsync();
         Assert.Equal(second.Id, Assert.Single(pool.Published.OfType<PoolEvent.AddressesLost>()).Loss.Interface);
@@ -40,7 +40,7 @@ public sealed class LinkLossTests
         await pool.StepAsync();
         pool.Time.Advance(TimeSpan.FromSeconds(20));
         cloud.Calls.Clear();
-        pool.Sync.LinkLost("02:00:00:00:99:99");
+        pool.Host.LinkLost("02:00:00:00:99:99");
         await pool.StepAsync();
         Assert.DoesNotContain("DescribeAttachedInterfaces", cloud.Calls);
     }

@@ -49,6 +49,8 @@ internal sealed class HostLab : IAsyncDisposable
             TimeProvider.System,
             Logger<KernelHostNetwork>()
         );
+        // The lab attaches every link before it wires it.
+        _kernel.WatchLinks(seen: _ => { }, lost: _ => { });
         Reconciler = new HostNetworkReconciler(
             _kernel,
             new RtnetlinkKernel(Host, settings),

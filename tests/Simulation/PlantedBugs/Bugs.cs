@@ -429,11 +429,7 @@ internal static class Bugs
 
     private abstract class DelegatingNotes(IMissedDels inner) : IMissedDels
     {
-        public Action Arrived
-        {
-            get => inner.Arrived;
-            set => inner.Arrived = value;
-        }
+        public void Watch(Action arrived) => inner.Watch(arrived);
 
         public virtual MissedDelReading Read() => inner.Read();
 
@@ -627,16 +623,6 @@ internal static class Bugs
 
         public NamespacePresence NamespaceAt(string path) => NamespacePresence.Gone;
 
-        public Action<string> LinkLost
-        {
-            get => inner.LinkLost;
-            set => inner.LinkLost = value;
-        }
-
-        public Action<string?> LinkSeen
-        {
-            get => inner.LinkSeen;
-            set => inner.LinkSeen = value;
-        }
+        public void WatchLinks(Action<string?> seen, Action<string> lost) => inner.WatchLinks(seen, lost);
     }
 }
