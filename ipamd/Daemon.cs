@@ -149,11 +149,9 @@ internal sealed partial class Daemon : IAsyncDisposable
             () => host.Wirings,
             options.HostNetwork.VethPrefix,
             () => state.StartObstacle,
+            requestObservation: () => state.Pool?.Sync.RequestAt(_time.GetUtcNow()),
             _time
-        )
-        {
-            RequestObservation = () => state.Pool?.Sync.RequestAt(_time.GetUtcNow()),
-        };
+        );
         engine.Events.Subscribe(auditor.Observe);
 
         var introspection = new IntrospectionPages(

@@ -17,6 +17,7 @@ namespace VpcCni.Ipamd.Audit;
 /// <param name="wirings">Returns the wired interfaces.</param>
 /// <param name="vethPrefix">Prefix of the names of pods' links.</param>
 /// <param name="startObstacle">Returns what the daemon's start waits for; null after the start.</param>
+/// <param name="requestObservation">Called when the cloud has something that the ledger lacks.</param>
 /// <param name="time">Clock for the pause between the passes.</param>
 internal sealed class NodeAuditor(
     IpLedger ledger,
@@ -25,6 +26,7 @@ internal sealed class NodeAuditor(
     Func<IReadOnlyList<InterfaceWiring>> wirings,
     string vethPrefix,
     Func<string?> startObstacle,
+    Action requestObservation,
     TimeProvider time
 ) : IDisposable
 {
@@ -36,9 +38,6 @@ internal sealed class NodeAuditor(
     private readonly SemaphoreSlim _one = new(1);
     private readonly Lock _lock = new();
     private readonly Dictionary<NetworkInterfaceId, DateTimeOffset> _changed = [];
-
-    /// <summary>Called when the cloud has something that the ledger lacks.</summary>
-    public Action RequestObservation { get; init; } = () => { };
 
     /// <summary>Records changes in flight, which are not compared; subscribes to the pool's events.</summary>
     public void Observe(PoolEvent poolEvent)
@@ -93,7 +92,7 @@ internal sealed class NodeAuditor(
             }
 
             if (found.Any(finding => finding.Kind.StartsWith("cloud-", StringComparison.Ordinal)))
-                RequestObservation();
+                requestObservation();
             return new AuditResult(
                 found,
                 Compared(last),

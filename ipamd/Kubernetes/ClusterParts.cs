@@ -54,11 +54,14 @@ internal sealed class ClusterParts : IDisposable
             Link.Add(watchOfEniConfig, eniConfig.RunAsync);
         }
 
-        var node = new NodeWatch(options.NodeName, pool.Conditions, pool.Signal, loggers.CreateLogger<NodeWatch>())
-        {
-            NodeUpdated = facts => eniConfig?.OnNodeUpdated(facts),
-            NodeMissing = reason => eniConfig?.OnNodeUnavailable(reason),
-        };
+        var node = new NodeWatch(
+            options.NodeName,
+            pool.Conditions,
+            pool.Signal,
+            updated: facts => eniConfig?.OnNodeUpdated(facts),
+            missing: reason => eniConfig?.OnNodeUnavailable(reason),
+            loggers.CreateLogger<NodeWatch>()
+        );
         void NodeFailed(ClusterException? failure)
         {
             Link.Failed(watchOfNode, failure);

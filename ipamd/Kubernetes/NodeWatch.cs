@@ -8,18 +8,22 @@ namespace VpcCni.Ipamd.Kubernetes;
 /// <param name="name">Name of the node.</param>
 /// <param name="conditions">Updated with each change; keeps its values on failures.</param>
 /// <param name="signal">Raised when the conditions change.</param>
-internal sealed partial class NodeWatch(string name, NodeConditions conditions, PoolSignal signal, ILogger<NodeWatch> logger)
+/// <param name="updated">Called with each version of the node object.</param>
+/// <param name="missing">Called with a message when the server has no such node.</param>
+/// <param name="logger">Gets one line for each change.</param>
+internal sealed partial class NodeWatch(
+    string name,
+    NodeConditions conditions,
+    PoolSignal signal,
+    Action<NodeFacts> updated,
+    Action<string> missing,
+    ILogger<NodeWatch> logger
+)
 {
     private volatile NodeFacts? _last;
 
     /// <summary>The last known node object; null before the first.</summary>
     public NodeFacts? Last => _last;
-
-    /// <summary>Called with each version of the node object.</summary>
-    public Action<NodeFacts> NodeUpdated { get; init; } = _ => { };
-
-    /// <summary>Called with a message when the server has no such node.</summary>
-    public Action<string> NodeMissing { get; init; } = _ => { };
 
     public void OnUpdate(NodeFacts? node)
     {
@@ -27,7 +31,7 @@ internal sealed partial class NodeWatch(string name, NodeConditions conditions, 
         {
             // The node is not registered yet, or was removed while its pods still run; the pool stays as it is.
             Log.Gone(logger, name);
-            NodeMissing($"the API server has no node {name}");
+            missing($"the API server has no node {name}");
             return;
         }
 
@@ -40,7 +44,7 @@ internal sealed partial class NodeWatch(string name, NodeConditions conditions, 
             signal.Raise();
         }
 
-        NodeUpdated(node);
+        updated(node);
     }
 
     private static partial class Log

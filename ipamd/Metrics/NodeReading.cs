@@ -19,7 +19,7 @@ internal sealed record MetricSources(DaemonState State, IpLedger Ledger, Pending
     public required Func<HealthReport> Health { get; init; }
 
     /// <summary>Reports repairs of the host's network.</summary>
-    public Func<RepairReport> HostNetwork { get; init; } = () => RepairReport.Empty;
+    public required Func<RepairReport> HostNetwork { get; init; }
 }
 
 /// <summary>Snapshot of the daemon for one scrape. It takes each of the daemon's locks once and briefly.</summary>

@@ -23,15 +23,15 @@ internal sealed record CniReplySettings(bool ExternalSnat, string NetworkPolicyM
 /// <param name="ranges">CIDR blocks of the VPC.</param>
 /// <param name="settings">Copied into every reply.</param>
 /// <param name="deleteLinks">
-/// Called after a DEL; deletes the links that the plugin moved to the group of released links. Null: the plugin deletes them itself.
+/// Called after a DEL; deletes the links that the plugin moved to the group of released links.
 /// </param>
 /// <param name="deleteAsked">Called for every DEL with the reason that the plugin gives.</param>
 internal sealed class CniBackendService(
     AddressService addresses,
     NetworkRanges ranges,
     CniReplySettings settings,
-    Action? deleteLinks = null,
-    Action<string>? deleteAsked = null
+    Action deleteLinks,
+    Action<string> deleteAsked
 ) : CNIBackend.CNIBackendBase
 {
     /// <summary>Trailer that tells the plugin that the daemon deletes the links. The plugin of aws-node ignores it.</summary>
@@ -72,19 +72,15 @@ internal sealed class CniBackendService(
     public override async Task<DelNetworkReply> DelNetwork(DelNetworkRequest request, ServerCallContext context)
     {
         var key = KeyOf(request.NetworkName, request.ContainerID, request.IfName);
-        deleteAsked?.Invoke(request.Reason);
+        deleteAsked(request.Reason);
         // The release ignores the client's cancellation: the sandbox is gone, and no second DEL may come.
         var released = await RpcErrorMap.GuardAsync(() =>
             addresses.DeleteAsync(key, new PodReference(request.K8SPODNAMESPACE, request.K8SPODNAME), CancellationToken.None)
         );
         if (released is null)
             throw new RpcException(new Status(StatusCode.Unknown, Contract.UnknownPod));
-        if (deleteLinks is not null)
-        {
-            context.ResponseTrailers.Add(DeletesLinks, "1");
-            deleteLinks();
-        }
-
+        context.ResponseTrailers.Add(DeletesLinks, "1");
+        deleteLinks();
         var reply = new DelNetworkReply { Success = true, NetworkPolicyMode = settings.NetworkPolicyMode };
         reply.IPAllocationMetadata.AddRange(released.Interfaces.Select(ToMetadata));
         return reply;

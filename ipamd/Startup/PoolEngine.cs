@@ -65,10 +65,14 @@ internal sealed class PoolEngine
         if (loaded.RebootedAt is { } bootedAt)
             Usage.ReleaseAfterReboot(bootedAt);
         _targetChange = new TargetChange(loaded.Targets, options.Targets.DescribeAll());
-        Checkpoint = new CheckpointWriter(Ledger, ports.Checkpoint, ports.Time, () => _targetChange.Recorded, ports.BootId)
-        {
-            Written = (took, failure) => Events.Publish(new PoolEvent.CheckpointWritten(ports.Time.GetUtcNow(), took, failure?.Message)),
-        };
+        Checkpoint = new CheckpointWriter(
+            Ledger,
+            ports.Checkpoint,
+            ports.Time,
+            () => _targetChange.Recorded,
+            (took, failure) => Events.Publish(new PoolEvent.CheckpointWritten(ports.Time.GetUtcNow(), took, failure?.Message)),
+            ports.BootId
+        );
         Waiting = new PendingAddQueue(Ledger, ports.Time);
         Addresses = new AddressService(
             Ledger,

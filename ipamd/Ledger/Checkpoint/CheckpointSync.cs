@@ -12,7 +12,7 @@ internal sealed class CheckpointSync(CheckpointWriter writer, TimeProvider time)
     /// <summary>Pauses between writes: the first after a success, doubled by each failure that follows.</summary>
     public static readonly Backoff Pauses = new(TimeSpan.FromSeconds(5), TimeSpan.FromSeconds(30));
 
-    /// <summary>Runs until cancelled. <see cref="CheckpointWriter.Written"/> reports failures.</summary>
+    /// <summary>Runs until cancelled. The writer reports each failure.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
         var failures = 0;

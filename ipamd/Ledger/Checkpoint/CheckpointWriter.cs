@@ -10,12 +10,16 @@ namespace VpcCni.Ipamd.Ledger.Checkpoint;
 /// <param name="file">The destination.</param>
 /// <param name="time">Clock for the time of writing.</param>
 /// <param name="targets">Returns the pool's targets, written with the ledger.</param>
+/// <param name="written">
+/// Called after every write with its duration and its failure, null for success, before the waiting callers continue.
+/// </param>
 /// <param name="bootId">/proc/sys/kernel/random/boot_id; null when unknown.</param>
 internal sealed class CheckpointWriter(
     IpLedger ledger,
     ICheckpointFile file,
     TimeProvider time,
     Func<RecordedTargets?> targets,
+    Action<TimeSpan, Exception?> written,
     string? bootId
 )
 {
@@ -36,11 +40,6 @@ internal sealed class CheckpointWriter(
 
     /// <summary>Number of writes so far; shows how well commits are grouped.</summary>
     public long Writes { get; private set; }
-
-    /// <summary>
-    /// Called after every write with its duration and its failure, null for success, before the waiting callers continue.
-    /// </summary>
-    public Action<TimeSpan, Exception?>? Written { get; init; }
 
     /// <summary>Returns when the ledger's state at the time of the call is durable.</summary>
     /// <exception cref="IOException">The write failed; the caller undoes what depends on it.</exception>
@@ -97,12 +96,12 @@ internal sealed class CheckpointWriter(
         {
             var (record, version) = ledger.Record();
             file.Write(CheckpointFormat.Write(record with { WrittenAt = ClockReading.Of(time, bootId), Targets = targets() }));
-            Written?.Invoke(time.GetElapsedTime(started), null);
+            written(time.GetElapsedTime(started), null);
             return version;
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            Written?.Invoke(time.GetElapsedTime(started), exception);
+            written(time.GetElapsedTime(started), exception);
             throw;
         }
     }

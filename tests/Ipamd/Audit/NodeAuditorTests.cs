@@ -19,10 +19,16 @@ public sealed class NodeAuditorTests : IDisposable
     private bool _observesSoon;
 
     public NodeAuditorTests() =>
-        _auditor = new NodeAuditor(_world.Ledger, _cloud.Ports, _world, () => AuditWorld.Wirings, "eni", () => null, _time)
-        {
-            RequestObservation = () => _observesSoon = true,
-        };
+        _auditor = new NodeAuditor(
+            _world.Ledger,
+            _cloud.Ports,
+            _world,
+            () => AuditWorld.Wirings,
+            "eni",
+            () => null,
+            () => _observesSoon = true,
+            _time
+        );
 
     public void Dispose() => _auditor.Dispose();
 

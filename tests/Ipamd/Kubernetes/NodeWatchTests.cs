@@ -13,6 +13,7 @@ public sealed class NodeWatchTests
     private readonly NodeConditions _conditions = new();
     private readonly PoolSignal _signal = new();
     private readonly List<NodeFacts> _seen = [];
+    private readonly List<string> _missing = [];
 
     [Fact]
     public async Task Capacity_and_cordon_are_applied_and_raise_the_signal()
@@ -35,6 +36,7 @@ public sealed class NodeWatchTests
         var watch = Watch();
         watch.OnUpdate(null);
         await AssertPoolAsync(null, isUnschedulable: false, isWoken: false);
+        Assert.Equal(["the API server has no node n"], _missing);
         watch.OnUpdate(Node(maxPods: 29, isUnschedulable: true));
         await AssertPoolAsync(29, isUnschedulable: true, isWoken: true);
         watch.OnUpdate(null);
@@ -42,7 +44,7 @@ public sealed class NodeWatchTests
         await AssertPoolAsync(29, isUnschedulable: true, isWoken: false);
     }
 
-    private NodeWatch Watch() => new("n", _conditions, _signal, NullLogger<NodeWatch>.Instance) { NodeUpdated = _seen.Add };
+    private NodeWatch Watch() => new("n", _conditions, _signal, _seen.Add, _missing.Add, NullLogger<NodeWatch>.Instance);
 
     private static NodeFacts Node(int? maxPods, bool isUnschedulable = false) =>
         new("uid", maxPods, isUnschedulable, new Dictionary<string, string>(), new Dictionary<string, string>());

@@ -2,6 +2,7 @@
 using System.Text.RegularExpressions;
 using VpcCni.Ipamd.Allocation;
 using VpcCni.Ipamd.Clouds;
+using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Metrics;
 using VpcCni.Ipamd.Readiness;
@@ -111,6 +112,7 @@ public sealed partial class MetricTableTests
             )
             {
                 Health = () => new HealthReport(HealthLevel.Ready, []),
+                HostNetwork = () => RepairReport.Empty,
             }
         );
         Assert.Empty(metrics.WithoutInstrument.Select(metric => metric.Name));

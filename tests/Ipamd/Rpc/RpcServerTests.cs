@@ -30,6 +30,8 @@ public sealed class RpcServerTests : IAsyncLifetime
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("vpccni-rpc-");
     private readonly PoolHarness _pool = new(new FakeCloud().WithPrimary(3), provisioningDisabled: true);
     private readonly List<string> _warned = [];
+    private readonly List<string> _reasons = [];
+    private int _linksDeleted;
     private DaemonState _state = null!;
     private readonly PoolHistory _history = new();
     private ApiRateLimiter _budget = null!;
@@ -65,7 +67,9 @@ public sealed class RpcServerTests : IAsyncLifetime
     [Fact]
     public async Task Second_server_on_a_live_socket_is_refused_and_a_stale_one_replaced()
     {
-        var exception = await Assert.ThrowsAsync<IOException>(() => StartAsync(new NetworkRanges(), new CniReplySettings(false, "")));
+        var exception = await Assert.ThrowsAsync<IOException>(() =>
+            StartAsync(new NetworkRanges(), new CniReplySettings(false, ""))
+        );
         Assert.Contains("served by another daemon", exception.Message, StringComparison.Ordinal);
         await _server.DisposeAsync();
         File.Delete(SocketPath);
@@ -168,6 +172,7 @@ public sealed class RpcServerTests : IAsyncLifetime
         Assert.Equal(address, Assert.Single((await backend.AddNetworkAsync(Add("a"))).IPAllocationMetadata));
         var released = await backend.DelNetworkAsync(Del("a"));
         Assert.Equal(address, Assert.Single(released.IPAllocationMetadata));
+        Assert.Equal((1, "PodDeleted"), (_linksDeleted, Assert.Single(_reasons)));
     }
 
     [Fact]
@@ -350,7 +355,7 @@ public sealed class RpcServerTests : IAsyncLifetime
     private Task<RpcServer> StartAsync(NetworkRanges ranges, CniReplySettings settings) =>
         RpcServer.StartAsync(
             SocketPath,
-            new CniBackendService(_pool.Service, ranges, settings),
+            new CniBackendService(_pool.Service, ranges, settings, () => _linksDeleted++, _reasons.Add),
             new ConfigServerService(_state, settings, _warned.Add),
             new NodeIpamService(
                 new NodeIpamParts(
@@ -387,5 +392,6 @@ public sealed class RpcServerTests : IAsyncLifetime
             NetworkName = "aws-cni",
             ContainerID = container,
             IfName = "eth0",
+            Reason = "PodDeleted",
         };
 }

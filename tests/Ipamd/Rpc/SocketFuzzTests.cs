@@ -55,7 +55,7 @@ public sealed class SocketFuzzTests : IAsyncLifetime
         var settings = new CniReplySettings(ExternalSnat: false, NetworkPolicyMode: "");
         _server = await RpcServer.StartAsync(
             SocketPath,
-            new CniBackendService(_pool.Service, new NetworkRanges(), settings),
+            new CniBackendService(_pool.Service, new NetworkRanges(), settings, () => { }, _ => { }),
             new ConfigServerService(state, settings, _ => { }),
             new NodeIpamService(
                 new NodeIpamParts(
