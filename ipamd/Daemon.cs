@@ -138,7 +138,6 @@ internal sealed partial class Daemon : IAsyncDisposable
             }
         );
         engine.Events.Subscribe(metrics.OnEvent);
-        engine.Budget.Answered = metrics.Called;
 
         var idle = new IdleCollection(new ResidentMemory(_logger).CollectGarbage, _time);
         engine.Events.Subscribe(idle.Observe);

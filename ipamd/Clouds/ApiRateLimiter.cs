@@ -62,6 +62,7 @@ internal sealed class ApiRateLimiter
     private readonly ApiBudgetOptions _options;
     private readonly TimeProvider _time;
     private readonly Random _random;
+    private readonly Action<string, CloudErrorKind?, TimeSpan> _answered;
     private readonly long _started;
     private readonly Lock _lock = new();
     private readonly Dictionary<CallKind, TokenBucket> _buckets;
@@ -69,9 +70,15 @@ internal sealed class ApiRateLimiter
     private readonly Dictionary<(string Operation, string Outcome), long> _calls = [];
     private CloudAccess _access;
 
-    public ApiRateLimiter(ApiBudgetOptions options, TimeProvider time, Random random)
+    /// <param name="options">Rates and bursts.</param>
+    /// <param name="answered">
+    /// Called after every answered call with its operation, its failure (null for success) and its duration, outside the lock.
+    /// </param>
+    /// <param name="time">Clock of the rates.</param>
+    /// <param name="random">Source of jitter.</param>
+    public ApiRateLimiter(ApiBudgetOptions options, Action<string, CloudErrorKind?, TimeSpan> answered, TimeProvider time, Random random)
     {
-        (_options, _time, _random, _started) = (options, time, random, time.GetTimestamp());
+        (_options, _answered, _time, _random, _started) = (options, answered, time, random, time.GetTimestamp());
         _buckets = Enum.GetValues<CallKind>().ToDictionary(kind => kind, kind => new TokenBucket(AllowanceOf(kind), TimeSpan.Zero));
     }
 
@@ -89,11 +96,6 @@ internal sealed class ApiRateLimiter
                 _access = value;
         }
     }
-
-    /// <summary>
-    /// Called after every answered call with its operation, its failure (null for success) and its duration, outside the lock.
-    /// </summary>
-    public Action<string, CloudErrorKind?, TimeSpan>? Answered { get; set; }
 
     public BudgetView View()
     {
@@ -313,7 +315,7 @@ internal sealed class ApiRateLimiter
             Count_NeedsLock(call, outcome);
         }
 
-        Answered?.Invoke(call.Operation, failure, Now() - began);
+        _answered(call.Operation, failure, Now() - began);
     }
 
     private void Count(BudgetedCall call, string outcome)

@@ -45,8 +45,8 @@ internal enum MissedDelOutcome
 }
 
 /// <summary>
-/// A certain event of the pool, published once. Metrics count events, <c>ipamd explain</c> records them, and some are reported to the
-/// cluster. Nothing in the pool depends on them.
+/// A certain event of the pool, published once. Metrics count events, <c>ipamd explain</c> records them, some are reported to the cluster,
+/// and some wake the reconciler of the host's network. Nothing in the pool depends on them.
 /// </summary>
 /// <param name="At">Time of the event.</param>
 internal abstract record PoolEvent(DateTimeOffset At)
@@ -178,6 +178,16 @@ internal abstract record PoolEvent(DateTimeOffset At)
     /// <param name="Took">Time for formatting, writing and flushing.</param>
     /// <param name="Failure">Cause of the failure; null for success.</param>
     internal sealed record CheckpointWritten(DateTimeOffset At, TimeSpan Took, string? Failure) : PoolEvent(At);
+
+    /// <summary>A call of the cloud was answered.</summary>
+    /// <param name="At">When it was answered.</param>
+    /// <param name="Operation">The port's name of the call.</param>
+    /// <param name="Failure">The kind of failure; null for success.</param>
+    /// <param name="Took">Duration of the call, without the wait for the node's budget.</param>
+    internal sealed record CloudCalled(DateTimeOffset At, string Operation, CloudErrorKind? Failure, TimeSpan Took) : PoolEvent(At);
+
+    /// <summary>The address ranges of the virtual network were read, at the start or because they changed.</summary>
+    internal sealed record RangesChanged(DateTimeOffset At) : PoolEvent(At);
 
     /// <summary>The host's network differed from the desired state and was repaired.</summary>
     internal sealed record HostRepaired(DateTimeOffset At, RepairsMade Repairs) : PoolEvent(At);

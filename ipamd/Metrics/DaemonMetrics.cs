@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Buffers;
 using System.Diagnostics.Metrics;
-using VpcCni.Ipamd.Clouds;
 using VpcCni.Ipamd.Events;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Readiness;
@@ -143,6 +142,13 @@ internal sealed class DaemonMetrics : IDisposable
                 _checkpointErrors.Add(1);
                 _errors.Add(1, Label("fn", "checkpointWrite"));
                 break;
+            case PoolEvent.CloudCalled called:
+                _callDuration.Record(
+                    called.Took.TotalSeconds,
+                    Label("operation", SnakeCase.Of(called.Operation)),
+                    Label("outcome", called.Failure is null ? "ok" : "failed")
+                );
+                break;
         }
     }
 
@@ -172,14 +178,6 @@ internal sealed class DaemonMetrics : IDisposable
             _cloudErrors.Add(1, Label("fn", api));
         _apiErrors.Add(1, Label("api", api), Label("error", code));
     }
-
-    /// <summary>Records a completed call of the cloud port.</summary>
-    public void Called(string operation, CloudErrorKind? failure, TimeSpan took) =>
-        _callDuration.Record(
-            took.TotalSeconds,
-            Label("operation", SnakeCase.Of(operation)),
-            Label("outcome", failure is null ? "ok" : "failed")
-        );
 
     /// <summary>
     /// Records start-up times after a step of the pool: the first step ends the node's initialization, the first one when ready ends the

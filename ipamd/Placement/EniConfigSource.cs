@@ -39,14 +39,12 @@ internal abstract record EniConfigState
 /// Holds this node's ENIConfig for the pool. The watcher of the cluster sets it, at any time and on any thread. A known ENIConfig stays
 /// while the cluster cannot be read.
 /// </summary>
-internal sealed class EniConfigSource
+/// <param name="changed">Called after every change, on the thread of <see cref="Set"/>.</param>
+internal sealed class EniConfigSource(Action changed)
 {
     private volatile EniConfigState _current = new EniConfigState.Unknown("the Kubernetes API has not answered yet");
 
     public EniConfigState Current => _current;
-
-    /// <summary>Called after every change, on the thread of <see cref="Set"/>.</summary>
-    public Action Changed { get; set; } = () => { };
 
     /// <summary>Sets the state; no-op when it is equal to the current one.</summary>
     public void Set(EniConfigState state)
@@ -54,6 +52,6 @@ internal sealed class EniConfigSource
         if (state.Equals(_current))
             return;
         _current = state;
-        Changed();
+        changed();
     }
 }

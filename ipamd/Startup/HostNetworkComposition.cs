@@ -40,9 +40,10 @@ internal static class HostNetworkComposition
             ports.Random,
             ports.Loggers.CreateLogger<HostNetworkReconciler>()
         );
-        engine.Ranges.Changed = reconciler.RequestSync;
         engine.Events.Subscribe(poolEvent =>
         {
+            if (poolEvent is PoolEvent.RangesChanged)
+                reconciler.RequestSync();
             var released = poolEvent is PoolEvent.LostDelete lost ? lost.Released : (poolEvent as PoolEvent.MissedDelete)?.Released;
             if (released is not null)
                 reconciler.Abandoned(released.Addresses.Select(item => item.Address));

@@ -41,7 +41,7 @@ internal sealed partial class NodePool
 {
     private readonly PoolFoundation _parts;
     private readonly NodeIdentity _identity;
-    private PoolReconciler? _reconciler;
+    private volatile PoolReconciler? _reconciler;
 
     public NodePool(PoolFoundation parts, NodeIdentity identity)
     {
@@ -169,8 +169,16 @@ internal sealed partial class NodePool
             Sync.RequestAt(at);
             _parts.Signal.Raise();
         });
-        _parts.EniConfig.Changed = Sync.PlacementChanged;
         return _reconciler;
+    }
+
+    /// <summary>
+    /// Applies a changed ENIConfig. Before <see cref="Compose"/> nothing is applied: the start does so once the interfaces are observed.
+    /// </summary>
+    public void PlacementChanged()
+    {
+        if (_reconciler is not null)
+            Sync.PlacementChanged();
     }
 
     /// <summary>Sets the limits of the instance type, learned after <see cref="Compose"/>.</summary>

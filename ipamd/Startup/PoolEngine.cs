@@ -48,13 +48,26 @@ internal sealed class PoolEngine
     private readonly TargetChange _targetChange;
     private readonly MissedDelIntake _missedDels;
 
+    /// <summary>The parts of this node; null before it is known and after the end of the pool.</summary>
+    private volatile NodePool? _node;
+
     /// <summary>Restores the checkpoint and reserves the addresses that the kernel routes to pods.</summary>
     /// <exception cref="IOException">The checkpoint cannot be read; starting without it could assign one address to two pods.</exception>
     /// <exception cref="HostNetworkException">The kernel could not be read.</exception>
     public PoolEngine(PoolPorts ports, IpamdOptions options, DaemonState state)
     {
         (_ports, _options, State) = (ports, options, state);
-        Budget = new ApiRateLimiter(ports.Budget, ports.Time, ports.Random) { Access = options.CloudAccess };
+        Ranges = new NetworkRanges(() => Events.Publish(new PoolEvent.RangesChanged(ports.Time.GetUtcNow())));
+        EniConfig = new EniConfigSource(() => _node?.PlacementChanged());
+        Budget = new ApiRateLimiter(
+            ports.Budget,
+            (operation, failure, took) => Events.Publish(new PoolEvent.CloudCalled(ports.Time.GetUtcNow(), operation, failure, took)),
+            ports.Time,
+            ports.Random
+        )
+        {
+            Access = options.CloudAccess,
+        };
         Cloud = ports.Cloud.Create(new CloudDependencies(Budget, ports.Time, ports.Random, ports.Loggers));
         Background = new Supervisor(ports.Time, ports.Loggers.CreateLogger<Supervisor>());
         Ledger = new IpLedger(options.Cooldown, options.Families, options.Targets.UsesPrefixes);
@@ -116,7 +129,7 @@ internal sealed class PoolEngine
 
     /// <summary>Facts about the node in the cluster; set by the cluster's watcher.</summary>
     public NodeConditions Conditions { get; } = new();
-    public NetworkRanges Ranges { get; } = new();
+    public NetworkRanges Ranges { get; }
 
     /// <summary>
     /// Publishes events from the first ADD on. What the constructor finds in the kernel is in the ledger before anyone can subscribe.
@@ -124,7 +137,7 @@ internal sealed class PoolEngine
     public PoolEvents Events { get; } = new();
 
     /// <summary>With custom networking, this node's ENIConfig; set by the cluster's watcher.</summary>
-    public EniConfigSource EniConfig { get; } = new();
+    public EniConfigSource EniConfig { get; }
 
     /// <summary>What prevents or disturbs the processing of missed DELs; null if nothing does.</summary>
     public string? MissedDelProblem => _missedDels.Problem;
@@ -200,7 +213,7 @@ internal sealed class PoolEngine
         finally
         {
             // Whichever ended: nothing that uses the ports outlives this call. The next daemon run resumes interrupted changes.
-            EniConfig.Changed = () => { };
+            _node = null;
             ended.Cancel();
             await Task.WhenAll(background);
             await reconciler.IdleAsync();
@@ -237,7 +250,7 @@ internal sealed class PoolEngine
 
     /// <summary>Composes the pool of this node.</summary>
     internal NodePool PoolOf(NodeIdentity identity) =>
-        new(
+        _node = new NodePool(
             new PoolFoundation(
                 _ports,
                 _options,

@@ -20,7 +20,7 @@ internal sealed class AnswerHarness
         Pool = pool;
         State = new DaemonState("1.2.3", pool.Time);
         State.Attach(facts ?? Facts.Healthy);
-        Budget = new ApiRateLimiter(new ApiBudgetOptions(), pool.Time, new Random(1));
+        Budget = new ApiRateLimiter(new ApiBudgetOptions(), (_, _, _) => { }, pool.Time, new Random(1));
         pool.Pool.Subscribe(History.Observe);
         Health = new HealthMonitor(
             State,

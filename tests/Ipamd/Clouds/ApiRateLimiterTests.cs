@@ -17,7 +17,7 @@ public sealed class ApiRateLimiterTests
     private readonly ApiRateLimiter _budget;
     private readonly List<string> _sent = [];
 
-    public ApiRateLimiterTests() => _budget = new ApiRateLimiter(Options, _time, new Random(1));
+    public ApiRateLimiterTests() => _budget = new ApiRateLimiter(Options, (_, _, _) => { }, _time, new Random(1));
 
     [Fact]
     public async Task Calls_beyond_the_capacity_wait_for_their_tokens()
@@ -246,7 +246,7 @@ public sealed class ApiRateLimiterTests
         try
         {
             var time = new ManualTimeProvider();
-            var budget = new ApiRateLimiter(Options, time, new Random(seed));
+            var budget = new ApiRateLimiter(Options, (_, _, _) => { }, time, new Random(seed));
             var thread = Environment.CurrentManagedThreadId;
             var sent = new List<string>();
             var calls = Enumerable

@@ -19,7 +19,7 @@ public sealed class IntrospectionPagesTests
 {
     private readonly ManualTimeProvider _time = new();
     private readonly IpLedger _ledger = new(TimeSpan.FromSeconds(30), PodFamilies.Ipv4, prefersPrefixes: false);
-    private readonly EniConfigSource _eniConfig = new();
+    private readonly EniConfigSource _eniConfig = new(() => { });
     private readonly IntrospectionPages _pages;
 
     public IntrospectionPagesTests()

@@ -12,11 +12,14 @@ public sealed class EniConfigWatchTests : IAsyncDisposable
     private static readonly ClusterOptions Options = new() { EniConfigLabel = "topology.kubernetes.io/zone" };
     private readonly ManualTimeProvider _time = new();
     private readonly FakeObjectSource<EniConfigFacts> _source = new() { Item = new EniConfigFacts("subnet-1", ["sg-1"]), Version = "5" };
-    private readonly EniConfigSource _pool = new();
+    private readonly EniConfigSource _pool;
+    private Action _changed = () => { };
     private readonly List<string?> _failed = [];
     private readonly CancellationTokenSource _stop = new();
     private Task? _running;
     private EniConfigWatch? _watch;
+
+    public EniConfigWatchTests() => _pool = new EniConfigSource(() => _changed());
 
     public async ValueTask DisposeAsync()
     {
@@ -130,7 +133,7 @@ public sealed class EniConfigWatchTests : IAsyncDisposable
         _watch!.OnNodeUpdated(Node("", "k8s.amazonaws.com/eniConfig=a"));
         await WatchedAsync(new EniConfigState.Present("a", "subnet-1", ["sg-1"]));
         List<EniConfigState> states = [];
-        _pool.Changed = () => states.Add(_pool.Current);
+        _changed = () => states.Add(_pool.Current);
         _source.Item = new EniConfigFacts("subnet-b", []);
         _source.Fail(ClusterErrorKind.NotPermitted);
         _watch.OnNodeUpdated(Node("", "k8s.amazonaws.com/eniConfig=b"));
@@ -161,12 +164,12 @@ public sealed class EniConfigWatchTests : IAsyncDisposable
     [Fact]
     public async Task Exception_in_the_watch_ends_the_run_and_the_next_run_continues()
     {
-        _pool.Changed = () => throw new InvalidOperationException("defect");
+        _changed = () => throw new InvalidOperationException("defect");
         Start();
         _watch!.OnNodeUpdated(Node(""));
         var failure = await Assert.ThrowsAsync<InvalidOperationException>(() => _running!.WaitAsync(TimeSpan.FromSeconds(10)));
         Assert.Equal("defect", failure.Message);
-        _pool.Changed = () => { };
+        _changed = () => { };
         _source.Item = new EniConfigFacts("subnet-2", []);
         _running = _watch.RunAsync(_stop.Token);
         await WatchedAsync(new EniConfigState.Present("default", "subnet-2", []));

@@ -415,16 +415,11 @@ public sealed class DaemonMetricsTests
                 targets,
                 provisioningDisabled: provisioningDisabled,
                 maxInterfaces: maxInterfaces,
-                blocksPerInterface: blocksPerInterface
+                blocksPerInterface: blocksPerInterface,
+                budget: new ApiBudgetOptions()
             );
             State = new DaemonState("1.2.3", Pool.Time);
-            State.Attach(
-                Facts.Healthy with
-                {
-                    ClusterProblem = () => ClusterProblem,
-                }
-            );
-            Budget = new ApiRateLimiter(new ApiBudgetOptions(), Pool.Time, new Random(1));
+            State.Attach(Facts.Healthy with { ClusterProblem = () => ClusterProblem });
             var health = new HealthMonitor(State, Pool.Ledger, (_, _) => { }, Pool.Time, NullLogger<HealthMonitor>.Instance);
             Metrics = new DaemonMetrics(
                 new MetricSources(State, Pool.Ledger, Pool.Waiting, Budget, Pool.Time)
@@ -435,14 +430,13 @@ public sealed class DaemonMetricsTests
                 }
             );
             Pool.Pool.Subscribe(Metrics.OnEvent);
-            Budget.Answered = Metrics.Called;
         }
 
         public PoolHarness Pool { get; }
         public RepairReport HostNetwork { get; set; } = RepairReport.Empty;
         public string? ClusterProblem { get; set; }
         public DaemonState State { get; }
-        public ApiRateLimiter Budget { get; }
+        public ApiRateLimiter Budget => Pool.Budget;
         public DaemonMetrics Metrics { get; }
 
         public Scrape Scrape() => Tests.Metrics.Scrape.Of(Metrics.Write);

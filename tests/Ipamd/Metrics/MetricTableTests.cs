@@ -107,7 +107,7 @@ public sealed partial class MetricTableTests
                 new DaemonState("1", time),
                 ledger,
                 new PendingAddQueue(ledger, time),
-                new ApiRateLimiter(new ApiBudgetOptions(), time, new Random(1)),
+                new ApiRateLimiter(new ApiBudgetOptions(), (_, _, _) => { }, time, new Random(1)),
                 time
             )
             {

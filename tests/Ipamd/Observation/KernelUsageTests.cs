@@ -25,7 +25,7 @@ public sealed class KernelUsageTests
         await pool.StepAsync();
         var reserved = Assert.Single(pool.Ledger.Attachments());
         Assert.Equal((true, "cilium_host", foreign), (reserved.IsHostOwned, reserved.Key.ContainerId, reserved.Addresses[0].Address));
-        Assert.Empty(HostNetworkDeclaration.Of(pool.Ledger, null, new NetworkRanges(), pool.Time.GetUtcNow()).Pods);
+        Assert.Empty(HostNetworkDeclaration.Of(pool.Ledger, null, new NetworkRanges(() => { }), pool.Time.GetUtcNow()).Pods);
         Assert.DoesNotContain(pool.Published, published => published is PoolEvent.Recovered);
         Assert.NotEqual(foreign, Assert.IsType<AddOutcome.Assigned>(await pool.AddAsync("a")).Attachment.Addresses[0].Address);
         pool.Host.Pods.RemoveAll(route => route.Foreign is not null);

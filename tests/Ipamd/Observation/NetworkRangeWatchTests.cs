@@ -13,13 +13,14 @@ public sealed class NetworkRangeWatchTests
     private static readonly IPNetwork First = IPNetwork.Parse("10.0.0.0/16"),
         Second = IPNetwork.Parse("100.64.0.0/16");
     private readonly FakeCloud _cloud = new();
-    private readonly NetworkRanges _ranges = new();
+    private readonly NetworkRanges _ranges;
     private int _changes;
 
     public NetworkRangeWatchTests()
     {
+        _ranges = new NetworkRanges(() => _changes++);
         _ranges.Set([First]);
-        _ranges.Changed = () => _changes++;
+        _changes = 0;
     }
 
     [Fact]

@@ -20,7 +20,10 @@ public sealed class CustomNetworkingTests
         .WithSubnet("subnet-far", "10.3.0.0/24", zone: "fake-1b")
         .WithSubnet("subnet-foreign", "10.4.0.0/24", network: "vpc-2");
 
-    private readonly EniConfigSource _source = new();
+    private readonly EniConfigSource _source;
+    private int _changes;
+
+    public CustomNetworkingTests() => _source = new EniConfigSource(() => _changes++);
 
     [Fact]
     public void Unknown_ENIConfig_excludes_all_interfaces_and_creates_none()
@@ -189,11 +192,9 @@ public sealed class CustomNetworkingTests
     [Fact]
     public void Equal_state_causes_no_change()
     {
-        var changes = 0;
-        _source.Changed = () => changes++;
         Set("subnet-pods", "sg-a", "sg-b");
         Set("subnet-pods", "sg-a", "sg-b");
-        Assert.Equal(1, changes);
+        Assert.Equal(1, _changes);
     }
 
     private CustomNetworking Custom() => new(_source, _cloud.Identity, mayChange: true);

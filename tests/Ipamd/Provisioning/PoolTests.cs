@@ -511,7 +511,7 @@ public sealed class PoolTests
         Assert.Equal((true, "eth0", own), (assigned.IsHostOwned, assigned.Key.ContainerId, assigned.Addresses[0].Address));
         Assert.NotEqual(own, Assert.IsType<AddOutcome.Assigned>(await pool.AddAsync("a")).Attachment.Addresses[0].Address);
         // Not a pod: no host network state is declared for it.
-        Assert.Single(HostNetworkDeclaration.Of(pool.Ledger, null, new NetworkRanges(), pool.Time.GetUtcNow()).Pods);
+        Assert.Single(HostNetworkDeclaration.Of(pool.Ledger, null, new NetworkRanges(() => { }), pool.Time.GetUtcNow()).Pods);
         pool.Host.Addresses.Clear();
         for (var check = 0; check < 2; check++)
         {

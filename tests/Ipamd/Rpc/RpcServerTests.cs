@@ -45,8 +45,8 @@ public sealed class RpcServerTests : IAsyncLifetime
         Requirement.NeedRoot();
         _state = new DaemonState("test", _pool.Time);
         _state.Attach(Facts.Healthy);
-        _budget = new ApiRateLimiter(new ApiBudgetOptions(), _pool.Time, new Random(1));
-        var ranges = new NetworkRanges();
+        _budget = new ApiRateLimiter(new ApiBudgetOptions(), (_, _, _) => { }, _pool.Time, new Random(1));
+        var ranges = new NetworkRanges(() => { });
         ranges.Set([System.Net.IPNetwork.Parse("10.0.0.0/16")]);
         var settings = new CniReplySettings(ExternalSnat: true, NetworkPolicyMode: "standard");
         _server = await StartAsync(ranges, settings);
@@ -68,7 +68,7 @@ public sealed class RpcServerTests : IAsyncLifetime
     public async Task Second_server_on_a_live_socket_is_refused_and_a_stale_one_replaced()
     {
         var exception = await Assert.ThrowsAsync<IOException>(() =>
-            StartAsync(new NetworkRanges(), new CniReplySettings(false, ""))
+            StartAsync(new NetworkRanges(() => { }), new CniReplySettings(false, ""))
         );
         Assert.Contains("served by another daemon", exception.Message, StringComparison.Ordinal);
         await _server.DisposeAsync();
@@ -81,7 +81,7 @@ public sealed class RpcServerTests : IAsyncLifetime
         }
 
         Assert.True(File.Exists(SocketPath));
-        _server = await StartAsync(new NetworkRanges(), new CniReplySettings(false, ""));
+        _server = await StartAsync(new NetworkRanges(() => { }), new CniReplySettings(false, ""));
     }
 
     [Fact]

@@ -55,14 +55,14 @@ public sealed class SocketFuzzTests : IAsyncLifetime
         var settings = new CniReplySettings(ExternalSnat: false, NetworkPolicyMode: "");
         _server = await RpcServer.StartAsync(
             SocketPath,
-            new CniBackendService(_pool.Service, new NetworkRanges(), settings, () => { }, _ => { }),
+            new CniBackendService(_pool.Service, new NetworkRanges(() => { }), settings, () => { }, _ => { }),
             new ConfigServerService(state, settings, _ => { }),
             new NodeIpamService(
                 new NodeIpamParts(
                     _pool.Ledger,
                     _pool.Service,
                     _pool.Waiting,
-                    new ApiRateLimiter(new ApiBudgetOptions(), _pool.Time, new Random(1)),
+                    new ApiRateLimiter(new ApiBudgetOptions(), (_, _, _) => { }, _pool.Time, new Random(1)),
                     new PoolSignal(),
                     _pool.Pool,
                     new PoolHistory(),

@@ -23,7 +23,7 @@ public sealed class BudgetedEc2Tests
         [new BlockRequest(Shapes.Ipv4Address, 1)]
     );
 
-    private readonly ApiRateLimiter _budget = new(new ApiBudgetOptions(), new ManualTimeProvider(), new Random(1));
+    private readonly ApiRateLimiter _budget = new(new ApiBudgetOptions(), (_, _, _) => { }, new ManualTimeProvider(), new Random(1));
     private readonly FakeCloud _fake = new FakeCloud(maxInterfaces: 4, addressesPerInterface: 10).WithPrimary();
     private readonly BudgetedEc2 _cloud;
 
