@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+using System.Reflection;
 using System.Runtime.CompilerServices;
 using System.Text.RegularExpressions;
+using Microsoft.Extensions.Logging;
 using Xunit;
 
 namespace VpcCni.Ipamd.Tests;
@@ -198,6 +200,56 @@ public sealed partial class ArrowTests
         var shared = ids.GroupBy(item => item.Id).Where(group => group.Skip(1).Any());
         Assert.All(shared, group => Assert.Fail($"{group.Key}: {string.Join(", ", group.Select(item => Path.GetFileName(item.File)))}"));
     }
+
+    /// <summary>
+    /// A callback that may stay unset is one that a composition can forget, and nothing shows it: each is an argument or a required member.
+    /// Where a callback can only be set later, a method sets it once, see <c>IHostNetwork.WatchLinks</c>.
+    /// </summary>
+    [Fact]
+    public void Callbacks_and_loggers_cannot_be_forgotten()
+    {
+        string[] exempt =
+        [
+            "CommandConsole.Columns", // an option with a meaning: the output has no width
+        ];
+        var nullability = new NullabilityInfoContext();
+        var types = typeof(Daemon).Assembly.GetTypes().Where(type => !type.IsDefined(typeof(CompilerGeneratedAttribute))).ToArray();
+        var properties = types
+            .SelectMany(type => type.GetProperties(Members))
+            .Where(property => IsWired(property.PropertyType))
+            .Select(property => (Name: $"{property.DeclaringType!.Name}.{property.Name}", IsForgettable: IsForgettable(property)))
+            .ToArray();
+        var parameters = types
+            .SelectMany(type => type.GetConstructors(Members))
+            .SelectMany(constructor => constructor.GetParameters())
+            .Where(parameter => IsWired(parameter.ParameterType))
+            .Select(parameter =>
+                (
+                    Name: $"{parameter.Member.DeclaringType!.Name}({parameter.Name})",
+                    IsForgettable: parameter.IsOptional || nullability.Create(parameter).WriteState == NullabilityState.Nullable
+                )
+            )
+            .ToArray();
+        Assert.Contains(properties, item => item.Name == "DaemonFacts.WasNatTried");
+        Assert.Contains(parameters, item => item.Name == "NodeWatch(missing)");
+        Assert.Equal(exempt, properties.Concat(parameters).Where(item => item.IsForgettable).Select(item => item.Name));
+
+        // A positional member of a record is set by the constructor, which is checked itself.
+        bool IsForgettable(PropertyInfo property) =>
+            nullability.Create(property).ReadState == NullabilityState.Nullable
+            || (
+                property.SetMethod is not null
+                && !property.IsDefined(typeof(RequiredMemberAttribute))
+                && !property
+                    .DeclaringType!.GetConstructors(Members)
+                    .Any(constructor => constructor.GetParameters().Any(parameter => parameter.Name == property.Name))
+            );
+    }
+
+    private const BindingFlags Members = BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.Instance | BindingFlags.DeclaredOnly;
+
+    private static bool IsWired(Type type) =>
+        type.IsAssignableTo(typeof(Delegate)) || type.IsAssignableTo(typeof(ILogger)) || type.IsAssignableTo(typeof(ILoggerFactory));
 
     [GeneratedRegex(@"LoggerMessage\(\s*(?<id>\d+)", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex EventId();
