@@ -72,7 +72,7 @@ public sealed class HealthTests
     [Fact]
     public async Task Failed_checkpoint_write_makes_the_node_not_ready_until_one_succeeds()
     {
-        await node.ServeAsync();
+        await _node.ServeAsync();
         _node.Pool.File.RefuseWrites = true;
         await Assert.ThrowsAsync<IOException>(() => _node.Pool.AddAsync("a"));
         Assert.StartsWith("NOT READY CheckpointNotWritten: ", _node.Health.Report().Headline, StringComparison.Ordinal);

@@ -30,7 +30,7 @@ public sealed class InterfaceProvisionerTests
 
     public InterfaceProvisionerTests()
     {
-        _budget = new ApiRateLimiter(new ApiBudgetOptions(), _time, new Random(1));
+        _budget = new ApiRateLimiter(new ApiBudgetOptions(), (_, _, _) => { }, _time, new Random(1));
         _ports = new AwsFactory(_cloud, ManageUntagged: true).Create(
             new CloudDependencies(_budget, _time, new Random(1), NullLoggerFactory.Instance)
         );
