@@ -56,8 +56,9 @@ internal sealed partial class InterfaceProvisioner(
             ?? (await calls.DescribeAttachedInterfacesAsync(cancellationToken)).FirstOrDefault(item => item.Id == id)?.AttachmentId;
         if (attachment is null)
         {
-            // Only an earlier attempt can have detached it: otherwise the description is late.
-            if (progress.IsRepeated)
+            // An addition that is undone may never have attached it, and an earlier attempt at a removal may have detached it. Otherwise
+            // the description is late.
+            if (progress.Intent.IsGrowth || progress.IsRepeated)
                 return;
             throw new CloudException(
                 CloudErrorKind.Transient,

@@ -89,6 +89,21 @@ public sealed class InterfaceProvisionerTests
         Assert.DoesNotContain("DetachInterface", _cloud.Calls);
     }
 
+    [Fact]
+    public async Task Addition_whose_interface_was_never_attached_is_undone_without_a_detachment()
+    {
+        _cloud.FailNext("AttachInterface", CloudErrorKind.Conflict);
+        var progress = Progress(Add);
+        await FailureOfAsync(progress);
+        var created = progress.Intent.Created!.Value;
+
+        await _ports.Interfaces.DetachAsync(created, progress, default);
+        await _ports.Interfaces.DeleteAsync(created, progress, default);
+
+        Assert.DoesNotContain("DetachInterface", _cloud.Calls);
+        Assert.Single(_cloud.Interfaces);
+    }
+
     /// <summary>An operator who forbids releases still wants no half-made interfaces.</summary>
     [Fact]
     public async Task Undoing_an_addition_is_growth_and_a_removal_is_a_release()
